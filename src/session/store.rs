@@ -1,0 +1,189 @@
+//! The store: what every place that holds sessions must promise, and nothing about what is in them.
+//!
+//! Values are opaque sealed bytes and keys are one-way hashes, so a store never sees a token, a subject or a cookie.
+//! Every write names the version it replaces, so that a late write can neither undo another nor bring an ended session
+//! back: [`Replaced::Conflict`] and [`Replaced::Gone`] are outcomes, not errors. "There is no such session" and "the
+//! store cannot say" never look alike: the first is [`Loaded::Absent`], the second is [`StoreError`].
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+
+use crate::clock::Timestamp;
+
+pub mod file;
+pub mod grace;
+pub mod memory;
+pub mod redis;
+
+/// How long the reason of an end is remembered at most.
+pub const END_REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// The answer of a store, some time later.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A place that holds sessions.
+pub trait Store: Send + Sync {
+    /// What stands under `key`.
+    fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded>;
+
+    /// Writes a new session at version 1; `false` when `key` is taken, by a live session or by the memory of an ended one.
+    fn insert<'a>(&'a self, key: &'a StoreKey, entry: NewEntry) -> Answer<'a, bool>;
+
+    /// Replaces the value of a live session that still has `expected` as its version, and raises the version by one. Its expiry stays.
+    fn replace<'a>(&'a self, key: &'a StoreKey, expected: u64, sealed: Bytes) -> Answer<'a, Replaced>;
+
+    /// Ends a live session and remembers why for [`END_REMEMBERED`], or for its remaining life if that is shorter.
+    fn end<'a>(&'a self, key: &'a StoreKey, reason: EndReason) -> Answer<'a, Ended>;
+
+    /// The keys filed under `index` whose sessions have not expired; ended ones may be among them.
+    fn indexed<'a>(&'a self, index: &'a StoreKey) -> Answer<'a, Vec<StoreKey>>;
+
+    /// Writes a short-lived note; `false`, and nothing changed, when one stands under `key` already.
+    fn put_once<'a>(&'a self, key: &'a StoreKey, note: Bytes, ttl: Duration) -> Answer<'a, bool>;
+
+    /// Reads a short-lived note and removes it: of any number of callers one gets it.
+    fn take<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Option<Bytes>>;
+
+    /// Whether the store answers.
+    fn ping(&self) -> Answer<'_, ()>;
+}
+
+/// A key in the store: the SHA-256 of something secret, with its purpose mixed in. There is no way back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoreKey([u8; 32]);
+
+impl StoreKey {
+    /// Hashes the parts, each with its length in front so that no two lists of parts collide.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut context = Context::new(&SHA256);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(context.finish().as_ref());
+        Self(hash)
+    }
+
+    /// The hash itself.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Takes back a key that a store kept as bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreKey({self})")
+    }
+}
+
+/// A session to be written for the first time.
+#[derive(Clone, Debug)]
+pub struct NewEntry {
+    /// The sealed record.
+    pub sealed: Bytes,
+    /// The session's absolute end: nothing of it stays in the store after this.
+    pub expires_at: Timestamp,
+    /// The indexes it is filed under; an index lives as long as its longest session.
+    pub indexes: Vec<StoreKey>,
+}
+
+/// What stands under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// A live session.
+    Live(Stored),
+    /// A session that ended, and why.
+    Ended(EndReason),
+    /// Nothing, or nothing any more.
+    Absent,
+}
+
+/// A live session as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// 1 when inserted, one more with each replacement.
+    pub version: u64,
+    /// The sealed record.
+    pub sealed: Bytes,
+}
+
+/// What became of a replacement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// Written; the version is one higher now.
+    Done,
+    /// Another write came first: read again and merge.
+    Conflict,
+    /// The session is not live any more; nothing was written.
+    Gone(Option<EndReason>),
+}
+
+/// What became of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was live and is over now.
+    Now,
+    /// It was over already, for this reason if that is still known.
+    Already(Option<EndReason>),
+}
+
+/// Why a session is over; the words are those of the 401's `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// No activity for the idle time.
+    Idle,
+    /// The absolute life, or the token's without a refresh token, is over.
+    Expired,
+    /// Logged out, here or elsewhere.
+    Revoked,
+    /// The provider refused the refresh token.
+    RefreshRejected,
+}
+
+impl EndReason {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::RefreshRejected => "refresh_rejected",
+        }
+    }
+
+    /// The reason that `word` stands for.
+    #[must_use]
+    pub fn parse(word: &[u8]) -> Option<Self> {
+        [Self::Idle, Self::Expired, Self::Revoked, Self::RefreshRejected]
+            .into_iter()
+            .find(|reason| reason.as_str().as_bytes() == word)
+    }
+}
+
+/// The store cannot answer: it is down, frozen, read-only or broken. Never the same as "no such session".
+#[derive(Debug, thiserror::Error)]
+#[error("the store does not answer: {0}")]
+pub struct StoreError(pub String);
