@@ -30,6 +30,8 @@ pub struct Config {
 pub struct ServerConfig {
     /// The address of the public listener.
     pub listen: SocketAddr,
+    /// The certificate and key of the public listener; `None` is plain HTTP behind an edge that terminates TLS.
+    pub tls: Option<ServerTls>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How long open requests may go on after SIGTERM.
@@ -38,6 +40,15 @@ pub struct ServerConfig {
     pub drain_delay: Duration,
     /// Worker threads; `None` is one per core.
     pub workers: Option<usize>,
+}
+
+/// `tls` of `[server]`: PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTls {
+    /// The certificate chain, leaf first.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// `[admin]`

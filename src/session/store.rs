@@ -8,6 +8,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -15,7 +16,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
+use crate::config::StoreConfig;
 
 pub mod file;
 pub mod grace;
@@ -53,6 +55,27 @@ pub trait Store: Send + Sync {
 
     /// Whether the store answers.
     fn ping(&self) -> Answer<'_, ()>;
+}
+
+/// Where connections to the configured store come from.
+pub struct Stores {}
+
+impl Stores {
+    /// Prepares the store of the configuration. A `file:` is opened and locked here; Redis is contacted by nothing but
+    /// the first command, so that its being down does not stop the start.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or certificates cannot be read.
+    pub fn open(config: &StoreConfig, clock: Clock) -> Result<Self, StoreError> {
+        todo!("{config:?}{clock:?}")
+    }
+
+    /// The store as seen from this thread's runtime: embedded stores are shared, each call opens a Redis connection of
+    /// its own (one shared by all workers costs twice the CPU). Call once per worker.
+    #[must_use]
+    pub fn connect(&self) -> Arc<dyn Store> {
+        todo!()
+    }
 }
 
 /// A key in the store: the SHA-256 of something secret, with its purpose mixed in. There is no way back.
