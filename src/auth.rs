@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 pub use self::background::Background;
 pub use self::current::{CurrentError, Session, SessionView, Why};
-pub use self::login::{Answer, Begun, BeginError, CallbackError, Completed, LOGIN_LIFETIME, LoginRequest, PendingLogin};
+pub use self::login::{
+    Answer, BeginError, Begun, CallbackError, Completed, LOGIN_LIFETIME, LoginRequest, PendingLogin,
+};
 pub use self::logout::LoggedOut;
 pub use self::refresh::TokenError;
 
@@ -31,22 +33,29 @@ pub struct Auth {
     providers: Vec<Provider>,
     clock: Clock,
     background: Background,
-    flights: Flights,
+    flights: Arc<Flights>,
 }
 
 impl Auth {
-    /// The use cases of `site`; contacts nothing.
+    /// The use cases of `site`; contacts nothing. After a reload they go on where those of the same site's
+    /// `predecessor` are: a refresh under way is joined, not repeated.
     ///
     /// # Errors
     /// A sentence, when certificate files of a provider cannot be used.
-    pub fn new(site: Arc<SiteConfig>, clock: Clock, background: Background) -> Result<Arc<Self>, String> {
+    pub fn new(
+        site: Arc<SiteConfig>,
+        clock: Clock,
+        background: Background,
+        predecessor: Option<&Self>,
+    ) -> Result<Arc<Self>, String> {
         let providers = site
             .providers
             .iter()
             .map(|config| Provider::new(&site, config, clock.clone()))
             .collect::<Result<Vec<_>, _>>()?;
         let ring = Keyring::new(&site.origin, &site.session.keys).ok_or("the site has no key")?;
-        Ok(Arc::new(Self { site, ring, providers, clock, background, flights: Flights::default() }))
+        let flights = predecessor.map(|auth| Arc::clone(&auth.flights)).unwrap_or_default();
+        Ok(Arc::new(Self { site, ring, providers, clock, background, flights }))
     }
 
     /// The site.

@@ -9,10 +9,21 @@ mod origin;
 pub use model::*;
 pub use origin::{NotAnOrigin, Origin, Scheme, is_loopback_host};
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// Reads environment variables, for `{ env = "…" }`; handed in, so that tests need no real environment.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// Where the admin listener is, unless configured otherwise.
+pub const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+
+/// The environment of this process.
+#[must_use]
+pub fn process_environment(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    std::env::var(name).ok()
+}
 
 /// One thing that is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,4 +49,18 @@ pub struct Faults(pub Vec<Fault>);
 pub fn read(paths: &[PathBuf], environment: &Environment<'_>) -> Result<Config, Faults> {
     let _ = environment("");
     todo!("{paths:?}")
+}
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl Config {
+    /// The effective routes.
+    #[must_use]
+    pub fn route_table(&self) -> String {
+        todo!()
+    }
 }

@@ -257,7 +257,8 @@ impl Auth {
         let meta = &record.meta;
         let mut indexes = vec![self.ring.subject_index(&meta.issuer, &meta.subject)];
         indexes.extend(meta.sid.as_ref().map(|sid| self.ring.sid_index(&meta.issuer, sid)));
-        let entry = NewEntry { sealed: record.seal(&self.ring, &key, ticket.secret(), 1), expires_at: ends_at, indexes };
+        let entry =
+            NewEntry { sealed: record.seal(&self.ring, &key, ticket.secret(), 1), expires_at: ends_at, indexes };
         let written = match self.background.store().insert(&key, entry).await {
             Ok(true) => Ok(ticket),
             Ok(false) => Err(StoreError("a fresh random key is taken".into())),

@@ -61,7 +61,7 @@ pub struct AdminConfig {
 }
 
 /// `[store]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     /// Which store.
     pub kind: StoreKind,
@@ -70,7 +70,7 @@ pub struct StoreConfig {
 }
 
 /// The kinds of store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreKind {
     /// `memory:` in this process; gone with it.
     Memory,
@@ -81,7 +81,7 @@ pub enum StoreKind {
 }
 
 /// One Redis server.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RedisConfig {
     /// The URL as `redis` reads it, credentials included: never print it.
     pub url: String,
@@ -96,7 +96,7 @@ impl std::fmt::Debug for RedisConfig {
 }
 
 /// `[log]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
     /// One JSON object a line, or text for people.
     pub format: LogFormat,
