@@ -41,7 +41,6 @@ pub use self::door::answer;
 pub struct Worker {
     doors: Vec<SiteDoor>,
     trusted_proxies: Vec<IpNet>,
-    shared: Rc<Connections>,
 }
 
 /// This thread's own connections.
@@ -75,7 +74,7 @@ impl Worker {
     pub fn new(config: &Config, auths: &[Arc<Auth>], store: Arc<dyn Store>) -> Result<Self, TlsError> {
         let shared = Rc::new(Connections { store, clients: UpstreamClients::new(config)? });
         let doors = auths.iter().map(|auth| SiteDoor::new(Arc::clone(auth), Rc::clone(&shared))).collect();
-        Ok(Self { doors, trusted_proxies: config.server.trusted_proxies.clone(), shared })
+        Ok(Self { doors, trusted_proxies: config.server.trusted_proxies.clone() })
     }
 }
 
