@@ -71,11 +71,16 @@ enum Source {
     /// Every worker shares the one store of this process.
     Embedded(Arc<dyn Store>),
     /// Every worker connects.
-    Redis { server: RedisServer, clock: Clock, grace: Option<Outages> },
+    Redis(Arc<Remote>),
+}
+
+struct Remote {
+    server: RedisServer,
+    clock: Clock,
+    grace: Option<Outages>,
 }
 
 /// What all workers of this process share about outages, and the connection that ends what ended meanwhile.
-#[derive(Clone)]
 struct Outages {
     memory: Arc<Memory>,
     flusher: Arc<RedisStore>,
@@ -97,7 +102,7 @@ impl Stores {
                     memory: Arc::new(Memory::new(config.grace, clock.clone())),
                     flusher: Arc::new(server.connect(clock.clone())),
                 });
-                Source::Redis { server, clock, grace }
+                Source::Redis(Arc::new(Remote { server, clock, grace }))
             }
         };
         Ok(Self(source))
@@ -109,9 +114,9 @@ impl Stores {
     pub fn connect(&self) -> Arc<dyn Store> {
         match &self.0 {
             Source::Embedded(store) => Arc::clone(store),
-            Source::Redis { server, clock, grace } => {
-                let store = Arc::new(server.connect(clock.clone()));
-                match grace {
+            Source::Redis(remote) => {
+                let store = Arc::new(remote.server.connect(remote.clock.clone()));
+                match &remote.grace {
                     Some(outages) => Arc::new(Grace::new(store, Arc::clone(&outages.memory))),
                     None => store,
                 }
@@ -122,7 +127,8 @@ impl Stores {
     /// Sends the ends that an outage kept from the store, as far as it answers again. Call every second or so, always
     /// from the same runtime; without an outage it costs nothing.
     pub async fn flush_pending_ends(&self) {
-        if let Source::Redis { grace: Some(outages), .. } = &self.0 {
+        let Source::Redis(remote) = &self.0 else { return };
+        if let Some(outages) = &remote.grace {
             outages.memory.flush(&*outages.flusher, PENDING_ENDS).await;
         }
     }

@@ -142,19 +142,22 @@ fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
 
 /// What is wrong, in the operator's words, and without what the server quotes from the command it refused.
 fn explain(error: &RedisError) -> String {
-    match error.kind() {
-        _ if error.is_timeout() => "no answer in time".to_owned(),
-        ErrorKind::AuthenticationFailed => "refuses the credentials".to_owned(),
-        ErrorKind::RESP3NotSupported => "is too old: 6.2 is needed".to_owned(),
-        ErrorKind::Server(ServerErrorKind::ReadOnly) => {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    match (error.kind(), error.code()) {
+        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => "refuses the credentials".to_owned(),
+        (_, Some("NOAUTH")) => "demands credentials and has been given none".to_owned(),
+        (ErrorKind::RESP3NotSupported, _) => "is too old: 6.2 is needed".to_owned(),
+        (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => {
             "is read-only: a replica, or a primary that lost its place".to_owned()
         }
-        ErrorKind::Server(ServerErrorKind::BusyLoading) => "is still loading its data".to_owned(),
-        ErrorKind::Server(ServerErrorKind::NoPerm) => "does not permit this user a command it needs".to_owned(),
-        ErrorKind::Server(_) | ErrorKind::Extension => {
+        (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => "is still loading its data".to_owned(),
+        (ErrorKind::Server(ServerErrorKind::NoPerm), _) => "does not permit this user a command it needs".to_owned(),
+        (ErrorKind::Server(_) | ErrorKind::Extension, code) => {
             let detail = error.detail().unwrap_or_default();
             let quoted = detail.find(", with args").unwrap_or(detail.len());
-            format!("{} {}", error.code().unwrap_or("ERR"), &detail[..quoted])
+            format!("{} {}", code.unwrap_or("ERR"), &detail[..quoted])
         }
         _ => error.to_string(),
     }

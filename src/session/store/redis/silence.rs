@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Rounds without any answer after which commands fail at once. Two, so that one hiccup changes nothing.
 const ROUNDS: u32 = 2;
 
-/// How often one command may find out whether the server is back.
+/// How long after the last vain wait one command may find out whether the server is back.
 const PROBE_EVERY: Duration = Duration::from_millis(250);
 
 /// How long the server has been silent, in rounds: commands that overlap are one round, however many they are.
@@ -22,7 +22,10 @@ impl Silence {
         if self.rounds < ROUNDS {
             return true;
         }
-        let due = self.probed.is_none_or(|probed| now.duration_since(probed) >= PROBE_EVERY);
+        // Counted from the end of the last wait too, else callers that come one after the other would all be probes.
+        let past =
+            |moment: Option<Instant>| moment.is_none_or(|then| now.saturating_duration_since(then) >= PROBE_EVERY);
+        let due = past(self.probed) && past(self.last);
         if due {
             self.probed = Some(now);
         }
@@ -64,9 +67,12 @@ mod tests {
         let (mut silence, start) = (Silence::default(), Instant::now());
         assert!(!silence.waited(start, start + WAIT));
         assert!(silence.waited(start + WAIT, start + 2 * WAIT));
-        assert!(silence.admits(start + 2 * WAIT));
         assert!(!silence.admits(start + 2 * WAIT));
-        assert!(silence.admits(start + 3 * WAIT));
+        assert!(silence.admits(start + 3 * WAIT), "the probe");
+        assert!(!silence.admits(start + 3 * WAIT), "is one");
+        assert!(silence.waited(start + 3 * WAIT, start + 4 * WAIT));
+        assert!(!silence.admits(start + 4 * WAIT), "and the next caller does not wait again");
+        assert!(silence.admits(start + 5 * WAIT));
         silence.answered();
         assert!(silence.admits(start + 3 * WAIT) && silence.admits(start + 3 * WAIT));
     }
