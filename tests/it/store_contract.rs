@@ -1,5 +1,7 @@
 //! What every store promises, checked on all three: the laws run on memory, on a file and on a real Redis.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
+
 mod file;
 mod grace;
 mod laws;

@@ -37,7 +37,6 @@ async fn recovers(store: &dyn Store) {
         assert!(started.elapsed() < Duration::from_secs(2), "{error}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    println!("recovered after {:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -127,7 +126,7 @@ async fn a_server_that_dies_costs_little_and_is_found_again() {
         for _ in 0..20 {
             fails_in_time(&*store).await;
         }
-        println!("twenty commands to a dead server {:?}", started.elapsed());
+        assert!(started.elapsed() < AT_MOST, "twenty commands took {:?}", started.elapsed());
         server.restart();
         store.ping().await.expect("the first command finds the server that came back");
     }
@@ -140,12 +139,9 @@ async fn a_frozen_server_costs_little_and_is_found_again() {
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
     server.freeze();
     let started = Instant::now();
-    fails_in_time(&*store).await;
-    let first = started.elapsed();
-    for _ in 0..20 {
+    for _ in 0..21 {
         fails_in_time(&*store).await;
     }
-    println!("frozen: first command {first:?}, twenty-one {:?}", started.elapsed());
     assert!(started.elapsed() < Duration::from_secs(2), "a silent server is not waited for again and again");
     server.thaw();
     recovers(&*store).await;
