@@ -1,3 +1,4 @@
 mod store_contract;
 
 fn main() {}
+mod provider_client;
