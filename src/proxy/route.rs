@@ -7,9 +7,7 @@ use hyper::http::HeaderValue;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use url::Url;
 
-use crate::config::{
-    Access, CachePolicy, Documents, EncodedSlash, RouteConfig, TlsFiles, UpstreamConfig,
-};
+use crate::config::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, TlsFiles, UpstreamConfig};
 use crate::guard::path::RoutePath;
 
 /// The routes of one site.
@@ -95,7 +93,8 @@ impl Route {
         match &self.config.methods {
             None => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into(),
             Some(methods) => {
-                let passing: Vec<&str> = methods.iter().map(String::as_str).filter(|method| self.allows(method)).collect();
+                let passing: Vec<&str> =
+                    methods.iter().map(String::as_str).filter(|method| self.allows(method)).collect();
                 passing.join(", ")
             }
         }
@@ -104,7 +103,8 @@ impl Route {
     /// The URI of a request at the upstream: the upstream's own path, then the very bytes of `path` and `query`.
     pub(super) fn uri(&self, path: &RoutePath, query: Option<&str>) -> Option<Uri> {
         let rest = if self.config.strip_prefix { path.after(&self.config.path)? } else { path.as_str() };
-        let mut target = String::with_capacity(self.target.prefix.len() + rest.len() + query.map_or(0, |query| query.len() + 1) + 1);
+        let mut target =
+            String::with_capacity(self.target.prefix.len() + rest.len() + query.map_or(0, |query| query.len() + 1) + 1);
         target.push_str(&self.target.prefix);
         target.push_str(rest);
         if target.is_empty() {
@@ -188,7 +188,9 @@ mod tests {
     fn the_longest_prefix_wins_on_segment_boundaries() {
         let table = RouteTable::new(&["/api", "/api/v2", "/"].map(|path| route(path, "http://up", false)));
         let found = |text: &str| table.find(&path(text)).map(|route| route.config.path.clone());
-        for (text, expected) in [("/api/v2/x", "/api/v2"), ("/api/v2", "/api/v2"), ("/api/v2x", "/api"), ("/apix", "/"), ("/", "/")] {
+        for (text, expected) in
+            [("/api/v2/x", "/api/v2"), ("/api/v2", "/api/v2"), ("/api/v2x", "/api"), ("/apix", "/"), ("/", "/")]
+        {
             assert_eq!(found(text).as_deref(), Some(expected), "{text}");
         }
         assert!(RouteTable::new(&[route("/api", "http://up", false)]).find(&path("/API/x")).is_none());
@@ -199,7 +201,10 @@ mod tests {
         let uri = |prefix: &str, upstream: &str, strip: bool, text: &str, query: Option<&str>| {
             Route::new(route(prefix, upstream, strip)).uri(&path(text), query).expect("a URI").to_string()
         };
-        assert_eq!(uri("/api", "http://up:81", false, "/api/%C3%a4", Some("a=../..&b=%00&?")), "http://up:81/api/%C3%a4?a=../..&b=%00&?");
+        assert_eq!(
+            uri("/api", "http://up:81", false, "/api/%C3%a4", Some("a=../..&b=%00&?")),
+            "http://up:81/api/%C3%a4?a=../..&b=%00&?"
+        );
         assert_eq!(uri("/api", "https://up/v1/", false, "/api/x", None), "https://up/v1/api/x");
         assert_eq!(uri("/api", "https://up/v1", true, "/api/x", Some("")), "https://up/v1/x?");
         assert_eq!(uri("/api", "https://up/v1", true, "/api", None), "https://up/v1");
@@ -215,7 +220,10 @@ mod tests {
         assert!(!Route::new(config.clone()).allows("TRACE"));
         config.methods = Some(["GET", "TRACE", "CONNECT", "POST"].map(String::from).into());
         let route = Route::new(config);
-        assert_eq!(["GET", "POST", "PUT", "TRACE", "CONNECT", "get"].map(|method| route.allows(method)), [true, true, false, false, false, false]);
+        assert_eq!(
+            ["GET", "POST", "PUT", "TRACE", "CONNECT", "get"].map(|method| route.allows(method)),
+            [true, true, false, false, false, false]
+        );
         assert_eq!(route.allow_header(), "GET, POST");
     }
 }

@@ -91,7 +91,9 @@ impl ExchangeError {
             return false;
         }
         causes(error).any(|cause| {
-            cause.downcast_ref::<hyper::Error>().is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
+            cause
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
                 || cause.downcast_ref::<std::io::Error>().is_some_and(|error| {
                     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
                     matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe)
@@ -126,7 +128,9 @@ fn trusting_nobody() -> rustls::ClientConfig {
         .with_no_client_auth()
 }
 
-fn causes<'a>(error: &'a (dyn std::error::Error + 'static)) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| error.source())
 }
 
