@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use actix_web::body::MessageBody;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{HeaderValue, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -90,8 +90,8 @@ impl Forward<'_> {
         if has_looped(self.request.headers()) {
             return Err(ForwardError::Loop);
         }
-        if self.request.head().upgrade() && !matches!(payload, Payload::None) {
-            // What follows the head is another protocol, not a body.
+        if !matches!(payload, Payload::None) && is_websocket(self.request) {
+            // What follows the head is another protocol, not a body; this is not the way for it.
             return Err(ForwardError::BadRequest("an upgrade"));
         }
         let limit = self.route.config.max_body.unwrap_or(u64::MAX);
@@ -197,6 +197,12 @@ impl Forward<'_> {
             }
         })
     }
+}
+
+/// Whether the server takes what follows the head for raw bytes: it does so for this one protocol, and ignores the
+/// others (RFC 9110 §7.8).
+fn is_websocket(request: &HttpRequest) -> bool {
+    request.headers().get_all(UPGRADE).any(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Refuses what two parsers may cut differently: a length beside chunks, or a coding that would be left in the body
