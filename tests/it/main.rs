@@ -2,3 +2,4 @@ mod store_contract;
 
 fn main() {}
 mod provider_client;
+mod proxy_path;
