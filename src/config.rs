@@ -100,10 +100,7 @@ fn understand(
     let order = |fault: &Fault| (files.iter().position(|(file, _)| *file == fault.file), fault.line);
     faults.sort_by_key(order);
     match config {
-        Some(config) if faults.is_empty() => {
-            let written = files.iter().map(|(file, _)| file.to_path_buf());
-            Ok(Config { watched: written.chain(watched).collect(), ..config })
-        }
+        Some(config) if faults.is_empty() => Ok(Config { watched: watched.into_iter().collect(), ..config }),
         _ => Err(Faults(faults)),
     }
 }

@@ -1,10 +1,14 @@
 //! A site's key as `keygen` prints it, and the refusal of keys that someone could guess.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
+use super::Origin;
 use super::fault::Wrong;
 use crate::secret::MasterKey;
 
@@ -29,6 +33,13 @@ pub(super) fn parse(text: &str) -> Result<MasterKey, Wrong> {
         return Err(weak(why));
     }
     Ok(MasterKey::new(key))
+}
+
+/// The key of a local site that names none: the same until this process ends, so that a reload logs nobody out.
+pub(super) fn of_this_process(origin: &Origin) -> MasterKey {
+    static KEYS: Mutex<BTreeMap<String, MasterKey>> = Mutex::new(BTreeMap::new());
+    let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
+    keys.entry(origin.to_string()).or_insert_with(MasterKey::random).clone()
 }
 
 fn weak(wrong: &str) -> Wrong {

@@ -23,7 +23,7 @@ pub struct Config {
     pub log: LogConfig,
     /// The sites; at least one, no two on the same host.
     pub sites: Vec<SiteConfig>,
-    /// Every file this was read from: configuration, secrets and certificates. A change to one asks for a reload.
+    /// The secret and certificate files this depends on, each once: a change to one of them asks for a reload.
     pub watched: Vec<PathBuf>,
 }
 

@@ -40,17 +40,25 @@ pub(super) fn config(reader: &Reader<'_>, root: &Node, readable: bool) -> Option
     let admin = admin(&root.table("admin"), Literal::only_if(loopback));
     let store = store::store(&root.table("store"), Literal::only_if(loopback));
     let log = log(&root.table("log"));
-    let resolved: Vec<_> = sites.iter().zip(&origins).map(|(site, origin)| site::site(site, origin, &store)).collect();
+    let mut keys: Vec<_> = Vec::new();
+    for (site, origin) in sites.iter().zip(&origins) {
+        keys.push(session::keys(&site.table("session"), origin.as_ref(), store.as_ref()));
+    }
 
     listeners_differ(&root, &server, &admin);
     let named: Vec<_> =
         origins.iter().zip(&sites).filter_map(|(origin, site)| Some((origin.as_ref()?, site))).collect();
     site::hosts_differ(&named);
-    session::keys_differ(sites.iter().zip(&resolved).filter_map(|(section, site)| Some((section, site.as_ref()?))));
+    let sealed = sites.iter().zip(&origins).zip(&keys);
+    let sealed: Vec<_> =
+        sealed.map(|((site, origin), keys)| (site, origin.as_ref(), keys.as_deref().unwrap_or_default())).collect();
+    session::keys_differ(&sealed);
     if root.table("server").has("tls") {
         served_encrypted(&named);
     }
-    let sites = resolved.into_iter().collect::<Option<Vec<_>>>()?;
+    let parts = sites.iter().zip(&origins).zip(keys);
+    let sites: Vec<_> = parts.map(|((site, origin), keys)| site::site(site, origin.as_ref(), keys)).collect();
+    let sites = sites.into_iter().collect::<Option<Vec<_>>>()?;
     Some(Config { server, admin, store: store?, log, sites, watched: Vec::new() })
 }
 

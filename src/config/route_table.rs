@@ -51,7 +51,14 @@ fn site_table(site: &SiteConfig) -> String {
         table.push_str(&row);
         table.push('\n');
     }
+    let base = format!("{}{}", site.origin, site.base_path);
     table
+        + &format!(
+            "  to register at the provider:\n    redirect URI              {}\n    post-logout redirect URI  {}\n    \
+         back-channel logout URI   {base}/backchannel-logout\n",
+            site.redirect_uri(),
+            site.post_logout_redirect_uri(),
+        )
 }
 
 fn route_row(route: &RouteConfig) -> [String; 4] {
@@ -67,11 +74,13 @@ fn route_row(route: &RouteConfig) -> [String; 4] {
 }
 
 fn spa_row(spa: &SpaConfig) -> [String; 4] {
-    let target = match spa {
-        SpaConfig::Dir { dir, fallback } => format!("{} (navigations: {fallback})", dir.display()),
-        SpaConfig::DevServer(server) => format!("{} (development server)", server.url.as_str().trim_end_matches('/')),
+    let (methods, target) = match spa {
+        SpaConfig::Dir { dir, fallback } => ("GET,HEAD", format!("{} (navigations: {fallback})", dir.display())),
+        SpaConfig::DevServer(server) => {
+            ("any", format!("{} (development server)", server.url.as_str().trim_end_matches('/')))
+        }
     };
-    ["(the rest)".to_owned(), "GET,HEAD".to_owned(), "-".to_owned(), target]
+    ["(the rest)".to_owned(), methods.to_owned(), "-".to_owned(), target]
 }
 
 fn below(prefix: &str) -> String {

@@ -1,6 +1,7 @@
 //! Reads one table key by key: what is wrong is reported and reading goes on, so that every fault is found at once.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::Environment;
@@ -11,7 +12,7 @@ use super::fault::{Fault, Wrong};
 pub(super) struct Reader<'e> {
     pub(super) environment: &'e Environment<'e>,
     faults: RefCell<Vec<Fault>>,
-    files: RefCell<Vec<PathBuf>>,
+    files: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl<'e> Reader<'e> {
@@ -25,10 +26,10 @@ impl<'e> Reader<'e> {
 
     /// Notes that the configuration depends on the contents of `file`.
     pub(super) fn depends_on(&self, file: PathBuf) {
-        self.files.borrow_mut().push(file);
+        self.files.borrow_mut().insert(file);
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Fault>, Vec<PathBuf>) {
+    pub(super) fn into_parts(self) -> (Vec<Fault>, BTreeSet<PathBuf>) {
         (self.faults.into_inner(), self.files.into_inner())
     }
 }
@@ -77,6 +78,14 @@ impl<'a> Section<'a> {
         let entries = self.get(key, |node| node.list().ok_or_else(|| wrong_type("an array", &node.kind)))?;
         let read = |entry: &Node| read(entry).map_err(|wrong| self.reader.report(entry.fault(wrong))).ok();
         Some(entries.iter().filter_map(read).collect())
+    }
+
+    /// The string written at `key`, right or wrong.
+    pub(super) fn written_text(&self, key: &str) -> Option<&'a str> {
+        match &self.node(key)?.kind {
+            Kind::Text(text) => Some(text),
+            _ => None,
+        }
     }
 
     /// Whether something is written at `key`, right or wrong.

@@ -10,6 +10,9 @@ use crate::config::value::{choice, duration, flag, text, word};
 use crate::config::{ClientAuth, LogoutHint, ProviderConfig};
 use crate::secret::ClientSecret;
 
+/// The name of a provider that has no other.
+pub(super) const DEFAULT_NAME: &str = "main";
+
 const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 /// Asymmetric ones only: with HS256 the client's secret could sign logins, with none anybody could.
@@ -36,7 +39,7 @@ const OWN_PARAMETERS: [&str; 14] = [
 /// The provider; `None` when a key without a default is missing or wrong.
 pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<ProviderConfig> {
     section.get("kind", choice_with_later(&[("oidc", ())], &["oauth2", "relay"]));
-    let name = section.or("name", "main".to_owned(), name);
+    let name = section.or("name", DEFAULT_NAME.to_owned(), name);
     let plaintext = section.or("plaintext", false, flag);
     let issuer =
         section.required("issuer", "write the issuer exactly as the provider's discovery document does", |node| {

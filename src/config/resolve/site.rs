@@ -7,7 +7,8 @@ use crate::config::path::{base_path, is_under};
 use crate::config::secret_ref::Literal;
 use crate::config::section::{Section, unique};
 use crate::config::value::{choice, text};
-use crate::config::{CsrfMode, Origin, RouteConfig, Scheme, SiteConfig, StoreConfig, address};
+use crate::config::{CsrfMode, Origin, Scheme, SiteConfig, address};
+use crate::secret::MasterKey;
 
 /// An origin that browsers may be sent to: https, or http on this machine.
 pub(super) fn origin(node: &Node) -> Result<Origin, Wrong> {
@@ -19,6 +20,9 @@ pub(super) fn origin(node: &Node) -> Result<Origin, Wrong> {
             "write it as the browser's address bar does, such as \"https://app.example\"",
         )
     })?;
+    if origin.host().contains('*') {
+        return Err(Wrong::new(format!("\"{shown}\" has a wildcard"), "add one [[site]] for each origin"));
+    }
     if origin.scheme() == Scheme::Http && !origin.is_loopback() {
         return Err(Wrong::new(
             format!("\"{shown}\" is plain http beyond loopback"),
@@ -29,22 +33,22 @@ pub(super) fn origin(node: &Node) -> Result<Origin, Wrong> {
 }
 
 /// The site; `None` when something in it was reported.
-pub(super) fn site(section: &Section<'_>, origin: &Option<Origin>, store: &Option<StoreConfig>) -> Option<SiteConfig> {
-    let loopback = origin.as_ref().is_none_or(Origin::is_loopback);
-    let literal = Literal::only_if(loopback);
+pub(super) fn site(section: &Section<'_>, origin: Option<&Origin>, keys: Option<Vec<MasterKey>>) -> Option<SiteConfig> {
+    let literal = Literal::only_if(origin.is_none_or(Origin::is_loopback));
     let modes = [("origin", CsrfMode::Origin), ("header", CsrfMode::Header)];
     let base_path = section.or("base_path", "/bff".to_owned(), base_path);
     let csrf = section.or("csrf", CsrfMode::Origin, choice(&modes));
-    let session = session::session(&section.table("session"), loopback, store);
+    let session = session::session(&section.table("session"), keys);
 
     let provider_sections = section.tables("provider");
     if !section.has("provider") {
         section.fault("provider", "the site has no provider", "add a [[site.provider]] with `issuer` and `client_id`");
     }
     let providers: Vec<_> = provider_sections.iter().map(|section| provider::provider(section, literal)).collect();
-    let names = providers.iter().zip(&provider_sections).filter_map(|(p, section)| Some((&p.as_ref()?.name, section)));
     unique(
-        names,
+        provider_sections
+            .iter()
+            .map(|section| (section.written_text("name").unwrap_or(provider::DEFAULT_NAME), section)),
         "name",
         |name| format!("{name:?} is the name of an earlier provider of this site"),
         "give each provider its own `name`",
@@ -53,12 +57,10 @@ pub(super) fn site(section: &Section<'_>, origin: &Option<Origin>, store: &Optio
     let spa = spa::spa(&section.table("spa"));
     let route_sections = section.tables("route");
     let routes: Vec<_> = route_sections.iter().map(route::route).collect();
-    let placed: Vec<_> =
-        routes.iter().zip(&route_sections).filter_map(|(route, section)| Some((route.as_ref()?, section))).collect();
-    paths_differ(&placed, &base_path);
+    paths_differ(&route_sections, &base_path);
 
     Some(SiteConfig {
-        origin: origin.clone()?,
+        origin: origin.cloned()?,
         base_path,
         csrf,
         session: session?,
@@ -68,18 +70,19 @@ pub(super) fn site(section: &Section<'_>, origin: &Option<Origin>, store: &Optio
     })
 }
 
-fn paths_differ(routes: &[(&RouteConfig, &Section<'_>)], base_path: &str) {
-    for (route, section) in routes {
-        if is_under(&route.path, base_path) {
+fn paths_differ(routes: &[Section<'_>], base_path: &str) {
+    let placed: Vec<_> = routes.iter().filter_map(|section| Some((section.written_text("path")?, section))).collect();
+    for (path, section) in &placed {
+        if is_under(path, base_path) {
             section.fault(
                 "path",
-                format!("{:?} lies under `base_path`, {base_path:?}, which the gateway answers itself", route.path),
+                format!("{path:?} lies under `base_path`, {base_path:?}, which the gateway answers itself"),
                 "move the route or `base_path`",
             );
         }
     }
     unique(
-        routes.iter().map(|(route, section)| (&route.path, *section)),
+        placed,
         "path",
         |path| format!("{path:?} is the path of an earlier route of this site"),
         "merge the two routes, or give one a longer path",
