@@ -21,8 +21,10 @@ pub struct Config {
     pub store: StoreConfig,
     /// How events are written.
     pub log: LogConfig,
-    /// The sites; at least one, no two with the same origin.
+    /// The sites; at least one, no two on the same host.
     pub sites: Vec<SiteConfig>,
+    /// The secret and certificate files this depends on, each once: a change to one of them asks for a reload.
+    pub watched: Vec<PathBuf>,
 }
 
 /// `[server]`
@@ -56,8 +58,10 @@ pub struct ServerTls {
 pub struct AdminConfig {
     /// The address of the admin listener; `None` switches it off (only `dev` does).
     pub listen: Option<SocketAddr>,
-    /// The bearer for everything but the health probes.
+    /// The bearer for everything but the health probes; without one, all of that is closed.
     pub token: Option<AdminToken>,
+    /// Whether `/metrics` is open without the token.
+    pub metrics_public: bool,
 }
 
 /// `[store]`
