@@ -1,5 +1,7 @@
 //! `cloakroom dev`: an embedded OpenID provider, a demo API and a demo SPA on two sites, all on loopback.
 
+pub mod provider;
+
 /// What the command line says.
 #[derive(Clone, Debug)]
 pub struct DevOptions {

@@ -1,0 +1,181 @@
+//! An OpenID provider for development and tests: strict, in memory, on loopback only, and it judges its client.
+//!
+//! It is written from the standards and shares no code with the gateway's own provider room, so that the two cannot
+//! agree on a mistake. Whatever a client does wrong is refused, and remembered as a complaint that a test can ask for.
+
+mod authorize;
+mod behaviour;
+mod client;
+mod discovery;
+mod end_session;
+mod expiring;
+mod keys;
+mod login;
+mod pages;
+mod parameters;
+mod request;
+mod respond;
+mod revoke;
+mod shared;
+mod state;
+mod token;
+mod user;
+mod userinfo;
+
+pub use behaviour::{Behaviour, Rotation};
+pub use client::Client;
+pub use keys::{AccessClaims, AccessTokens, BadToken};
+pub use state::Tally;
+pub use user::User;
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+
+use self::shared::Shared;
+use crate::clock::Clock;
+
+/// What the provider knows when it starts.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The registered clients; more can follow through [`EmbeddedProvider::register`].
+    pub clients: Vec<Client>,
+    /// Who can sign in.
+    pub users: Vec<User>,
+    /// The `aud` of access tokens: the API they are for.
+    pub audience: String,
+    /// Lifetimes, and how the provider misbehaves.
+    pub behaviour: Behaviour,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            clients: Vec::new(),
+            users: User::demo(),
+            audience: "demo-api".to_owned(),
+            behaviour: Behaviour::default(),
+            clock: Clock::System,
+        }
+    }
+}
+
+/// A running provider; it stops when this is dropped.
+#[derive(Debug)]
+pub struct EmbeddedProvider {
+    shared: web::Data<Shared>,
+    server: ServerHandle,
+}
+
+impl EmbeddedProvider {
+    /// Starts on any free port of 127.0.0.1. Inside an actix system.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub fn start(setup: Setup) -> io::Result<Self> {
+        Self::start_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, setup)
+    }
+
+    /// Starts on a bound listener. Inside an actix system.
+    ///
+    /// # Errors
+    /// When the listener is not on loopback, or cannot be used.
+    pub fn start_on(listener: TcpListener, setup: Setup) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        if !address.ip().is_loopback() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the embedded provider listens on loopback only"));
+        }
+        let shared = web::Data::new(Shared::new(address, setup));
+        let state = shared.clone();
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(state.clone())
+                .app_data(web::PayloadConfig::new(64 * 1024))
+                .wrap(respond::security_headers())
+                .wrap(from_fn(respond::own_host_only))
+                .configure(routes)
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        Ok(Self { shared, server: handle })
+    }
+
+    /// The issuer, `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.shared.issuer
+    }
+
+    /// Registers one more client, or replaces the one with the same id.
+    pub fn register(&self, client: Client) {
+        self.shared.register(client);
+    }
+
+    /// How it behaves now.
+    #[must_use]
+    pub fn behaviour(&self) -> Behaviour {
+        self.shared.behaviour()
+    }
+
+    /// Makes it behave differently from the next request on.
+    pub fn behave(&self, behaviour: Behaviour) {
+        self.shared.behave(behaviour);
+    }
+
+    /// Verifies this provider's access tokens, for an API in the same process.
+    #[must_use]
+    pub fn access_tokens(&self) -> AccessTokens {
+        self.shared.access_tokens()
+    }
+
+    /// What clients did wrong, oldest first; the last hundred.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        self.shared.state().complaints()
+    }
+
+    /// How often each thing has happened.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.shared.state().tally
+    }
+
+    /// Stops listening and drops open connections.
+    pub async fn stop(self) {
+        self.server.stop(false).await;
+    }
+}
+
+impl Drop for EmbeddedProvider {
+    fn drop(&mut self) {
+        // The command is sent at once; only its completion would have to be awaited.
+        drop(self.server.stop(false));
+    }
+}
+
+/// Every path of the provider.
+fn routes(app: &mut web::ServiceConfig) {
+    app.service(web::resource("/.well-known/openid-configuration").get(discovery::configuration))
+        .service(web::resource("/jwks").get(discovery::jwks))
+        .service(web::resource("/authorize").get(authorize::authorize).post(authorize::authorize))
+        .service(web::resource("/login").post(login::login))
+        .service(web::resource("/token").post(token::token))
+        .service(web::resource("/userinfo").get(userinfo::userinfo).post(userinfo::userinfo))
+        .service(web::resource("/revoke").post(revoke::revoke))
+        .service(web::resource("/end_session").get(end_session::end_session).post(end_session::end_session))
+        .service(web::resource("/end_session/confirm").post(end_session::confirm))
+        .service(web::resource("/avatar/{user}.svg").get(user::avatar))
+        .service(web::resource("/icon.svg").get(pages::icon))
+        .service(web::resource("/provider.css").get(pages::stylesheet))
+        .service(web::resource("/").get(pages::front))
+        .default_service(web::to(pages::not_found));
+}

@@ -1,0 +1,121 @@
+//! What every handler of the provider sees.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use actix_web::HttpRequest;
+use actix_web::cookie::{Cookie, SameSite};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::keys::{AccessTokens, SigningKey};
+use super::state::{Authentication, State};
+use super::{Behaviour, Client, Setup, User};
+use crate::clock::{Clock, Timestamp};
+use crate::secret::random_bytes;
+
+/// The provider's settings, keys and memory.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) issuer: String,
+    /// The issuer's host and port.
+    pub(super) authority: String,
+    pub(super) audience: String,
+    pub(super) users: Vec<User>,
+    pub(super) keys: SigningKey,
+    pub(super) clock: Clock,
+    clients: RwLock<Vec<Client>>,
+    behaviour: RwLock<Behaviour>,
+    state: Mutex<State>,
+    seal: hmac::Key,
+    port: u16,
+}
+
+impl Shared {
+    pub(super) fn new(address: SocketAddr, setup: Setup) -> Self {
+        Self {
+            issuer: format!("http://{address}"),
+            authority: address.to_string(),
+            audience: setup.audience,
+            users: setup.users,
+            keys: SigningKey::generate(),
+            clock: setup.clock,
+            clients: RwLock::new(setup.clients),
+            behaviour: RwLock::new(setup.behaviour),
+            state: Mutex::new(State::new()),
+            seal: hmac::Key::new(hmac::HMAC_SHA256, &random_bytes::<32>()),
+            port: address.port(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn behaviour(&self) -> Behaviour {
+        *self.behaviour.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn behave(&self, behaviour: Behaviour) {
+        *self.behaviour.write().unwrap_or_else(PoisonError::into_inner) = behaviour;
+    }
+
+    pub(super) fn client(&self, id: &str) -> Option<Client> {
+        self.clients.read().unwrap_or_else(PoisonError::into_inner).iter().find(|client| client.id == id).cloned()
+    }
+
+    pub(super) fn register(&self, client: Client) {
+        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        clients.retain(|known| known.id != client.id);
+        clients.push(client);
+    }
+
+    pub(super) fn user(&self, id: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.id == id)
+    }
+
+    pub(super) fn access_tokens(&self) -> AccessTokens {
+        self.keys.access_tokens(&self.issuer, &self.audience, &self.clock)
+    }
+
+    /// Remembers what a client did wrong.
+    pub(super) fn complain(&self, client: &str, what: &str) {
+        tracing::warn!(client, "the embedded provider refuses: {what}");
+        self.state().complain(format!("{client}: {what}"));
+    }
+
+    /// A keyed hash of some words; no two lists of words have the same.
+    pub(super) fn mac(&self, words: &[&str]) -> String {
+        let mut context = hmac::Context::with_key(&self.seal);
+        for word in words {
+            context.update(&(word.len() as u64).to_be_bytes());
+            context.update(word.as_bytes());
+        }
+        URL_SAFE_NO_PAD.encode(context.sign())
+    }
+
+    /// Browsers share cookies between the ports of a host, so the names carry the port.
+    pub(super) fn sso_cookie(&self) -> String {
+        format!("provider-sso-{}", self.port)
+    }
+
+    pub(super) fn browser_cookie(&self) -> String {
+        format!("provider-browser-{}", self.port)
+    }
+
+    /// Who is signed in at the provider in this browser.
+    pub(super) fn signed_in(&self, request: &HttpRequest) -> Option<Authentication> {
+        let cookie = request.cookie(&self.sso_cookie())?;
+        self.state().sso.get(cookie.value(), self.now()).cloned()
+    }
+}
+
+/// A cookie for this host alone that lasts as long as the browser runs.
+pub(super) fn cookie(name: String, value: String) -> Cookie<'static> {
+    Cookie::build(name, value).path("/").http_only(true).same_site(SameSite::Lax).finish()
+}

@@ -1,0 +1,78 @@
+//! The demo page: a few embedded files, served for both sites, which differ in name and colour only.
+
+use std::io;
+use std::net::TcpListener;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::header;
+use actix_web::middleware::DefaultHeaders;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+
+const INDEX: &str = include_str!("assets/spa/index.html");
+const STYLE: &str = include_str!("assets/spa/app.css");
+const SCRIPT: &str = include_str!("assets/spa/app.js");
+const ICON_ONE: &str = include_str!("assets/spa/icon-one.svg");
+const ICON_TWO: &str = include_str!("assets/spa/icon-two.svg");
+
+/// Only what comes from the page's own origin; nothing inline.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// The running demo page; it stops when this is dropped.
+#[derive(Debug)]
+pub(super) struct DemoSpa {
+    server: ServerHandle,
+}
+
+impl DemoSpa {
+    /// Starts on a bound loopback listener. Inside an actix system.
+    pub(super) fn start(listener: TcpListener) -> io::Result<Self> {
+        let server = HttpServer::new(|| {
+            App::new()
+                .wrap(
+                    DefaultHeaders::new()
+                        .add((header::CACHE_CONTROL, "no-store"))
+                        .add((header::CONTENT_SECURITY_POLICY, POLICY))
+                        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                        .add((header::REFERRER_POLICY, "same-origin")),
+                )
+                .service(web::resource("/app.css").get(async || file("text/css; charset=utf-8", STYLE)))
+                .service(web::resource("/app.js").get(async || file("text/javascript; charset=utf-8", SCRIPT)))
+                .service(web::resource("/icon-one.svg").get(async || file("image/svg+xml", ICON_ONE)))
+                .service(web::resource("/icon-two.svg").get(async || file("image/svg+xml", ICON_TWO)))
+                .default_service(web::get().to(index))
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        Ok(Self { server: handle })
+    }
+}
+
+impl Drop for DemoSpa {
+    fn drop(&mut self) {
+        drop(self.server.stop(false));
+    }
+}
+
+/// Every path that is no file is the page's own route. A path that names a file is a mistake and says so.
+async fn index(request: HttpRequest) -> HttpResponse {
+    if request.path().rsplit('/').next().is_some_and(|last| last.contains('.')) {
+        return HttpResponse::NotFound().body("no such file\n");
+    }
+    // Written into the page, so that the colour is right before any script runs.
+    let site = if host(&request).starts_with("two.") { "two" } else { "one" };
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(INDEX.replace("{{site}}", site))
+}
+
+fn host(request: &HttpRequest) -> &str {
+    let name = request.headers().get("x-forwarded-host").or_else(|| request.headers().get(header::HOST));
+    name.and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn file(kind: &str, text: &'static str) -> HttpResponse {
+    HttpResponse::Ok().content_type(kind).body(text)
+}
