@@ -60,6 +60,7 @@ struct Site {
     auth: Arc<Auth>,
     names: CookieNames,
     routes: RouteTable,
+    spa: spa::Spa,
     login_url: String,
     logout_url: String,
     shared: Rc<Connections>,
@@ -84,6 +85,7 @@ impl SiteDoor {
         let site = Rc::new(Site {
             names: CookieNames::of(&config.origin),
             routes: RouteTable::new(&config.routes),
+            spa: spa::Spa::new(config.spa.as_ref()),
             login_url: format!("{}/login", config.base_path),
             logout_url: format!("{}/logout", config.base_path),
             auth,

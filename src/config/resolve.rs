@@ -7,7 +7,7 @@ mod site;
 mod spa;
 mod store;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -17,7 +17,10 @@ use super::fault::Wrong;
 use super::secret_ref::{Literal, fetch};
 use super::section::{Reader, Section};
 use super::value::{choice, duration, flag, listen, network, text, workers};
-use super::{AdminConfig, Config, LogConfig, LogFormat, LogLevel, Origin, Scheme, ServerConfig, ServerTls, units};
+use super::{
+    AdminConfig, Config, DEFAULT_ADMIN_LISTEN, LogConfig, LogFormat, LogLevel, Origin, Scheme, ServerConfig, ServerTls,
+    units,
+};
 use crate::secret::AdminToken;
 
 /// The shortest admin token: 16 random characters are beyond guessing over a network.
@@ -93,7 +96,7 @@ fn server_tls(section: &Section<'_>) -> Option<ServerTls> {
 
 fn admin(section: &Section<'_>, literal: Literal) -> AdminConfig {
     AdminConfig {
-        listen: Some(section.or("listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)), listen)),
+        listen: Some(section.or("listen", DEFAULT_ADMIN_LISTEN, listen)),
         token: section.get("token", |node| admin_token(&fetch(node, literal, section.reader)?)),
         metrics_public: section.or("metrics_public", false, flag),
     }

@@ -192,6 +192,10 @@ impl From<ForwardError> for Problem {
                 tracing::warn!(event = "upstream_timeout");
                 Self::UpstreamTimeout
             }
+            ForwardError::Loop => {
+                tracing::error!(event = "upstream_loop", "an upstream leads back to this gateway");
+                Self::UpstreamUnreachable
+            }
             ForwardError::TooLarge => Self::TooLarge,
             ForwardError::BadRequest(what) => Self::BadRequest(what),
         }

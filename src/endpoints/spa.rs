@@ -14,7 +14,26 @@ use super::problem::Problem;
 use super::{Site, request};
 use crate::config::SpaConfig;
 use crate::guard::path::RoutePath;
+use crate::proxy::forward::{Forward, Pass, forward};
+use crate::proxy::route::Route;
 use crate::telemetry::RequestId;
+
+/// Where a site's files come from.
+pub(super) enum Spa {
+    None,
+    Dir { dir: PathBuf, fallback: String },
+    DevServer(Box<Route>),
+}
+
+impl Spa {
+    pub(super) fn new(config: Option<&SpaConfig>) -> Self {
+        match config {
+            None => Self::None,
+            Some(SpaConfig::Dir { dir, fallback }) => Self::Dir { dir: dir.clone(), fallback: fallback.clone() },
+            Some(SpaConfig::DevServer(upstream)) => Self::DevServer(Box::new(Route::dev_server(upstream))),
+        }
+    }
+}
 
 /// Serves what no route takes: a file, for navigations the fallback page, or the development server's answer.
 pub(super) async fn serve(
@@ -28,12 +47,14 @@ pub(super) async fn serve(
     if path.has_encoded_slash() {
         return Err(Problem::BadPath("it holds an encoded slash"));
     }
-    match &site.auth.site().spa {
-        None => Err(Problem::NoRoute),
-        Some(SpaConfig::Dir { dir, fallback }) => file(dir, fallback, request, path).await,
-        Some(SpaConfig::DevServer(_)) => {
-            let _ = (payload, client, id);
-            Err(Problem::NoRoute)
+    match &site.spa {
+        Spa::None => Err(Problem::NoRoute),
+        Spa::Dir { dir, fallback } => file(dir, fallback, request, path).await,
+        Spa::DevServer(route) => {
+            let origin = &site.auth.site().origin;
+            let request_id = id.as_str();
+            let forwarded = Forward { request, payload, path, route, origin, client, request_id, pass: Pass::Public };
+            Ok(forward(&site.shared.clients, forwarded).await?)
         }
     }
 }
