@@ -14,23 +14,23 @@ use crate::session::keyring::{CookiePurpose, Keyring, Opened};
 use crate::session::ticket::Ticket;
 
 /// How many login attempts one browser may have open.
-pub const MOST_LOGINS: usize = 8;
+pub(super) const MOST_LOGINS: usize = 8;
 
 /// The names of one site's cookies (RFC 6265bis §4.1.3: the prefix makes the browser enforce host, path and `Secure`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CookieNames {
+pub(super) struct CookieNames {
     /// The session's.
-    pub session: String,
+    pub(super) session: String,
     /// What every login attempt's begins with.
-    pub login_prefix: String,
+    pub(super) login_prefix: String,
     /// Whether they carry `Secure`; only a loopback origin does without.
-    pub secure: bool,
+    pub(super) secure: bool,
 }
 
 impl CookieNames {
     /// The names at `origin`.
     #[must_use]
-    pub fn of(origin: &Origin) -> Self {
+    pub(super) fn of(origin: &Origin) -> Self {
         let (session, secure) = match origin.scheme() {
             Scheme::Https => ("__Host-Http-cloakroom".to_owned(), true),
             // Browsers do not keep ports apart, and take no prefix without Secure.
@@ -41,14 +41,14 @@ impl CookieNames {
 
     /// A login attempt's cookie, for ten minutes; always `Lax`, since it must survive the way back from the provider.
     #[must_use]
-    pub fn login<'c>(&self, name: String, value: String) -> Cookie<'c> {
+    pub(super) fn login<'c>(&self, name: String, value: String) -> Cookie<'c> {
         let lifetime = i64::try_from(LOGIN_LIFETIME.as_secs()).unwrap_or(i64::MAX);
         self.bake(name, value, SameSite::Lax, Some(Duration::seconds(lifetime)))
     }
 
     /// What takes a cookie of ours away.
     #[must_use]
-    pub fn removal<'c>(&self, name: String, same_site: SameSite) -> Cookie<'c> {
+    pub(super) fn removal<'c>(&self, name: String, same_site: SameSite) -> Cookie<'c> {
         let mut cookie = self.bake(name, String::new(), same_site, None);
         cookie.make_removal();
         cookie
@@ -64,7 +64,7 @@ impl CookieNames {
 
 /// `SameSite` as configured.
 #[must_use]
-pub const fn same_site(site: &SiteConfig) -> SameSite {
+pub(super) const fn same_site(site: &SiteConfig) -> SameSite {
     match site.session.same_site {
         crate::config::SameSite::Lax => SameSite::Lax,
         crate::config::SameSite::Strict => SameSite::Strict,
@@ -73,30 +73,30 @@ pub const fn same_site(site: &SiteConfig) -> SameSite {
 
 /// What a request's cookies say.
 #[derive(Debug, Default)]
-pub struct BrowserCookies {
+pub(super) struct BrowserCookies {
     /// The session's, if there is exactly one and it opens.
-    pub session: Option<SessionCookie>,
+    pub(super) session: Option<SessionCookie>,
     /// Whether anything at all came under the session's name.
-    pub session_present: bool,
+    pub(super) session_present: bool,
     /// The login attempts', name and sealed value; a name that came twice is left out.
-    pub logins: Vec<(String, String)>,
+    pub(super) logins: Vec<(String, String)>,
 }
 
 /// A session cookie that opened.
 #[derive(Debug)]
-pub struct SessionCookie {
+pub(super) struct SessionCookie {
     /// What it carries.
-    pub ticket: Ticket,
+    pub(super) ticket: Ticket,
     /// How it was sealed.
-    pub opened: Opened,
+    pub(super) opened: Opened,
     /// The value as it came.
-    pub sealed: String,
+    pub(super) sealed: String,
 }
 
 impl BrowserCookies {
     /// Reads every `Cookie` header line as one list (RFC 6265bis §4.2).
     #[must_use]
-    pub fn read(headers: &HeaderMap, names: &CookieNames, ring: &Keyring) -> Self {
+    pub(super) fn read(headers: &HeaderMap, names: &CookieNames, ring: &Keyring) -> Self {
         let (mut sessions, mut logins) = (Vec::new(), Vec::new());
         for (name, value) in headers.get_all(COOKIE).flat_map(|line| pairs(line.as_bytes())) {
             if name == names.session.as_bytes() {
@@ -117,13 +117,13 @@ impl BrowserCookies {
 
     /// Reads the session's ticket alone, for the proxied path.
     #[must_use]
-    pub fn ticket(headers: &HeaderMap, names: &CookieNames, ring: &Keyring) -> Option<Ticket> {
+    pub(super) fn ticket(headers: &HeaderMap, names: &CookieNames, ring: &Keyring) -> Option<Ticket> {
         Self::read(headers, names, ring).session.map(|cookie| cookie.ticket)
     }
 
     /// The login cookie of that exact name.
     #[must_use]
-    pub fn login(&self, name: &str) -> Option<&str> {
+    pub(super) fn login(&self, name: &str) -> Option<&str> {
         self.logins.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 }

@@ -11,11 +11,11 @@ use crate::proxy::forward::ForwardError;
 use crate::session::store::StoreError;
 
 /// The gateway's reason, by which its 401 is told from the upstream's.
-pub const REASON: HeaderName = HeaderName::from_static("x-bff-reason");
+pub(super) const REASON: HeaderName = HeaderName::from_static("x-bff-reason");
 
 /// What went wrong, as the contract's section 4 lists it.
 #[derive(Debug)]
-pub enum Problem {
+pub(super) enum Problem {
     /// 400 `bad_request`, and what is wrong with it.
     BadRequest(&'static str),
     /// 400 `bad_request` at the end of a login that failed, and what the user should read.
@@ -50,13 +50,13 @@ pub enum Problem {
 
 /// What a problem's response needs to know of its request.
 #[derive(Clone, Debug)]
-pub struct Asker<'a> {
+pub(super) struct Asker<'a> {
     /// The request's id.
-    pub request_id: &'a str,
+    pub(super) request_id: &'a str,
     /// Whether a person looks at the answer.
-    pub navigation: bool,
+    pub(super) navigation: bool,
     /// The origin and login path of the site, if the request found one.
-    pub site: Option<(String, String)>,
+    pub(super) site: Option<(String, String)>,
 }
 
 #[derive(Serialize)]
@@ -115,7 +115,7 @@ impl Problem {
 
     /// The answer.
     #[must_use]
-    pub fn respond(&self, asker: &Asker<'_>) -> HttpResponse {
+    pub(super) fn respond(&self, asker: &Asker<'_>) -> HttpResponse {
         let (status, reason, title) = self.kind();
         tracing::debug!(event = "problem", status = status.as_u16(), reason, request_id = asker.request_id);
         let login_url = asker.site.as_ref().map(|(_, login)| login.as_str());
