@@ -1,4 +1,69 @@
-//! cloakroom (architecture document to be written)
+//! # cloakroom
+//!
+//! A backend-for-frontend session gateway: one small binary in front of a single-page app. The browser hands its coat in
+//! (the OAuth tokens) and keeps a numbered ticket (one encrypted cookie); same-origin calls to `/api` are proxied with
+//! the user's bearer attached. This page is the architecture document; `config/gateway.toml` is the configuration's.
+//!
+//! ## The rooms
+//!
+//! A room's front page (`room.rs`) says what it is responsible for; its folder holds the rest. Lower rooms never see
+//! higher ones, rooms on one line never see each other, and a test (`tests/it/tidy.rs`) holds this table.
+//!
+//! | layer | room | what lives there |
+//! |---|---|---|
+//! | 0 | [`clock`], [`secret`] | the time as a value; one type per kind of secret, randomness |
+//! | 1 | [`config`] | the files as written, every fault at once, resolved into meaning; the only reader of the environment |
+//! | 2 | [`telemetry`], [`tls`] | log lines and request ids; verified TLS towards others |
+//! | 3 | [`session`] | key ring, ticket, record, life, and the store: memory, file, Redis |
+//! | 3 | [`provider`] | the strict OpenID Connect client |
+//! | 3 | [`guard`] | pure functions of a request's words that return a proof or a refusal |
+//! | 4 | [`auth`] | the use cases, without any HTTP type: log in, current session, refresh, log out |
+//! | 4 | [`proxy`] | the route table, headers, bodies, and the upstream client |
+//! | 5 | [`endpoints`] | the public listener: the door, our own paths, the proxied call, the SPA's files, every error |
+//! | 5 | [`admin`] | the second listener |
+//! | 6 | [`app`] | where everything is wired: [`app::Gateway::build`] is the one door for `main`, `dev` and tests |
+//! | 7 | [`dev`] | an embedded provider, a demo API and two demo sites; shares no code with [`provider`] |
+//! | 8 | [`cli`] | arguments, exit codes |
+//!
+//! Refresh lives in `auth`, not in `provider`: it needs the store as well as the token call, and either room would
+//! otherwise have to import the other.
+//!
+//! ## Where things run
+//!
+//! Each actix worker thread has its own upstream connections, its own connection to the store, and its own view of the
+//! current configuration ([`endpoints::Worker`]); a request is answered on one thread from start to end. What must not
+//! die with a request (a code's redemption, a refresh, a logout) runs on one background runtime ([`auth::Background`]),
+//! which is the only place that talks to providers. A reload makes a new generation of everything that depends on the
+//! configuration; each worker notices it at its next request.
+//!
+//! ## Four walks
+//!
+//! 1. *Log in.* `endpoints::login` makes a [`guard::return_to::ReturnTo`] of what the page asked for and calls
+//!    [`auth::Auth::begin_login`], which asks the provider for its authorization URL; the attempt's state, nonce and
+//!    verifier are sealed into a login cookie of their own. `endpoints::callback` finds that cookie by the state and
+//!    calls [`auth::Auth::complete_login`]: the state is consumed in the store, the issuer compared, the code redeemed
+//!    once, the ID token verified; a new random id is written with `insert`; `endpoints::binding` sets the cookie.
+//! 2. *A proxied call.* `endpoints::door` checks host and path, finds the route; `endpoints::api` demands the proof of
+//!    same origin, opens the ticket, loads and judges the record, checks the pin, gets a token, and hands the proof by
+//!    value to [`proxy::forward`].
+//! 3. *Refresh under load.* A thousand calls find the token due. The first starts a task, the others wait for its
+//!    outcome. The task reads the record again, calls the provider once, and writes with compare-and-set: a write that
+//!    came first is merged, an end that came first wins, a store that is down is waited for with the token in memory.
+//! 4. *Log out.* The record becomes a tombstone with its reason before anything else happens; then the refresh token is
+//!    given back in the background and the browser is told the provider's logout URL.
+//!
+//! ## What the types make impossible
+//!
+//! | mistake | made impossible by |
+//! |---|---|
+//! | using unverified metadata or an unverified ID token | [`provider::VerifiedIdToken`] has no public constructor, and completing a login takes one |
+//! | forwarding without the same-origin check | [`proxy::forward::Pass::Session`] holds a [`guard::same_origin::SameOrigin`] by value |
+//! | an open redirect | [`guard::return_to::ReturnTo::parse`] is the only constructor, and every `Location` of ours is made of one and the configured origin |
+//! | matching one path and forwarding another | [`guard::path::RoutePath`] holds the exact bytes; match and upstream URI both come from it |
+//! | a session id as a store key or in a log | [`session::store::StoreKey`] is a one-way hash; tickets are redacted |
+//! | one sealed value used as another | [`session::keyring`] binds purpose, site, name and context in |
+//! | a lost or resurrecting write | [`session::store::Store::replace`] takes the version it read; `Conflict` and `Gone` are outcomes |
+//! | "no session" confused with "the store is down" | [`session::store::Loaded::Absent`] is an answer, [`session::store::StoreError`] is none |
 
 pub mod admin;
 pub mod app;

@@ -3,7 +3,7 @@
 //! Only this crate's own events are written. What its libraries say may hold URLs and headers, so that only their errors
 //! are heard.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -28,7 +28,13 @@ pub fn start(config: &LogConfig) -> Result<(), TryInitError> {
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(LevelFilter::ERROR);
     let layer = match config.format {
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(io::stderr).with_filter(ours).boxed(),
-        LogFormat::Text => fmt::layer().compact().with_target(false).with_writer(io::stderr).with_filter(ours).boxed(),
+        LogFormat::Text => fmt::layer()
+            .compact()
+            .with_target(false)
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr)
+            .with_filter(ours)
+            .boxed(),
     };
     tracing_subscriber::registry().with(layer).try_init()
 }

@@ -120,12 +120,13 @@ fn pem_file(node: &Node, reader: &Reader<'_>, label: &str, what: &str) -> Result
     Ok(path)
 }
 
-/// The URL without a user name and password.
+/// The URL as messages may show it: without user name, password, query and fragment.
 pub(super) fn redacted(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        (None, Some((_, host))) => format!("…@{host}"),
-        _ => url.to_owned(),
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, _)| url.split_at(scheme.len() + 3));
+    let rest = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, host)| format!("…@{host}"));
+    match rest.find(['?', '#']) {
+        Some(end) => format!("{scheme}{}…", &rest[..=end]),
+        None => format!("{scheme}{rest}"),
     }
 }
 
@@ -134,9 +135,12 @@ mod tests {
     use super::redacted;
 
     #[test]
-    fn a_url_is_shown_without_its_password() {
+    fn a_url_is_shown_without_what_may_be_secret() {
         assert_eq!(redacted("redis://user:p@ss@host/0"), "redis://…@host/0");
         assert_eq!(redacted("https://host/path"), "https://host/path");
         assert_eq!(redacted("user:pass@host"), "…@host");
+        assert_eq!(redacted("https://host/?token=a"), "https://host/?…");
+        assert_eq!(redacted("https://host/?token=a@b"), "https://…@b");
+        assert_eq!(redacted("https://host/#"), "https://host/#…");
     }
 }

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use self::site::Draft;
 use super::address::{certificate_file, private_key_file};
 use super::document::Node;
 use super::fault::Wrong;
@@ -18,8 +19,7 @@ use super::secret_ref::{Literal, fetch};
 use super::section::{Reader, Section};
 use super::value::{choice, duration, flag, listen, network, text, workers};
 use super::{
-    AdminConfig, Config, DEFAULT_ADMIN_LISTEN, LogConfig, LogFormat, LogLevel, Origin, Scheme, ServerConfig, ServerTls,
-    units,
+    AdminConfig, Config, DEFAULT_ADMIN_LISTEN, LogConfig, LogFormat, LogLevel, Scheme, ServerConfig, ServerTls, units,
 };
 use crate::secret::AdminToken;
 
@@ -34,33 +34,26 @@ pub(super) fn config(reader: &Reader<'_>, root: &Node, readable: bool) -> Option
     if readable && root.node("site").is_none_or(|node| node.list().is_some_and(<[Node]>::is_empty)) {
         root.fault("site", "there is no site", "add a [[site]] with its `origin`, a provider and its routes");
     }
-    let remedy = "write the SPA's origin as the browser shows it, such as origin = \"https://app.example\"";
-    let origins: Vec<_> = sites.iter().map(|site| site.required("origin", remedy, site::origin)).collect();
+    let mut drafts: Vec<Draft<'_>> = sites.into_iter().map(Draft::new).collect();
     // An origin that could not be read must not cause further faults, so it counts as loopback.
-    let loopback = origins.iter().flatten().all(Origin::is_loopback);
+    let loopback = drafts.iter().all(Draft::is_loopback);
 
     let server = server(&root.table("server"));
     let admin = admin(&root.table("admin"), Literal::only_if(loopback));
     let store = store::store(&root.table("store"), Literal::only_if(loopback));
     let log = log(&root.table("log"));
-    let mut keys: Vec<_> = Vec::new();
-    for (site, origin) in sites.iter().zip(&origins) {
-        keys.push(session::keys(&site.table("session"), origin.as_ref(), store.as_ref()));
+    for draft in &mut drafts {
+        draft.keys = session::keys(&draft.section.table("session"), draft.origin.as_ref(), store.as_ref());
     }
 
     listeners_differ(&root, &server, &admin);
-    let named: Vec<_> =
-        origins.iter().zip(&sites).filter_map(|(origin, site)| Some((origin.as_ref()?, site))).collect();
-    site::hosts_differ(&named);
-    let sealed = sites.iter().zip(&origins).zip(&keys);
-    let sealed: Vec<_> =
-        sealed.map(|((site, origin), keys)| (site, origin.as_ref(), keys.as_deref().unwrap_or_default())).collect();
-    session::keys_differ(&sealed);
+    site::hosts_differ(&drafts);
+    session::keys_differ(&drafts);
     if root.table("server").has("tls") {
-        served_encrypted(&named);
+        served_encrypted(&drafts);
     }
-    let parts = sites.iter().zip(&origins).zip(keys);
-    let sites: Vec<_> = parts.map(|((site, origin), keys)| site::site(site, origin.as_ref(), keys)).collect();
+    // Every site is read before the first that is wrong ends it.
+    let sites: Vec<_> = drafts.into_iter().map(site::site).collect();
     let sites = sites.into_iter().collect::<Option<Vec<_>>>()?;
     Some(Config { server, admin, store: store?, log, sites, watched: Vec::new() })
 }
@@ -139,9 +132,9 @@ fn listeners_differ(root: &Section<'_>, server: &ServerConfig, admin: &AdminConf
     }
 }
 
-fn served_encrypted(sites: &[(&Origin, &Section<'_>)]) {
-    for (origin, section) in sites {
-        if origin.scheme() == Scheme::Http {
+fn served_encrypted(sites: &[Draft<'_>]) {
+    for Draft { section, origin, .. } in sites {
+        if let Some(origin) = origin.as_ref().filter(|origin| origin.scheme() == Scheme::Http) {
             section.fault(
                 "origin",
                 format!("\"{origin}\" is plain http, and [server] tls answers nothing but TLS"),

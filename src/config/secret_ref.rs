@@ -57,9 +57,15 @@ fn from_file(node: &Node, path: &str, reader: &Reader<'_>) -> Result<Zeroizing<S
 }
 
 fn from_environment(name: &str, reader: &Reader<'_>) -> Result<Zeroizing<String>, Wrong> {
-    // A variable cannot be asked for under a name that no environment can hold; std::env::var would panic on some.
-    let value = if name.is_empty() || name.contains(['=', '\0']) { None } else { (reader.environment)(name) };
-    value.map(Zeroizing::new).ok_or_else(|| {
+    // What is no name may be the secret itself, put in the wrong place: it is neither asked for nor shown.
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.is_empty() || !name.bytes().all(is_name) || name.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err(Wrong::new(
+            "`env` does not name an environment variable",
+            "write the variable's name, of letters, digits and _, and put the secret into the variable",
+        ));
+    }
+    (reader.environment)(name).map(Zeroizing::new).ok_or_else(|| {
         Wrong::new(format!("the environment variable {name:?} is not set"), "set it where the gateway is started")
     })
 }

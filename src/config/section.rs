@@ -35,7 +35,6 @@ impl<'e> Reader<'e> {
 }
 
 /// One table, which need not be written.
-#[derive(Clone)]
 pub(super) struct Section<'a> {
     pub(super) reader: &'a Reader<'a>,
     key: String,

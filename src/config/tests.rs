@@ -9,6 +9,8 @@ mod secrets;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 
 const KEY_ONE: &str = "3q2-7wEBh1f_CnZ0Jx5mS8tUoYbLrKdVgP4iQzWcA9E";
@@ -59,6 +61,32 @@ fn understood(text: &str) -> Config {
 
 fn faults_of(text: &str) -> Vec<Fault> {
     read_text(Path::new("gateway.toml"), text, &environment).expect_err("has faults").0
+}
+
+/// Every key that has a value.
+fn values() -> Vec<String> {
+    let is_value = |(path, key): (String, &schema::Key)| matches!(key.shape, schema::Shape::Value).then_some(path);
+    schema::paths().into_iter().filter_map(is_value).collect()
+}
+
+/// Where a key is written, `site.route.path` for one: the headings above it, its name, and the key that faults name.
+fn spot(path: &str) -> (&str, &str, String) {
+    let (table, name) = path.rsplit_once('.').expect("every value stands in a table");
+    let (heading, place) = match table {
+        "server" => ("[server]", "server"),
+        "server.tls" => ("[server.tls]", "server.tls"),
+        "admin" => ("[admin]", "admin"),
+        "store" => ("[store]", "store"),
+        "log" => ("[log]", "log"),
+        "site" => ("[[site]]", "site[0]"),
+        "site.session" => ("[[site]]\n[site.session]", "site[0].session"),
+        "site.spa" if ["dir", "fallback", "dev_server"].contains(&name) => ("[[site]]\n[site.spa]", "site[0].spa"),
+        "site.spa" => ("[[site]]\n[site.spa]\ndev_server = \"https://a.example\"", "site[0].spa"),
+        "site.provider" => ("[[site]]\n[[site.provider]]", "site[0].provider[0]"),
+        "site.route" => ("[[site]]\n[[site.route]]", "site[0].route[0]"),
+        table => panic!("a table that this test does not know: {table}"),
+    };
+    (heading, name, format!("{place}.{name}"))
 }
 
 #[test]
@@ -136,6 +164,35 @@ fn a_local_site_without_a_key_gets_its_own_and_keeps_it_over_a_reload() {
 fn a_short_absolute_life_shortens_the_idle_one() {
     let config = understood(&SITE.replace("[site.session]", "[site.session]\nabsolute = \"5s\""));
     assert_eq!(config.sites[0].session.idle, Duration::from_secs(5));
+}
+
+#[test]
+fn integers_are_read_in_every_notation_of_toml() {
+    for (written, workers) in [("0x10", 16), ("1_0", 10), ("0b11", 3)] {
+        let config = understood(&format!("[server]\nworkers = {written}\n{SITE}"));
+        assert_eq!(config.server.workers, Some(workers));
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_understood_or_has_faults(cut in 0..SITE.len(), skip in 0..40_usize, noise in "\\PC{0,12}") {
+        let text = SITE.chars().take(cut).chain(noise.chars()).chain(SITE.chars().skip(cut + skip)).collect::<String>();
+        let read = read_text(Path::new("gateway.toml"), &text, &environment);
+        prop_assert!(read.is_ok_and(|config| !config.sites.is_empty()) || !faults_of(&text).is_empty());
+    }
+
+    #[test]
+    fn no_value_makes_the_reader_panic(
+        path in proptest::sample::select(values()),
+        value in "[^\"\\\\\\p{C}]{0,24}",
+        many: bool,
+    ) {
+        let (heading, name, _) = spot(&path);
+        let value = if many { format!("[\"{value}\"]") } else { format!("\"{value}\"") };
+        let faults = faults_of(&format!("{heading}\n{name} = {value}"));
+        prop_assert!(!faults.iter().any(|fault| fault.key.is_empty()), "{}", Faults(faults));
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `[site.session]`: lifetimes, the cookie, and the keys that seal it.
 
+use super::site::Draft;
 use super::{hours, minutes, seconds};
 use crate::config::secret_ref::{Literal, fetch};
 use crate::config::section::Section;
@@ -50,21 +51,19 @@ pub(super) fn keys(
     None
 }
 
-/// A key that opens two sites' cookies makes one break-in two. Takes each site's section, as the others see it, and keys.
-pub(super) fn keys_differ(sites: &[(&Section<'_>, Option<&Origin>, &[MasterKey])]) {
+/// A key that opens two sites' cookies makes one break-in two.
+pub(super) fn keys_differ(sites: &[Draft<'_>]) {
     let mut seen: Vec<(&MasterKey, usize)> = Vec::new();
-    for (index, (section, _, keys)) in sites.iter().enumerate() {
-        for (position, key) in keys.iter().enumerate() {
+    for (index, site) in sites.iter().enumerate() {
+        for (position, key) in site.keys.iter().flatten().enumerate() {
             if let Some((_, owner)) = seen.iter().find(|(earlier, _)| *earlier == key) {
-                let wrong = if *owner == index {
-                    format!("key {position} is listed twice")
-                } else {
-                    let owner =
-                        sites[*owner].1.map_or_else(|| "another site".to_owned(), |origin| format!("\"{origin}\""));
-                    format!("key {position} is also a key of {owner}")
+                let wrong = match &sites[*owner].origin {
+                    _ if *owner == index => format!("key {position} is listed twice"),
+                    Some(origin) => format!("key {position} is also a key of \"{origin}\""),
+                    None => format!("key {position} is also a key of an earlier site"),
                 };
                 let remedy = "give each site its own keys, each made with `cloakroom keygen`";
-                section.table("session").fault("keys", wrong, remedy);
+                site.section.table("session").fault("keys", wrong, remedy);
             }
             seen.push((key, index));
         }

@@ -10,8 +10,29 @@ use crate::config::value::{choice, text};
 use crate::config::{CsrfMode, Origin, Scheme, SiteConfig, address};
 use crate::secret::MasterKey;
 
+/// A site of which so much is read as the other sites and the store are compared with.
+pub(super) struct Draft<'a> {
+    pub(super) section: Section<'a>,
+    pub(super) origin: Option<Origin>,
+    pub(super) keys: Option<Vec<MasterKey>>,
+}
+
+impl<'a> Draft<'a> {
+    /// Reads the origin; the keys come when the store is known.
+    pub(super) fn new(section: Section<'a>) -> Self {
+        let remedy = "write the SPA's origin as the browser shows it, such as origin = \"https://app.example\"";
+        let origin = section.required("origin", remedy, origin);
+        Self { section, origin, keys: None }
+    }
+
+    /// Whether the site is on this machine, or its origin is wrong and reported.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.origin.as_ref().is_none_or(Origin::is_loopback)
+    }
+}
+
 /// An origin that browsers may be sent to: https, or http on this machine.
-pub(super) fn origin(node: &Node) -> Result<Origin, Wrong> {
+fn origin(node: &Node) -> Result<Origin, Wrong> {
     let text = text(node)?;
     let shown = address::redacted(text);
     let origin = Origin::parse(text).map_err(|why| {
@@ -33,8 +54,9 @@ pub(super) fn origin(node: &Node) -> Result<Origin, Wrong> {
 }
 
 /// The site; `None` when something in it was reported.
-pub(super) fn site(section: &Section<'_>, origin: Option<&Origin>, keys: Option<Vec<MasterKey>>) -> Option<SiteConfig> {
-    let literal = Literal::only_if(origin.is_none_or(Origin::is_loopback));
+pub(super) fn site(draft: Draft<'_>) -> Option<SiteConfig> {
+    let literal = Literal::only_if(draft.is_loopback());
+    let Draft { section, origin, keys } = draft;
     let modes = [("origin", CsrfMode::Origin), ("header", CsrfMode::Header)];
     let base_path = section.or("base_path", "/bff".to_owned(), base_path);
     let csrf = section.or("csrf", CsrfMode::Origin, choice(&modes));
@@ -60,7 +82,7 @@ pub(super) fn site(section: &Section<'_>, origin: Option<&Origin>, keys: Option<
     paths_differ(&route_sections, &base_path);
 
     Some(SiteConfig {
-        origin: origin.cloned()?,
+        origin: origin?,
         base_path,
         csrf,
         session: session?,
@@ -90,23 +112,19 @@ fn paths_differ(routes: &[Section<'_>], base_path: &str) {
 }
 
 /// Cookies ignore ports (RFC 6265 §8.5), so that two sites on one host name would overwrite each other's.
-pub(super) fn hosts_differ(sites: &[(&Origin, &Section<'_>)]) {
-    for (index, (origin, section)) in sites.iter().enumerate() {
-        let Some((earlier, _)) = sites[..index].iter().find(|(earlier, _)| earlier.host() == origin.host()) else {
+pub(super) fn hosts_differ(sites: &[Draft<'_>]) {
+    let named: Vec<_> = sites.iter().filter_map(|site| Some((site.origin.as_ref()?, &site.section))).collect();
+    for (index, (origin, section)) in named.iter().enumerate() {
+        let Some((earlier, _)) = named[..index].iter().find(|(earlier, _)| earlier.host() == origin.host()) else {
             continue;
         };
         if earlier == origin {
             section.fault("origin", format!("\"{origin}\" is a site already"), "keep one [[site]] for each origin");
         } else {
-            let remedy = if origin.is_loopback() {
-                "give each site a host name of its own, such as one.localhost and two.localhost"
-            } else {
-                "give each site a host name of its own"
-            };
             section.fault(
                 "origin",
                 format!("\"{origin}\" shares its cookies with \"{earlier}\": they ignore ports"),
-                remedy,
+                "give each site a host name of its own; on loopback, such as one.localhost and two.localhost",
             );
         }
     }

@@ -58,25 +58,11 @@ fn the_reference_shows_every_key() {
 
 #[test]
 fn every_key_is_read_and_its_type_is_judged() {
-    for (path, key) in schema::paths() {
-        let schema::Shape::Value = key.shape else { continue };
-        let (table, name) = path.rsplit_once('.').expect("every value stands in a table");
-        let (heading, place) = match table {
-            "site" => ("[[site]]".to_owned(), "site[0]".to_owned()),
-            "site.session" => ("[[site]]\n[site.session]".to_owned(), "site[0].session".to_owned()),
-            "site.spa" if ["dir", "fallback", "dev_server"].contains(&name) => {
-                ("[[site]]\n[site.spa]".to_owned(), "site[0].spa".to_owned())
-            }
-            "site.spa" => {
-                ("[[site]]\n[site.spa]\ndev_server = \"https://a.example\"".to_owned(), "site[0].spa".to_owned())
-            }
-            "site.provider" => ("[[site]]\n[[site.provider]]".to_owned(), "site[0].provider[0]".to_owned()),
-            "site.route" => ("[[site]]\n[[site.route]]".to_owned(), "site[0].route[0]".to_owned()),
-            _ => (format!("[{table}]"), table.to_owned()),
-        };
+    for path in values() {
+        let (heading, name, place) = spot(&path);
         // A date is what no key takes.
         let faults = faults_of(&format!("{heading}\n{name} = 2026-01-01"));
-        let blamed = |fault: &Fault| fault.key == format!("{place}.{name}") && fault.wrong.contains("found a date");
+        let blamed = |fault: &Fault| fault.key == place && fault.wrong.contains("found a date");
         assert!(faults.iter().any(blamed), "{path}: {}", Faults(faults));
     }
 }

@@ -38,7 +38,11 @@ fn a_store_url_is_a_secret_when_it_has_a_password() {
 fn a_secret_that_is_not_there_is_named() {
     let with = |secret: &str| only_fault(&SITE.replace(PROVIDER_SECRET, &format!("client_secret = {secret}")));
     assert!(with("{ env = \"NOWHERE\" }").wrong.contains("\"NOWHERE\" is not set"));
-    assert!(with("{ env = \"\" }").wrong.contains("is not set"));
+    for misplaced in ["", "hunter2-hunter2", "7up", "A=B"] {
+        let fault = with(&format!("{{ env = \"{misplaced}\" }}"));
+        assert!(fault.wrong.contains("does not name an environment variable"), "{fault}");
+        assert!(misplaced.is_empty() || !fault.to_string().contains(misplaced), "{fault}");
+    }
     assert!(with("{ env = \"EMPTY\" }").wrong.contains("an empty secret"));
     assert!(with("{ file = \"no-such-file\" }").wrong.contains("no-such-file cannot be read"));
     assert!(with("{ file = \"a\", env = \"B\" }").wrong.contains("either `file` or `env`"));
