@@ -1,1 +1,2 @@
+mod dev_provider;
 fn main() {}

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::parameters::Parameters;
 use super::request::{AuthorizationRequest, Prompt, Rejected};
-use super::respond::{redirect, page};
+use super::respond::{page, redirect};
 use super::shared::Shared;
 use super::state::{Authentication, Code, Grant, Spent};
 use super::{login, pages};
@@ -55,11 +55,7 @@ pub(super) fn grant(shared: &Shared, asked: &AuthorizationRequest, authenticatio
 
 /// Tells the client why there is no code, when that is not the client's fault.
 pub(super) fn deny(shared: &Shared, asked: &AuthorizationRequest, error: &str, why: &str) -> HttpResponse {
-    answer(
-        shared,
-        &asked.redirect_uri,
-        &[("error", error), ("error_description", why), ("state", &asked.state)],
-    )
+    answer(shared, &asked.redirect_uri, &[("error", error), ("error_description", why), ("state", &asked.state)])
 }
 
 /// A page or a redirect with the error, as the request deserves.

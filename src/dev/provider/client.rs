@@ -33,11 +33,10 @@ pub(super) fn authenticate(shared: &Shared, request: &HttpRequest, form: &Parame
     let (id, secret, by_header) = match (header, posted_id, posted_secret) {
         (Some(_), _, Some(_)) => return Err(Refusal::invalid_request("two ways of client authentication at once")),
         (Some(value), posted, None) => {
-            let (id, secret) = value
-                .to_str()
-                .ok()
-                .and_then(basic)
-                .ok_or_else(|| Refusal::invalid_client("the Authorization header is not well-formed Basic", true))?;
+            let (id, secret) =
+                value.to_str().ok().and_then(basic).ok_or_else(|| {
+                    Refusal::invalid_client("the Authorization header is not well-formed Basic", true)
+                })?;
             if posted.is_some_and(|posted| posted != id) {
                 return Err(Refusal::invalid_request("client_id differs from the Authorization header"));
             }

@@ -120,7 +120,10 @@ fn finish(shared: &Shared, request: &HttpRequest, location: Option<&str>) -> Htt
         Some(location) => redirect(location),
         None => page(
             StatusCode::OK,
-            pages::message("You are signed out", "Applications you used may still remember you until you sign out there."),
+            pages::message(
+                "You are signed out",
+                "Applications you used may still remember you until you sign out there.",
+            ),
             &[],
         ),
     };

@@ -17,10 +17,8 @@ const ICON: &str = include_str!("../assets/provider/icon.svg");
 
 /// The login page.
 pub(super) fn login(client: &str, request: &str, token: &str, users: &[&User]) -> String {
-    let buttons: String = users
-        .iter()
-        .map(|user| fill(USER, &[("id", &user.id), ("name", &user.name), ("note", &user.note)]))
-        .collect();
+    let buttons: String =
+        users.iter().map(|user| fill(USER, &[("id", &user.id), ("name", &user.name), ("note", &user.note)])).collect();
     // The buttons are markup already, so they go in before the rest is filled.
     let body = LOGIN.replace("{{users}}", &buttons);
     frame("Sign in", &fill(&body, &[("client", client), ("request", request), ("token", token)]))
@@ -39,7 +37,9 @@ pub(super) fn message(title: &str, text: &str) -> String {
 /// `GET /`: for people who wonder what listens here.
 pub(super) async fn front(shared: web::Data<Shared>) -> HttpResponse {
     let who = shared.issuer.as_str();
-    let text = format!("This is the OpenID provider of cloakroom dev. Its issuer is {who}. It lives in memory and forgets everything when it stops.");
+    let text = format!(
+        "This is the OpenID provider of cloakroom dev. Its issuer is {who}. It lives in memory and forgets everything when it stops."
+    );
     page(StatusCode::OK, message("A provider for development", &text), &[])
 }
 
@@ -62,7 +62,9 @@ fn frame(title: &str, body: &str) -> String {
 }
 
 fn fill(template: &str, words: &[(&str, &str)]) -> String {
-    words.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), &escape(value)))
+    words
+        .iter()
+        .fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), &escape(value)))
 }
 
 /// Makes text safe inside an element and inside a quoted attribute; braces too, so that a value is never a placeholder.

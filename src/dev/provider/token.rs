@@ -164,32 +164,38 @@ fn issue(
     let behaviour = shared.behaviour();
     let now = shared.now().as_secs();
     let has = |name| scope.split(' ').any(|one| one == name);
-    let access = shared.keys.sign("at+jwt", &AccessClaims {
-        iss: shared.issuer.clone(),
-        sub: user.id.clone(),
-        aud: vec![shared.audience.clone(), shared.issuer.clone()],
-        client_id: client_id.clone(),
-        scope: scope.to_owned(),
-        name: user.name.clone(),
-        jti: format!("{id}.{}", random_base64url()),
-        iat: now,
-        exp: now + behaviour.access_token_lifetime.as_secs(),
-    });
-    let id_token = shared.keys.sign("JWT", &IdClaims {
-        iss: shared.issuer.clone(),
-        sub: user.id.clone(),
-        aud: client_id.clone(),
-        iat: now,
-        exp: now + behaviour.id_token_lifetime.as_secs(),
-        auth_time: authentication.auth_time,
-        sid: authentication.sid.clone(),
-        at_hash: half_hash(&access),
-        nonce,
-        name: has("profile").then(|| user.name.clone()),
-        picture: has("profile").then(|| format!("{}/avatar/{}.svg", shared.issuer, user.id)),
-        email: has("email").then(|| user.email.clone()),
-        email_verified: has("email").then_some(true),
-    });
+    let access = shared.keys.sign(
+        "at+jwt",
+        &AccessClaims {
+            iss: shared.issuer.clone(),
+            sub: user.id.clone(),
+            aud: vec![shared.audience.clone(), shared.issuer.clone()],
+            client_id: client_id.clone(),
+            scope: scope.to_owned(),
+            name: user.name.clone(),
+            jti: format!("{id}.{}", random_base64url()),
+            iat: now,
+            exp: now + behaviour.access_token_lifetime.as_secs(),
+        },
+    );
+    let id_token = shared.keys.sign(
+        "JWT",
+        &IdClaims {
+            iss: shared.issuer.clone(),
+            sub: user.id.clone(),
+            aud: client_id.clone(),
+            iat: now,
+            exp: now + behaviour.id_token_lifetime.as_secs(),
+            auth_time: authentication.auth_time,
+            sid: authentication.sid.clone(),
+            at_hash: half_hash(&access),
+            nonce,
+            name: has("profile").then(|| user.name.clone()),
+            picture: has("profile").then(|| format!("{}/avatar/{}.svg", shared.issuer, user.id)),
+            email: has("email").then(|| user.email.clone()),
+            email_verified: has("email").then_some(true),
+        },
+    );
     let mut answer = json!({
         "token_type": "Bearer",
         "access_token": access,
