@@ -24,6 +24,8 @@ mod userinfo;
 
 pub use behaviour::{Behaviour, Rotation};
 pub use client::Client;
+#[cfg(test)]
+pub(super) use keys::SigningKey;
 pub use keys::{AccessClaims, AccessTokens, BadToken};
 pub use state::Tally;
 pub use user::User;

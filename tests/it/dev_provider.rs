@@ -1,5 +1,7 @@
 //! The embedded provider, driven over real sockets the way a client and a browser would.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the steps of a test stop it where they fail")]
+
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -145,13 +145,12 @@ async function explain(answer, body) {
 
 // --- what a script can see ----------------------------------------------------------------------------------------
 
-async function scriptView() {
-  const databases = (await indexedDB.databases?.().catch(() => [])) ?? [];
+function scriptView() {
   const rows = [
     ["document.cookie", document.cookie],
     ["localStorage", Object.keys(localStorage).join(", ")],
     ["sessionStorage", Object.keys(sessionStorage).join(", ")],
-    ["indexedDB", databases.map((database) => database.name).join(", ")],
+    ["/bff/session", Object.keys(session.user ?? {}).join(", ")],
   ];
   $("script-view").replaceChildren(
     ...rows.map(([name, found]) => {
