@@ -1,15 +1,59 @@
 //! The one place where everything is wired: configuration in, a running gateway out, for `main`, `dev` and tests alike.
+//!
+//! What a reload replaces is one value, a [`Generation`]; each worker thread notices a new one at its next request and
+//! prepares itself for it, so that no connection and no request is dropped. What a reload cannot replace (listeners, the
+//! store) is refused.
 
+mod generation;
+mod listen;
+
+use std::cell::RefCell;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServiceRequest, fn_service};
+use actix_web::{App, HttpServer};
+use arc_swap::ArcSwap;
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+use self::generation::Generation;
+use crate::admin::{self, Health};
+use crate::auth::Background;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ServerConfig};
+use crate::endpoints::{Worker, answer};
+use crate::session::store::{Store, Stores};
+
+/// How often the providers are looked at, so that one that is down is known to be, and known to be back.
+const LOOK_AT_PROVIDERS: Duration = Duration::from_secs(10);
 
 /// A gateway whose listeners are bound; it serves once it runs.
-pub struct Gateway {}
+pub struct Gateway {
+    server: ServerConfig,
+    public: TcpListener,
+    admin: Option<TcpListener>,
+    stores: Arc<Stores>,
+    background: Background,
+    runtime: Runtime,
+    reload: Reload,
+}
 
-/// Why a gateway cannot start.
+/// Why a gateway cannot start, or cannot take a new configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BuildError(pub String);
+
+/// Gives a running gateway a new configuration.
+#[derive(Clone)]
+pub struct Reload {
+    current: Arc<ArcSwap<Generation>>,
+    health: Health,
+    background: Background,
+    clock: Clock,
+}
 
 impl Gateway {
     /// Binds the listeners and opens the store. Contacts neither provider nor upstream, so that their being down does
@@ -18,27 +62,172 @@ impl Gateway {
     /// # Errors
     /// [`BuildError`] says what cannot be used.
     pub fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
-        todo!("{config:?}{clock:?}")
+        // The only error is that a provider is installed already, by an earlier gateway of this process.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let public = bind(config.server.listen)?;
+        let admin = config.admin.listen.map(bind).transpose()?;
+        let stores = Stores::open(&config.store, clock.clone()).map_err(|error| BuildError(error.to_string()))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("background")
+            .enable_all()
+            .build()
+            .map_err(|error| BuildError(format!("no thread for background work: {error}")))?;
+        let background = Background::new(runtime.handle().clone(), stores.connect());
+        let server = config.server.clone();
+        let first = Generation::new(config, &clock, &background, None)?;
+        let health = Health::new(first.auths.clone());
+        let current = Arc::new(ArcSwap::from_pointee(first));
+        let reload = Reload { current, health, background: background.clone(), clock };
+        Ok(Self { server, public, admin, stores: Arc::new(stores), background, runtime, reload })
     }
 
     /// The port of the public listener, for a configuration that asked for port 0.
     #[must_use]
     pub fn port(&self) -> u16 {
-        todo!()
+        self.public.local_addr().map_or(0, |address| address.port())
     }
 
     /// The port of the admin listener, if there is one.
     #[must_use]
     pub fn admin_port(&self) -> Option<u16> {
-        todo!()
+        self.admin.as_ref()?.local_addr().ok().map(|address| address.port())
     }
 
-    /// Serves until `stop` resolves, then drains. Must be called inside an actix system.
+    /// The handle by which a new configuration is given.
+    #[must_use]
+    pub fn reloader(&self) -> Reload {
+        self.reload.clone()
+    }
+
+    /// Serves until `stop` resolves, then drains: not ready, a moment for whoever balances the load to see it, no new
+    /// connections, and what runs is finished within the grace. Must be called inside an actix system.
     ///
     /// # Errors
     /// When a listener breaks.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
-        stop.await;
-        todo!()
+        let Self { server: config, public, admin, stores, background, runtime, reload } = self;
+        let store = stores.connect();
+        let admin = admin.map(|listener| admin::serve(listener, &reload.health, &store)).transpose()?;
+        let admin_handle = admin.as_ref().map(Server::handle);
+        let server = serve(&config, public, &stores, &reload)?;
+        let handle = server.handle();
+        let watch = runtime.spawn(look_after(Arc::clone(&reload.current)));
+        let admin = admin.map(actix_web::rt::spawn);
+        let mut serving = actix_web::rt::spawn(server);
+        tracing::info!(event = "started", listen = %config.listen, version = env!("CARGO_PKG_VERSION"));
+        let broken = tokio::select! {
+            () = stop => None,
+            broken = &mut serving => Some(broken.map_err(std::io::Error::other).and_then(|served| served)),
+        };
+        tracing::info!(event = "stopping");
+        let deadline = Instant::now() + config.shutdown_grace;
+        reload.health.drain();
+        if broken.is_none() {
+            tokio::time::sleep(config.drain_delay).await;
+            handle.stop(true).await;
+        }
+        watch.abort();
+        if tokio::time::timeout_at(deadline, background.finish()).await.is_err() {
+            tracing::warn!(event = "work_abandoned", "background work did not end within shutdown_grace");
+        }
+        if let (Some(handle), Some(admin)) = (admin_handle, admin) {
+            handle.stop(false).await;
+            let _ = admin.await;
+        }
+        runtime.shutdown_background();
+        tracing::info!(event = "stopped");
+        broken.unwrap_or(Ok(()))
     }
+}
+
+impl Reload {
+    /// Takes a new configuration over, and forgets what the providers said. No request is dropped.
+    ///
+    /// # Errors
+    /// [`BuildError`], and the old configuration goes on.
+    pub fn apply(&self, config: Config) -> Result<(), BuildError> {
+        let current = self.current.load_full();
+        current.accepts(&config)?;
+        let next = Generation::new(config, &self.clock, &self.background, Some(&current))?;
+        self.health.set_sites(next.auths.clone());
+        self.current.store(Arc::new(next));
+        Ok(())
+    }
+}
+
+fn serve(
+    config: &ServerConfig,
+    listener: TcpListener,
+    stores: &Arc<Stores>,
+    reload: &Reload,
+) -> std::io::Result<Server> {
+    let (stores, current) = (Arc::clone(stores), Arc::clone(&reload.current));
+    let server = HttpServer::new(move || {
+        let slot = Rc::new(Slot::new(Arc::clone(&current), stores.connect()));
+        App::new().default_service(fn_service(move |request: ServiceRequest| {
+            let slot = Rc::clone(&slot);
+            async move { Ok::<_, actix_web::Error>(answer(&slot.worker(), request).await) }
+        }))
+    });
+    let server = match config.workers {
+        Some(workers) => server.workers(workers),
+        None => server,
+    };
+    let server = server
+        .tcp_nodelay(true)
+        .h1_allow_half_closed(false)
+        .disable_signals()
+        .shutdown_timeout(config.shutdown_grace.saturating_sub(config.drain_delay).as_secs().max(1));
+    Ok(match &config.tls {
+        None => server.listen(listener)?,
+        Some(files) => server.listen_rustls_0_23(listener, listen::tls(files)?)?,
+    }
+    .run())
+}
+
+/// One worker thread's own view of the current generation.
+struct Slot {
+    current: Arc<ArcSwap<Generation>>,
+    store: Arc<dyn Store>,
+    ready: RefCell<(Arc<Generation>, Rc<Worker>)>,
+}
+
+impl Slot {
+    fn new(current: Arc<ArcSwap<Generation>>, store: Arc<dyn Store>) -> Self {
+        let generation = current.load_full();
+        let worker = generation.worker(Arc::clone(&store));
+        let worker = Rc::new(worker.expect("the certificate files were read a moment ago, when the gateway was built"));
+        Self { current, store, ready: RefCell::new((generation, worker)) }
+    }
+
+    /// The worker of the current generation. Should its certificate files be gone by now, the one before goes on.
+    fn worker(&self) -> Rc<Worker> {
+        let current = self.current.load();
+        let mut ready = self.ready.borrow_mut();
+        if !Arc::ptr_eq(&ready.0, &current) {
+            match current.worker(Arc::clone(&self.store)) {
+                Ok(worker) => *ready = (Arc::clone(&current), Rc::new(worker)),
+                Err(error) => tracing::error!(event = "reload_incomplete", %error),
+            }
+        }
+        Rc::clone(&ready.1)
+    }
+}
+
+/// Asks every provider for its metadata now and then, unless it is at hand.
+async fn look_after(current: Arc<ArcSwap<Generation>>) {
+    loop {
+        let generation = current.load_full();
+        for provider in generation.auths.iter().flat_map(|auth| auth.providers()) {
+            if let Err(why) = provider.warm_up().await {
+                tracing::warn!(event = "provider_down", provider = provider.name(), %why);
+            }
+        }
+        tokio::time::sleep(LOOK_AT_PROVIDERS).await;
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
+    listen::bind(address).map_err(|error| BuildError(format!("cannot listen on {address}: {error}")))
 }

@@ -1,1 +1,93 @@
-//! todo
+//! The use cases of one site, without any HTTP type: begin and complete a login, the current session, refresh, log out.
+//!
+//! What must not die with the request that asked for it (a code's redemption, a refresh, a logout) runs as a task of its
+//! own through [`Background`]; everything else runs where it is called, on the store of the calling worker.
+
+mod background;
+mod current;
+mod login;
+mod logout;
+mod refresh;
+
+use std::sync::Arc;
+
+pub use self::background::Background;
+pub use self::current::{CurrentError, Session, SessionView, Why};
+pub use self::login::{
+    Answer, BeginError, Begun, CallbackError, Completed, LOGIN_LIFETIME, LoginRequest, PendingLogin,
+};
+pub use self::logout::LoggedOut;
+pub use self::refresh::TokenError;
+
+use self::refresh::Flights;
+use crate::clock::Clock;
+use crate::config::SiteConfig;
+use crate::provider::Provider;
+use crate::session::keyring::Keyring;
+use crate::session::store::StoreKey;
+
+/// The use cases of one site. Shared by every worker.
+pub struct Auth {
+    site: Arc<SiteConfig>,
+    ring: Keyring,
+    providers: Vec<Provider>,
+    clock: Clock,
+    background: Background,
+    flights: Arc<Flights>,
+}
+
+impl Auth {
+    /// The use cases of `site`; contacts nothing. After a reload they go on where those of the same site's
+    /// `predecessor` are: a refresh under way is joined, not repeated.
+    ///
+    /// # Errors
+    /// A sentence, when certificate files of a provider cannot be used.
+    pub fn new(
+        site: Arc<SiteConfig>,
+        clock: Clock,
+        background: Background,
+        predecessor: Option<&Self>,
+    ) -> Result<Arc<Self>, String> {
+        let providers = site
+            .providers
+            .iter()
+            .map(|config| Provider::new(&site, config, clock.clone()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let ring = Keyring::new(&site.origin, &site.session.keys).ok_or("the site has no key")?;
+        let flights = predecessor.map(|auth| Arc::clone(&auth.flights)).unwrap_or_default();
+        Ok(Arc::new(Self { site, ring, providers, clock, background, flights }))
+    }
+
+    /// The site.
+    #[must_use]
+    pub fn site(&self) -> &SiteConfig {
+        &self.site
+    }
+
+    /// The site's keys.
+    #[must_use]
+    pub const fn ring(&self) -> &Keyring {
+        &self.ring
+    }
+
+    /// The site's providers, the default first.
+    #[must_use]
+    pub fn providers(&self) -> &[Provider] {
+        &self.providers
+    }
+
+    /// The clock that sessions are judged by.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.name() == name)
+    }
+
+    /// The key of a short-lived note of this site.
+    fn note_key(&self, kind: &[u8], name: &str) -> StoreKey {
+        StoreKey::of(&[kind, self.site.origin.to_string().as_bytes(), name.as_bytes()])
+    }
+}

@@ -1,1 +1,118 @@
-//! todo
+//! The command line: what the words mean, where results and faults go, and the exit status.
+//!
+//! Results go to standard output, faults and logs to standard error. The status is 0 when it is done, 1 when a fault was
+//! found or it failed, 2 for wrong usage.
+
+mod health;
+mod serve;
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config};
+use crate::dev::{self, DevOptions};
+use crate::secret::MasterKey;
+
+/// A backend-for-frontend session gateway: OAuth tokens stay on the server, the browser gets one encrypted cookie.
+#[derive(Debug, Parser)]
+#[command(name = "cloakroom", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything on loopback with nothing to install or configure: login service, API and two demo sites
+    Dev(Dev),
+    /// Run the gateway
+    Serve(Files),
+    /// Read the configuration, print every fault with its remedy, then the routes; contacts nothing
+    Check(Files),
+    /// Print a fresh 256-bit key
+    Keygen,
+    /// Ask a running gateway's admin listener whether it is ready, for container health checks
+    Health(MaybeFiles),
+}
+
+#[derive(Debug, Args)]
+struct Dev {
+    /// The port of both demo sites
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    port: u16,
+    /// Your own single-page app instead of the demo: a directory, or the URL of its development server
+    #[arg(long, value_name = "DIR|URL")]
+    spa: Option<String>,
+    /// Your own API instead of the demo
+    #[arg(long, value_name = "URL")]
+    api: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Files {
+    /// A configuration file; may be repeated, later files add sites
+    #[arg(long = "config", value_name = "FILE", required = true)]
+    config: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct MaybeFiles {
+    /// The configuration file of the gateway to ask; without it, the default admin address is asked
+    #[arg(long = "config", value_name = "FILE")]
+    config: Vec<PathBuf>,
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Dev(dev) => run_dev(dev),
+        Command::Serve(files) => read(&files.config).and_then(|config| serve::run(config, files.config)),
+        Command::Check(files) => read(&files.config).map(|config| say(config.route_table().trim_end())),
+        Command::Keygen => {
+            say(&URL_SAFE_NO_PAD.encode(MasterKey::random().expose()));
+            Ok(())
+        }
+        Command::Health(files) => health::ask(&files.config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed) => ExitCode::FAILURE,
+    }
+}
+
+/// It did not work out, and standard error says why.
+struct Failed;
+
+impl Failed {
+    fn because(why: impl Display) -> Self {
+        // Nobody is left to tell when standard error is gone.
+        let _ = writeln!(std::io::stderr(), "cloakroom: {why}");
+        Self
+    }
+}
+
+/// One line, or several, of a result. A reader that has gone away is no failure of ours.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn read(files: &[PathBuf]) -> Result<Config, Failed> {
+    config::read(files, &config::process_environment).map_err(|faults| {
+        let _ = writeln!(std::io::stderr(), "{faults}");
+        Failed
+    })
+}
+
+fn run_dev(options: Dev) -> Result<(), Failed> {
+    let Dev { port, spa, api } = options;
+    serve::in_system(async move {
+        dev::run(DevOptions { port, spa, api }, say, serve::stop_signal()?).await.map_err(Failed::because)
+    })
+}

@@ -2,5 +2,6 @@
 
 pub mod host;
 pub mod path;
+pub mod pin;
 pub mod return_to;
 pub mod same_origin;

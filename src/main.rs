@@ -1,1 +1,5 @@
-fn main() {}
+//! The command; see `cloakroom --help`.
+
+fn main() -> std::process::ExitCode {
+    cloakroom::cli::main()
+}

@@ -3,17 +3,46 @@
 //! One [`Provider`] per `[[site.provider]]`. Metadata and keys are fetched lazily, kept, and fetched again when they fail;
 //! nothing of a metadata document is used before its issuer was compared (OpenID Connect Discovery §4.3).
 
+mod authorize;
+mod back_channel;
+mod client_auth;
+mod discovery;
+mod id_token;
+mod json;
+mod jwks;
+mod jws;
+mod kept;
+mod logout;
+mod refusal;
+mod token;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use url::Url;
 
+use self::back_channel::BackChannel;
+use self::discovery::Metadata;
+use self::jwks::KeySet;
+use self::kept::Kept;
 use crate::clock::Clock;
-use crate::config::SiteConfig;
+use crate::config::{ProviderConfig, SiteConfig};
 use crate::secret::{AccessToken, AuthorizationCode, CodeVerifier, IdToken, Nonce, RefreshToken, State};
 
 /// The authorization server of one site's users, and this gateway's client registration there.
-pub struct Provider {}
+pub struct Provider {
+    config: Arc<ProviderConfig>,
+    id_token_algs: Vec<jsonwebtoken::Algorithm>,
+    /// `max_age`, where the configuration sends it.
+    max_age: Option<Duration>,
+    redirect_uri: String,
+    post_logout_redirect_uri: String,
+    clock: Clock,
+    caller: BackChannel,
+    metadata: Kept<Metadata>,
+    keys: Kept<KeySet>,
+}
 
 /// What one login attempt sends along, made fresh for it.
 #[derive(Clone, Debug)]
@@ -116,6 +145,12 @@ pub enum RedeemError {
     Invalid(String),
 }
 
+impl From<Unavailable> for RedeemError {
+    fn from(Unavailable(reason): Unavailable) -> Self {
+        Self::Unavailable(reason)
+    }
+}
+
 /// What a refresh came to (contract section 6.5).
 #[derive(Debug)]
 pub enum Refreshed {
@@ -144,15 +179,29 @@ impl Provider {
     /// A provider of `site`; contacts nothing.
     ///
     /// # Errors
-    /// When the certificate files cannot be used.
-    pub fn new(site: &SiteConfig, config: &crate::config::ProviderConfig, clock: Clock) -> Result<Self, String> {
-        todo!("{}{}{clock:?}", site.origin, config.name)
+    /// When the certificate files cannot be used, or a configured signature algorithm is not supported.
+    pub fn new(site: &SiteConfig, config: &ProviderConfig, clock: Clock) -> Result<Self, String> {
+        let unsupported = |name: &String| format!("{name}: signature algorithm not supported");
+        let id_token_algs =
+            config.id_token_algs.iter().map(|name| jwks::algorithm(name).ok_or_else(|| unsupported(name)));
+        let max_age = config.authorization_params.iter().find(|(name, _)| name == "max_age");
+        Ok(Self {
+            id_token_algs: id_token_algs.collect::<Result<_, _>>()?,
+            max_age: max_age.and_then(|(_, seconds)| seconds.parse().ok()).map(Duration::from_secs),
+            redirect_uri: site.redirect_uri(),
+            post_logout_redirect_uri: site.post_logout_redirect_uri(),
+            caller: BackChannel::new(config)?,
+            metadata: Kept::new(&format!("metadata of {}", config.issuer), clock.clone()),
+            keys: Kept::new(&format!("keys of {}", config.issuer), clock.clone()),
+            clock,
+            config: Arc::new(config.clone()),
+        })
     }
 
     /// The configured name.
     #[must_use]
     pub fn name(&self) -> &str {
-        todo!()
+        &self.config.name
     }
 
     /// The URL that starts a login: code flow, PKCE S256, state, nonce (OpenID Connect Core §3.1.2.1).
@@ -160,7 +209,7 @@ impl Provider {
     /// # Errors
     /// [`Unavailable`] when the metadata cannot be had.
     pub async fn authorization_url(&self, attempt: &Attempt, hints: &LoginHints) -> Result<Url, Unavailable> {
-        todo!("{attempt:?}{hints:?}")
+        authorize::url(self, attempt, hints).await
     }
 
     /// Checks the `iss` of an authorization response, errors included (RFC 9207 §2.4).
@@ -168,7 +217,7 @@ impl Provider {
     /// # Errors
     /// [`RedeemError`] when it is missing although advertised, or another issuer's, or the metadata cannot be had.
     pub async fn check_response_issuer(&self, iss: Option<&str>) -> Result<(), RedeemError> {
-        todo!("{iss:?}")
+        authorize::check_issuer(self, iss).await
     }
 
     /// Redeems a code once and validates what comes back.
@@ -176,39 +225,75 @@ impl Provider {
     /// # Errors
     /// [`RedeemError`] says whose fault it is.
     pub async fn redeem(&self, code: &AuthorizationCode, attempt: &Attempt) -> Result<Grant, RedeemError> {
-        todo!("{code:?}{attempt:?}")
+        token::redeem(self, code, attempt).await
     }
 
-    /// Gets new tokens; an ID token in the answer must be this `subject`'s (OpenID Connect Core §12.2).
+    /// Gets new tokens; an ID token in the answer must be this `subject`'s (OpenID Connect Core §12.2), else the answer
+    /// counts as [`Refreshed::Rejected`]: the session can no longer be tied to its user.
     pub async fn refresh(&self, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
-        todo!("{refresh_token:?}{subject}")
+        token::refresh(self, refresh_token, subject).await
     }
 
     /// The provider's logout URL (OpenID Connect RP-Initiated Logout §2); `None` when it has none or cannot be asked.
     /// Uses only metadata already at hand or quickly had, so that a dead provider does not delay a logout.
     pub async fn logout_url(&self, id_token: Option<&IdToken>, state: &State) -> Option<Url> {
-        todo!("{id_token:?}{state:?}")
+        logout::url(self, id_token, state).await
     }
 
-    /// Revokes a refresh token (RFC 7009), as well as can be.
+    /// Revokes a refresh token (RFC 7009), as well as can be; a provider without a revocation endpoint is a success.
     ///
     /// # Errors
     /// [`Unavailable`] when the provider did not confirm it.
     pub async fn revoke(&self, refresh_token: &RefreshToken) -> Result<(), Unavailable> {
-        todo!("{refresh_token:?}")
+        logout::revoke(self, refresh_token).await
     }
 
-    /// How the provider is doing.
+    /// How the provider is doing: what the last fetch of its metadata or keys came to, and whether the last call at all
+    /// was answered.
     #[must_use]
     pub fn status(&self) -> ProviderStatus {
-        todo!()
+        match (self.metadata.status(), self.keys.status(), self.caller.trouble()) {
+            (ProviderStatus::Ready, ProviderStatus::Down(reason), _) => ProviderStatus::Down(reason),
+            (ProviderStatus::Ready, _, Some(reason)) => ProviderStatus::Down(reason),
+            (metadata, _, _) => metadata,
+        }
     }
 
-    /// Fetches the metadata now, unless it is at hand; what the background check calls.
+    /// Fetches metadata and keys now, unless they are at hand and the last call was answered; what the background check
+    /// calls, every few seconds: it costs a call only when something is missing, old or broken.
     ///
     /// # Errors
     /// [`Unavailable`], which [`Provider::status`] then tells too.
     pub async fn warm_up(&self) -> Result<(), Unavailable> {
-        todo!()
+        if self.status() != ProviderStatus::Unknown && self.caller.trouble().is_some() {
+            self.metadata.again(self.fetch_metadata()).await?;
+        }
+        self.metadata().await?;
+        self.keys().await.map(drop)
+    }
+
+    /// Drops cached metadata and keys, and the memory of failures; the next call fetches anew.
+    pub fn forget(&self) {
+        self.metadata.forget();
+        self.keys.forget();
+    }
+
+    async fn metadata(&self) -> Result<Arc<Metadata>, Unavailable> {
+        self.metadata.get(self.fetch_metadata()).await
+    }
+
+    async fn keys(&self) -> Result<Arc<KeySet>, Unavailable> {
+        let metadata = self.metadata().await?;
+        self.keys.get(KeySet::fetch(self.caller.clone(), metadata.jwks_uri.clone())).await
+    }
+
+    /// Keys that may be newer than `seen`, which lacked one.
+    async fn newer_keys(&self, seen: &Arc<KeySet>) -> Result<Arc<KeySet>, Unavailable> {
+        let metadata = self.metadata().await?;
+        self.keys.renew(seen, KeySet::fetch(self.caller.clone(), metadata.jwks_uri.clone())).await
+    }
+
+    fn fetch_metadata(&self) -> impl Future<Output = Result<Metadata, Unavailable>> + Send + use<> {
+        discovery::fetch(self.caller.clone(), self.config.issuer.clone(), self.config.plaintext)
     }
 }

@@ -21,8 +21,10 @@ pub struct Config {
     pub store: StoreConfig,
     /// How events are written.
     pub log: LogConfig,
-    /// The sites; at least one, no two with the same origin.
+    /// The sites; at least one, no two on the same host.
     pub sites: Vec<SiteConfig>,
+    /// The secret and certificate files this depends on, each once: a change to one of them asks for a reload.
+    pub watched: Vec<PathBuf>,
 }
 
 /// `[server]`
@@ -56,12 +58,14 @@ pub struct ServerTls {
 pub struct AdminConfig {
     /// The address of the admin listener; `None` switches it off (only `dev` does).
     pub listen: Option<SocketAddr>,
-    /// The bearer for everything but the health probes.
+    /// The bearer for everything but the health probes; without one, all of that is closed.
     pub token: Option<AdminToken>,
+    /// Whether `/metrics` is open without the token.
+    pub metrics_public: bool,
 }
 
 /// `[store]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     /// Which store.
     pub kind: StoreKind,
@@ -70,7 +74,7 @@ pub struct StoreConfig {
 }
 
 /// The kinds of store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreKind {
     /// `memory:` in this process; gone with it.
     Memory,
@@ -81,7 +85,7 @@ pub enum StoreKind {
 }
 
 /// One Redis server.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RedisConfig {
     /// The URL as `redis` reads it, credentials included: never print it.
     pub url: String,
@@ -96,7 +100,7 @@ impl std::fmt::Debug for RedisConfig {
 }
 
 /// `[log]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
     /// One JSON object a line, or text for people.
     pub format: LogFormat,

@@ -1,6 +1,12 @@
 //! Where a login or logout ends: a path of the site itself, never anything else (RFC 9700 §4.11).
 
+use percent_encoding::percent_decode_str;
+
+use super::path::RoutePath;
 use crate::config::Origin;
+
+/// The longest `return_to`, in bytes.
+const LONGEST: usize = 2048;
 
 /// A path, query and fragment of this site, checked. [`ReturnTo::parse`] is the only way to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +30,23 @@ impl ReturnTo {
     /// [`BadReturnTo`] for anything but a path with one leading `/`, of at most 2,048 visible ASCII bytes, without dot
     /// segments, `//`, `\`, encoded separators or controls, and not under `base_path`.
     pub fn parse(text: &str, base_path: &str) -> Result<Self, BadReturnTo> {
-        todo!("{text}{base_path}")
+        if text.len() > LONGEST {
+            return Err(BadReturnTo("too long"));
+        }
+        // Browsers strip tabs and line ends from URLs and read `\` as `/`: none of them may be there to be read so.
+        if !text.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'\\') {
+            return Err(BadReturnTo("a character that URLs do not have"));
+        }
+        let path = text.split(['?', '#']).next().unwrap_or_default();
+        // The browser will ask for this path next, so it must be one that the gateway serves.
+        let path = RoutePath::parse(path).map_err(|bad| BadReturnTo(bad.0))?;
+        if path.has_encoded_slash() {
+            return Err(BadReturnTo("an encoded slash"));
+        }
+        if is_under(&path, base_path) {
+            return Err(BadReturnTo("an endpoint of the gateway"));
+        }
+        Ok(Self(text.to_owned()))
     }
 
     /// The path as it was given.
@@ -37,5 +59,182 @@ impl ReturnTo {
     #[must_use]
     pub fn on(&self, origin: &Origin) -> String {
         format!("{origin}{}", self.0)
+    }
+}
+
+/// Whether the path leads to the gateway's own endpoints, in any spelling of its letters.
+fn is_under(path: &RoutePath, base_path: &str) -> bool {
+    let decoded = percent_decode_str(path.as_str()).decode_utf8_lossy();
+    decoded.strip_prefix(base_path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SITE: &str = "https://app.example";
+
+    fn origin() -> Origin {
+        Origin::parse(SITE).expect("a good origin")
+    }
+
+    /// Whether a browser that follows this `return_to` stays on the site and outside the gateway's endpoints.
+    fn is_home(return_to: &ReturnTo) -> bool {
+        let url = url::Url::parse(&return_to.on(&origin())).expect("a URL");
+        url.origin().ascii_serialization() == SITE
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.path() != "/bff"
+            && !url.path().starts_with("/bff/")
+            && !url.path().starts_with("//")
+    }
+
+    /// Each way to write "the other host", behind each way to hide it.
+    fn hostile() -> Vec<String> {
+        let mut all = Vec::new();
+        let hosts = [
+            "evil.example",
+            "0x7f.1",
+            "2130706433",
+            "[::ffff:7f00:1]",
+            "app.example@evil.example",
+            "evil\u{3002}example",
+        ];
+        let leads = [
+            "//",
+            "///",
+            "////",
+            "/\\",
+            "\\/",
+            "\\\\",
+            "/\\/",
+            "/\\\\/",
+            "/ /",
+            "/\t/",
+            "/\n/",
+            "/\r\\",
+            "/\u{b}/",
+            " //",
+            "\0//",
+            "/%2f%2f",
+            "/%2F",
+            "/%5c",
+            "/.//",
+            "/..//",
+            "/./\\",
+            "/foo/..//",
+            "/x/%2e%2e//",
+            "/x/%2e%2e/",
+            "//;@",
+            "@",
+            ".",
+            "",
+            "https:",
+            "https:/",
+            "https://",
+            "https:///",
+            "http:\\\\",
+            "hTTps://",
+            "https://app.example:x@",
+            "https://app.example.",
+            "https://app.example%2e",
+            "https://app.example%40",
+            "javascript:",
+            "data:text/html,",
+            "blob:https://",
+            "about:",
+        ];
+        for host in hosts {
+            for lead in leads {
+                all.extend([
+                    format!("{lead}{host}"),
+                    format!("{lead}{host}/%2e%2e"),
+                    format!("{lead}{host}#app.example"),
+                ]);
+            }
+        }
+        let gateway = [
+            "/bff",
+            "/bff/",
+            "/bff/login",
+            "/bff/logout?x=1",
+            "/bff#x",
+            "/bff?x",
+            "/%62ff/login",
+            "/b%66f",
+            "/bff%2Flogin",
+        ];
+        all.extend(gateway.map(String::from));
+        let odd = [
+            "",
+            "*",
+            "x",
+            "?x",
+            "#x",
+            "/%0d%0aSet-Cookie:%20x=1",
+            "/x\r\n\r\n<script>",
+            "/a//b",
+            "/é",
+            "/%",
+            "/%zz",
+            "/;x",
+            "/x y",
+        ];
+        all.extend(odd.map(String::from));
+        all.extend([format!("/{}", "a".repeat(2048)), "a".repeat(2 << 20), "https://APP.example./".into()]);
+        all
+    }
+
+    #[test]
+    fn every_way_off_the_site_is_refused() {
+        for text in hostile() {
+            assert!(ReturnTo::parse(&text, "/bff").is_err(), "{:?}", text.chars().take(80).collect::<String>());
+        }
+    }
+
+    #[test]
+    fn what_is_hostile_stays_harmless_when_it_is_encoded_once_more() {
+        for text in hostile().iter().filter(|text| text.len() < 500) {
+            let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            for text in [encoded.clone(), format!("/{encoded}"), format!("/?next={encoded}"), format!("/#{encoded}")] {
+                assert!(ReturnTo::parse(&text, "/bff").as_ref().map_or(true, is_home), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn paths_of_the_site_pass() {
+        let long = format!("/{}", "a".repeat(2047));
+        let good = [
+            "/",
+            "/orders/1?x=%2F&y=a+b#frag",
+            "/%C3%A4",
+            "/bffx",
+            "/x/bff",
+            "/?u=https://x//y",
+            "/#//evil.example",
+            &long,
+        ];
+        for text in good {
+            let parsed = ReturnTo::parse(text, "/bff").expect(text);
+            assert_eq!(parsed.on(&origin()), format!("{SITE}{text}"));
+            assert!(is_home(&parsed), "{text}");
+        }
+        assert_eq!(ReturnTo::parse("/", "/bff"), Ok(ReturnTo::front_page()));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_passes_stays_on_the_site(text in "[/\\\\.%2eEfF5c09ad:@;?#bh \t\né]{0,10}") {
+            if let Ok(parsed) = ReturnTo::parse(&text, "/bff") {
+                prop_assert!(is_home(&parsed), "{:?}", text);
+            }
+        }
+
+        #[test]
+        fn any_text_gets_an_answer(text in any::<String>()) {
+            prop_assert!(ReturnTo::parse(&text, "/bff").as_ref().map_or(true, is_home));
+        }
     }
 }

@@ -1,15 +1,26 @@
 //! One request, forwarded: headers cleaned, the bearer added, bodies streamed both ways, the answer cleaned.
+//!
+//! Three steps, kept apart so that a request can be prepared again: [`Forward::prepare`] builds what goes to the
+//! upstream, [`Forward::send`] waits for the head of its response, [`Forward::answer`] makes it the browser's.
 
 use std::net::IpAddr;
 
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
+use actix_web::body::MessageBody;
 use actix_web::dev::Payload;
-use actix_web::http::header::HeaderValue;
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderValue, UPGRADE};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::{Request, Response, StatusCode};
 
+use super::body::{Download, RequestBody, Upload, UploadError, declared_length};
+use super::headers::answer::{Asked, inbound, wants_document};
+use super::headers::request::{Framing, Own, has_looped, outbound};
 use super::route::Route;
+use super::seam;
 use super::upstream::UpstreamClients;
-use crate::config::Origin;
+use crate::config::{Access, Origin};
 use crate::guard::path::RoutePath;
 use crate::guard::same_origin::SameOrigin;
 
@@ -56,13 +67,152 @@ pub enum ForwardError {
     /// The request itself cannot be forwarded.
     #[error("the request cannot be forwarded: {0}")]
     BadRequest(&'static str),
+    /// The upstream leads back to the gateway (RFC 9110 §7.6.3).
+    #[error("the request has passed the gateway before: an upstream leads back to it")]
+    Loop,
 }
 
 /// Forwards and answers.
 ///
 /// # Errors
 /// [`ForwardError`] when there is no answer to pass on.
-pub async fn forward(clients: &UpstreamClients, forward: Forward<'_>) -> Result<HttpResponse, ForwardError> {
-    let _ = (clients, forward.payload);
-    todo!()
+pub async fn forward(clients: &UpstreamClients, mut forward: Forward<'_>) -> Result<HttpResponse, ForwardError> {
+    let payload = std::mem::replace(&mut forward.payload, Payload::None);
+    forward.check(&payload)?;
+    let (upload, body) = Upload::start(payload, forward.route.config.max_body);
+    let response = forward.send(clients, body, &upload).await?;
+    forward.answer(response)
+}
+
+impl Forward<'_> {
+    /// Refuses what can be refused before anything is sent.
+    fn check(&self, payload: &Payload) -> Result<(), ForwardError> {
+        if has_looped(self.request.headers()) {
+            return Err(ForwardError::Loop);
+        }
+        if !matches!(payload, Payload::None) && is_websocket(self.request) {
+            // What follows the head is another protocol, not a body; this is not the way for it.
+            return Err(ForwardError::BadRequest("an upgrade"));
+        }
+        let limit = self.route.config.max_body.unwrap_or(u64::MAX);
+        if declared_length(self.request).is_some_and(|length| length > limit) {
+            return Err(ForwardError::TooLarge);
+        }
+        Ok(())
+    }
+
+    /// The request as the upstream gets it.
+    fn prepare(&self, body: RequestBody) -> Result<Request<RequestBody>, ForwardError> {
+        let framing = match declared_length(self.request) {
+            Some(length) => Framing::Length(length),
+            None if body.is_empty() => Framing::None,
+            None => Framing::Chunked,
+        };
+        let bearer = match &self.pass {
+            // What the route says counts, whatever the caller hands in.
+            Pass::Session(_, bearer) if self.route.config.access != Access::None => bearer.as_ref(),
+            _ => None,
+        };
+        let own = Own {
+            route: self.route,
+            origin: self.origin,
+            client: self.client,
+            request_id: self.request_id,
+            version: self.request.version(),
+            bearer,
+            framing,
+        };
+        let bad = ForwardError::BadRequest;
+        let mut request = Request::new(body);
+        *request.method_mut() = seam::method(self.request.method()).ok_or(bad("the method"))?;
+        *request.uri_mut() = self.route.uri(self.path, self.request.uri().query()).ok_or(bad("the target"))?;
+        *request.headers_mut() = outbound(self.request.headers(), &own).ok_or(bad("a header"))?;
+        Ok(request)
+    }
+
+    /// Sends the request and waits for the head of the response, at most as long as the route says.
+    async fn send(
+        &self,
+        clients: &UpstreamClients,
+        body: RequestBody,
+        upload: &Upload,
+    ) -> Result<Response<Incoming>, ForwardError> {
+        let repeatable = body.is_empty() && matches!(*self.request.method(), Method::GET | Method::HEAD);
+        let tls = self.route.target.tls.as_ref();
+        let first = self.prepare(body)?;
+        let exchange = async {
+            match clients.exchange(tls, first).await {
+                // A kept connection that the upstream has just closed says nothing about the request, and nothing
+                // changes when GET or HEAD arrives twice (RFC 9110 §9.2.2).
+                Err(error) if repeatable && error.is_stale() => {
+                    let again = self.prepare(RequestBody::empty())?;
+                    clients.exchange(tls, again).await.map_err(|error| ForwardError::Unreachable(error.to_string()))
+                }
+                Err(error) => Err(ForwardError::Unreachable(error.to_string())),
+                Ok(response) => Ok(response),
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = exchange => outcome,
+            () = upload.stalled(self.route.config.timeout) => Err(ForwardError::Timeout),
+        };
+        // If the browser's body broke, that is why the exchange did.
+        outcome.map_err(|error| match upload.failure() {
+            None => error,
+            Some(UploadError::TooLarge) => ForwardError::TooLarge,
+            Some(UploadError::Broken) => ForwardError::BadRequest("the body broke off"),
+        })
+    }
+
+    /// The response as the browser gets it.
+    fn answer(&self, response: Response<Incoming>) -> Result<HttpResponse, ForwardError> {
+        let (head, body) = response.into_parts();
+        let unreachable = |what: &str| ForwardError::Unreachable(what.to_owned());
+        check_framing(&head.headers).map_err(unreachable)?;
+        let status = seam::status(head.status).filter(|status| !status.is_informational());
+        let mut builder = HttpResponseBuilder::new(status.ok_or_else(|| unreachable("a status that ends nothing"))?);
+        let method = self.request.method();
+        let asked = Asked {
+            route: self.route,
+            origin: self.origin,
+            session: matches!(self.pass, Pass::Session(..)),
+            document: wants_document(method.is_safe(), self.request.headers()),
+        };
+        inbound(&head.headers, &asked, &mut builder);
+        let declared = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        Ok(match head.status {
+            // These have no body, and any framing written for them would be read as the next response.
+            StatusCode::NO_CONTENT => builder.body(actix_web::body::None::new()).map_into_boxed_body(),
+            StatusCode::NOT_MODIFIED => {
+                if let Some(length) = declared {
+                    builder.insert_header((actix_web::http::header::CONTENT_LENGTH, length));
+                }
+                builder.body(actix_web::body::None::new()).map_into_boxed_body()
+            }
+            // The length of a HEAD response is that of the body it does not have.
+            _ if *method == Method::HEAD => builder.body(Download::new(body, declared).boxed()),
+            _ => {
+                let length = body.size_hint().exact();
+                builder.body(Download::new(body, length).boxed())
+            }
+        })
+    }
+}
+
+/// Whether the server takes what follows the head for raw bytes: it does so for this one protocol, and ignores the
+/// others (RFC 9110 §7.8).
+fn is_websocket(request: &HttpRequest) -> bool {
+    request.headers().get_all(UPGRADE).any(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Refuses what two parsers may cut differently: a length beside chunks, or a coding that would be left in the body
+/// (RFC 9112 §6.1, §6.3).
+fn check_framing(headers: &hyper::HeaderMap) -> Result<(), &'static str> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match codings.next() {
+        None => Ok(()),
+        Some(_) if headers.contains_key(CONTENT_LENGTH) => Err("both Transfer-Encoding and Content-Length"),
+        Some(coding) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none() => Ok(()),
+        Some(_) => Err("a transfer coding that is not chunked"),
+    }
 }

@@ -1,1 +1,155 @@
-//! todo
+//! How long a session and its token live: a pure function of the record, the configured limits and now.
+
+use std::time::Duration;
+
+use super::record::Meta;
+use super::store::EndReason;
+use crate::clock::Timestamp;
+
+/// A refresh starts when this part of the token's life is left, but at most [`EARLIEST_REFRESH`] before its end.
+const EARLY_PART: u32 = 5;
+const EARLIEST_REFRESH: Duration = Duration::from_secs(60);
+
+/// A token this close to its end is not sent any more, since it may expire on its way; never more than this part of its life.
+const TOO_LATE: Duration = Duration::from_secs(3);
+const TOO_LATE_PART: u32 = 10;
+
+/// Activity is written at most once per this part of the idle time, so idle may end up to this part early, never late.
+const TOUCH_PART: u32 = 10;
+
+/// A session that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Until it ends without further activity.
+    pub idle_left: Duration,
+    /// Until it ends in any case.
+    pub absolute_left: Duration,
+    /// Whether activity now should be written.
+    pub touch_due: bool,
+    /// What to do about the access token.
+    pub token: TokenLife,
+}
+
+/// The access token's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenLife {
+    /// Good for use.
+    Fresh,
+    /// Good for use; a new one should be fetched beside it.
+    Early,
+    /// Too close to its end, or past it: a new one is needed first.
+    Due,
+}
+
+/// Judges a session at `now`. The limits hold independently of each other, on the server alone.
+///
+/// # Errors
+/// The reason, when the session is over: `Expired` past its absolute end, or with its token when that cannot be
+/// refreshed; `Idle` without activity for the idle time.
+pub fn judge(meta: &Meta, idle: Duration, now: Timestamp) -> Result<Life, EndReason> {
+    let absolute_left = meta.ends_at.since(now);
+    if absolute_left.is_zero() {
+        return Err(EndReason::Expired);
+    }
+    let idle_left = meta.last_seen.plus(idle).since(now);
+    if idle_left.is_zero() {
+        return Err(EndReason::Idle);
+    }
+    let token_left = meta.token_until.since(now);
+    if !meta.refreshable && token_left.is_zero() {
+        return Err(EndReason::Expired);
+    }
+    Ok(Life {
+        idle_left: idle_left.min(absolute_left),
+        absolute_left,
+        touch_due: now.since(meta.last_seen) >= idle / TOUCH_PART,
+        token: token_life(meta, token_left),
+    })
+}
+
+/// Whether the access token still works at `now`, however close its end: the last resort when no new one can be had.
+#[must_use]
+pub fn token_still_valid(meta: &Meta, now: Timestamp) -> bool {
+    meta.token_until > now
+}
+
+fn token_life(meta: &Meta, left: Duration) -> TokenLife {
+    if !meta.refreshable {
+        return TokenLife::Fresh;
+    }
+    let whole = meta.token_until.since(meta.token_since);
+    if left <= TOO_LATE.min(whole / TOO_LATE_PART) {
+        TokenLife::Due
+    } else if left <= EARLIEST_REFRESH.min(whole / EARLY_PART) {
+        TokenLife::Early
+    } else {
+        TokenLife::Fresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(1800);
+
+    fn meta() -> Meta {
+        Meta {
+            provider: "main".into(),
+            issuer: "https://id.example".into(),
+            subject: "ada".into(),
+            sid: None,
+            created_at: Timestamp::from_secs(0),
+            ends_at: Timestamp::from_secs(43_200),
+            last_seen: Timestamp::from_secs(0),
+            token_since: Timestamp::from_secs(0),
+            token_until: Timestamp::from_secs(300),
+            generation: 1,
+            refreshable: true,
+        }
+    }
+
+    fn at(meta: &Meta, seconds: u64) -> Result<Life, EndReason> {
+        judge(meta, IDLE, Timestamp::from_secs(seconds))
+    }
+
+    #[test]
+    fn idle_and_absolute_end_a_session_independently() {
+        assert_eq!(at(&meta(), 1799).unwrap().idle_left, Duration::from_secs(1));
+        assert_eq!(at(&meta(), 1800), Err(EndReason::Idle));
+        let busy = Meta { last_seen: Timestamp::from_secs(43_199), ..meta() };
+        assert_eq!(at(&busy, 43_199).unwrap().absolute_left, Duration::from_secs(1));
+        assert_eq!(at(&busy, 43_199).unwrap().idle_left, Duration::from_secs(1));
+        assert_eq!(at(&busy, 43_200), Err(EndReason::Expired));
+    }
+
+    #[test]
+    fn activity_is_written_once_per_tenth_of_the_idle_time() {
+        assert!(!at(&meta(), 179).unwrap().touch_due);
+        assert!(at(&meta(), 180).unwrap().touch_due);
+    }
+
+    #[test]
+    fn a_token_is_renewed_early_and_not_used_at_its_very_end() {
+        assert_eq!(at(&meta(), 239).unwrap().token, TokenLife::Fresh);
+        assert_eq!(at(&meta(), 240).unwrap().token, TokenLife::Early);
+        assert_eq!(at(&meta(), 296).unwrap().token, TokenLife::Early);
+        assert_eq!(at(&meta(), 297).unwrap().token, TokenLife::Due);
+        assert_eq!(at(&meta(), 500).unwrap().token, TokenLife::Due);
+    }
+
+    #[test]
+    fn a_short_token_still_has_a_time_when_it_is_fresh() {
+        let short = Meta { token_until: Timestamp::from_secs(2), ..meta() };
+        assert_eq!(at(&short, 0).unwrap().token, TokenLife::Fresh);
+        assert_eq!(at(&short, 1).unwrap().token, TokenLife::Fresh);
+        assert_eq!(at(&short, 2).unwrap().token, TokenLife::Due);
+    }
+
+    #[test]
+    fn without_a_refresh_token_the_session_ends_with_its_access_token() {
+        let fixed = Meta { refreshable: false, ..meta() };
+        assert_eq!(at(&fixed, 299).unwrap().token, TokenLife::Fresh);
+        assert_eq!(at(&fixed, 300), Err(EndReason::Expired));
+    }
+}

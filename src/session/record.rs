@@ -1,1 +1,184 @@
-//! todo
+//! The record: what the store holds for a session, sealed so that a dump of the store tells nothing.
+//!
+//! It has two halves. [`Meta`] is what listing and ending need and opens with the site's key; [`Secrets`] hold the tokens
+//! and claims and open only together with the secret in the browser's cookie. Store key, version and half are bound in:
+//! a half copied to another session, or put back from an older version, does not open.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::keyring::{Keyring, Purpose};
+use super::store::{StoreKey, Stored};
+use super::ticket::TicketSecret;
+use crate::clock::Timestamp;
+use crate::secret::{AccessToken, IdToken, RefreshToken};
+
+/// The first byte of a sealed record: replicas of this and the next version can share a store.
+const FORMAT: u8 = 1;
+
+/// A session as it is worked with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// What is needed without the cookie.
+    pub meta: Meta,
+    /// What is not.
+    pub secrets: Secrets,
+}
+
+/// Who is logged in, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The configured name of the provider.
+    pub provider: String,
+    /// The provider's issuer: users are known by issuer and subject, never by subject alone.
+    pub issuer: String,
+    /// `sub`
+    pub subject: String,
+    /// `sid`, the provider's own session id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// When the login was completed.
+    pub created_at: Timestamp,
+    /// The absolute end, whatever happens.
+    pub ends_at: Timestamp,
+    /// The last activity that was written; see `lifecycle` for how often that is.
+    pub last_seen: Timestamp,
+    /// When the access token was obtained.
+    pub token_since: Timestamp,
+    /// When the access token expires.
+    pub token_until: Timestamp,
+    /// 1 at login, one more with each new access token.
+    pub generation: u64,
+    /// Whether there is a refresh token.
+    pub refreshable: bool,
+}
+
+/// What only the browser's ticket opens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Secrets {
+    /// The bearer for the upstream.
+    pub access_token: AccessToken,
+    /// The token for the next refresh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<RefreshToken>,
+    /// For `id_token_hint` at logout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<IdToken>,
+    /// The claims that `/bff/session` may show.
+    pub claims: Map<String, Value>,
+}
+
+/// A stored record that does not open: altered, moved, rolled back, or sealed under a key that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stored record does not open under this site's keys")]
+pub struct Unopenable;
+
+impl Record {
+    /// Seals the record as `version` of the session at `key`.
+    #[must_use]
+    pub fn seal(&self, ring: &Keyring, key: &StoreKey, secret: &TicketSecret, version: u64) -> Bytes {
+        let context = version.to_be_bytes();
+        let context: &[&[u8]] = &[key.as_bytes(), &context];
+        let meta = ring.seal(Purpose::Meta, context, &json(&self.meta));
+        let secrets = ring.seal(Purpose::Tokens(secret), context, &json(&self.secrets));
+        let mut sealed = Vec::with_capacity(5 + meta.len() + secrets.len());
+        sealed.push(FORMAT);
+        sealed.extend_from_slice(&u32::try_from(meta.len()).expect("identifiers are bounded").to_be_bytes());
+        sealed.extend_from_slice(&meta);
+        sealed.extend_from_slice(&secrets);
+        sealed.into()
+    }
+
+    /// Opens both halves.
+    ///
+    /// # Errors
+    /// [`Unopenable`] for anything but exactly what was sealed.
+    pub fn open(ring: &Keyring, key: &StoreKey, secret: &TicketSecret, stored: &Stored) -> Result<Self, Unopenable> {
+        let version = stored.version.to_be_bytes();
+        let context: &[&[u8]] = &[key.as_bytes(), &version];
+        let (meta, secrets) = halves(&stored.sealed).ok_or(Unopenable)?;
+        let meta = ring.open(Purpose::Meta, context, meta).ok_or(Unopenable)?;
+        let secrets = ring.open(Purpose::Tokens(secret), context, secrets).ok_or(Unopenable)?;
+        Ok(Self {
+            meta: serde_json::from_slice(&meta).map_err(|_| Unopenable)?,
+            secrets: serde_json::from_slice(&secrets).map_err(|_| Unopenable)?,
+        })
+    }
+}
+
+fn json<T: Serialize>(half: &T) -> zeroize::Zeroizing<Vec<u8>> {
+    zeroize::Zeroizing::new(serde_json::to_vec(half).expect("a record has only text keys"))
+}
+
+fn halves(sealed: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&format, rest) = sealed.split_first()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    (format == FORMAT).then_some(())?;
+    rest.split_at_checked(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+    use crate::secret::MasterKey;
+    use crate::session::ticket::Ticket;
+
+    fn record() -> Record {
+        Record {
+            meta: Meta {
+                provider: "main".into(),
+                issuer: "https://id.example".into(),
+                subject: "subject-canary".into(),
+                sid: None,
+                created_at: Timestamp::from_secs(1),
+                ends_at: Timestamp::from_secs(100),
+                last_seen: Timestamp::from_secs(1),
+                token_since: Timestamp::from_secs(1),
+                token_until: Timestamp::from_secs(50),
+                generation: 1,
+                refreshable: true,
+            },
+            secrets: Secrets {
+                access_token: AccessToken::new("access-canary"),
+                refresh_token: Some(RefreshToken::new("refresh-canary")),
+                id_token: None,
+                claims: Map::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_record_opens_only_as_the_version_of_the_session_it_was_sealed_for() {
+        let origin = Origin::parse("https://one.example").unwrap();
+        let ring = Keyring::new(&origin, &[MasterKey::random()]).unwrap();
+        let (mine, other) = (Ticket::new(Timestamp::from_secs(100)), Ticket::new(Timestamp::from_secs(100)));
+        let key = mine.store_key(&origin);
+        let sealed = record().seal(&ring, &key, mine.secret(), 3);
+        let stored = |version| Stored { version, sealed: sealed.clone() };
+        let opened = Record::open(&ring, &key, mine.secret(), &stored(3)).unwrap();
+        assert_eq!(opened.meta, record().meta);
+        assert_eq!(opened.secrets.access_token.expose(), "access-canary");
+        assert!(Record::open(&ring, &key, mine.secret(), &stored(4)).is_err());
+        assert!(Record::open(&ring, &key, other.secret(), &stored(3)).is_err());
+        assert!(Record::open(&ring, &other.store_key(&origin), mine.secret(), &stored(3)).is_err());
+    }
+
+    #[test]
+    fn a_sealed_record_shows_nothing_and_no_cut_of_it_opens() {
+        let origin = Origin::parse("https://one.example").unwrap();
+        let ring = Keyring::new(&origin, &[MasterKey::random()]).unwrap();
+        let ticket = Ticket::new(Timestamp::from_secs(100));
+        let key = ticket.store_key(&origin);
+        let sealed = record().seal(&ring, &key, ticket.secret(), 1);
+        for canary in ["canary", "main", "id.example"] {
+            assert!(!sealed.windows(canary.len()).any(|window| window == canary.as_bytes()), "{canary}");
+        }
+        for length in 0..sealed.len() {
+            let stored = Stored { version: 1, sealed: sealed.slice(..length) };
+            assert!(Record::open(&ring, &key, ticket.secret(), &stored).is_err());
+        }
+    }
+}

@@ -1,2 +1,6 @@
 mod dev_provider;
+mod store_contract;
+
 fn main() {}
+mod provider_client;
+mod proxy_path;

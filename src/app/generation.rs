@@ -1,0 +1,57 @@
+//! What one configuration made: the part of a running gateway that a reload replaces.
+
+use std::sync::Arc;
+
+use super::BuildError;
+use crate::auth::{Auth, Background};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::endpoints::Worker;
+use crate::proxy::upstream::UpstreamClients;
+use crate::session::store::Store;
+use crate::tls::TlsError;
+
+/// A configuration and the use cases of its sites.
+pub(super) struct Generation {
+    config: Config,
+    pub(super) auths: Vec<Arc<Auth>>,
+}
+
+impl Generation {
+    pub(super) fn new(
+        config: Config,
+        clock: &Clock,
+        background: &Background,
+        before: Option<&Self>,
+    ) -> Result<Self, BuildError> {
+        // Certificate files that cannot be used are found here, not by the first request of a worker.
+        UpstreamClients::new(&config).map_err(|error| BuildError(error.to_string()))?;
+        let auths = config.sites.iter().map(|site| {
+            let same = |auth: &&Arc<Auth>| auth.site().origin == site.origin;
+            let predecessor = before.and_then(|before| before.auths.iter().find(same));
+            Auth::new(Arc::new(site.clone()), clock.clone(), background.clone(), predecessor.map(|auth| &**auth))
+        });
+        let auths = auths.collect::<Result<Vec<_>, _>>().map_err(BuildError)?;
+        Ok(Self { config, auths })
+    }
+
+    /// Whether a reload may go from this generation to `config`.
+    pub(super) fn accepts(&self, config: &Config) -> Result<(), BuildError> {
+        let fixed = |what, same: bool| if same { Ok(()) } else { Err(BuildError(format!("{what} needs a restart"))) };
+        let (now, next) = (&self.config, config);
+        fixed("a change of server.listen", now.server.listen == next.server.listen)?;
+        fixed("a change of server.tls", now.server.tls == next.server.tls)?;
+        fixed("a change of server.workers", now.server.workers == next.server.workers)?;
+        fixed("a change of admin.listen", now.admin.listen == next.admin.listen)?;
+        fixed("a change of [store]", now.store == next.store)?;
+        fixed("a change of [log]", now.log == next.log)
+    }
+
+    /// One worker thread's view of it.
+    ///
+    /// # Errors
+    /// When certificate files that were there when this generation was made are there no more.
+    pub(super) fn worker(&self, store: Arc<dyn Store>) -> Result<Worker, TlsError> {
+        Worker::new(&self.config, &self.auths, store)
+    }
+}

@@ -1,0 +1,193 @@
+//! The session a ticket stands for, and what counts as its use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::Auth;
+use crate::session::lifecycle::{Life, judge};
+use crate::session::record::{Record, Unopenable};
+use crate::session::store::{EndReason, Loaded, Replaced, Store, StoreError, StoreKey, Stored};
+use crate::session::ticket::Ticket;
+
+/// How often a write that met another is tried again before the next request gets its turn.
+const WRITE_TRIES: usize = 4;
+
+/// A live session, as read for one request.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) ticket: Ticket,
+    pub(super) key: StoreKey,
+    pub(super) version: u64,
+    pub(super) record: Record,
+    pub(super) life: Life,
+}
+
+/// Why there is no session; the words of the 401's `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// There is none, or none any more and nobody remembers why.
+    NoSession,
+    /// It ended for this reason.
+    Ended(EndReason),
+}
+
+impl Why {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSession => "no_session",
+            Self::Ended(reason) => reason.as_str(),
+        }
+    }
+}
+
+/// Why a request goes on without a session.
+#[derive(Debug, thiserror::Error)]
+pub enum CurrentError {
+    /// There is none.
+    #[error("no session: {}", .0.as_str())]
+    Absent(Why),
+    /// Nobody can say whether there is one.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What `/bff/session` shows of a session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionView {
+    /// The configured claims.
+    pub user: Map<String, Value>,
+    /// The configured name of the provider.
+    pub provider: String,
+    /// Tells this user from another; contract section 6.11.
+    pub pin: String,
+    /// Until the session ends without further activity.
+    pub idle_left: Duration,
+    /// Until it ends in any case.
+    pub absolute_left: Duration,
+}
+
+impl Auth {
+    /// The session that `ticket` stands for.
+    ///
+    /// # Errors
+    /// [`CurrentError`]: over, unknown, or nobody can say.
+    pub async fn current(self: &Arc<Self>, store: &dyn Store, ticket: Ticket) -> Result<Session, CurrentError> {
+        let key = ticket.store_key(&self.site.origin);
+        match store.load(&key).await? {
+            Loaded::Live(stored) => self.judged(ticket, key, &stored),
+            Loaded::Ended(reason) => Err(CurrentError::Absent(Why::Ended(reason))),
+            Loaded::Absent if ticket.ends_at() <= self.clock.now() => {
+                Err(CurrentError::Absent(Why::Ended(EndReason::Expired)))
+            }
+            Loaded::Absent => Err(CurrentError::Absent(Why::NoSession)),
+        }
+    }
+
+    /// Counts a request as activity, which postpones the idle end; written at most once per tenth of the idle time.
+    /// A store that cannot take the write costs the session nothing now.
+    ///
+    /// # Errors
+    /// [`CurrentError::Absent`] when the session turns out to be over.
+    pub async fn touch(self: &Arc<Self>, store: &dyn Store, session: &mut Session) -> Result<(), CurrentError> {
+        if !session.life.touch_due {
+            return Ok(());
+        }
+        match self.write_activity(store, session).await {
+            Err(CurrentError::Store(error)) => {
+                tracing::debug!(session = %self.ring.log_name(&session.key), %error, "activity was not written");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Counts as activity at once, as the user asked for it.
+    ///
+    /// # Errors
+    /// [`CurrentError`], when the session is over or the store cannot take the write.
+    pub async fn extend(self: &Arc<Self>, store: &dyn Store, session: &mut Session) -> Result<(), CurrentError> {
+        self.write_activity(store, session).await
+    }
+
+    /// What `/bff/session` shows.
+    #[must_use]
+    pub fn view(&self, session: &Session) -> SessionView {
+        let shown = &self.site.session.claims;
+        let claims = &session.record.secrets.claims;
+        SessionView {
+            user: shown.iter().filter_map(|name| Some((name.clone(), claims.get(name)?.clone()))).collect(),
+            provider: session.record.meta.provider.clone(),
+            pin: self.ring.pin(&session.record.meta.issuer, &session.record.meta.subject),
+            idle_left: session.life.idle_left,
+            absolute_left: session.life.absolute_left,
+        }
+    }
+
+    /// Whether `pin`, as a page remembers it, is this session's user.
+    #[must_use]
+    pub fn is_pin_of(&self, pin: &[u8], session: &Session) -> bool {
+        self.ring.is_pin_of(pin, &session.record.meta.issuer, &session.record.meta.subject)
+    }
+
+    /// The session as it was stored, if it still lives; one found to be over is ended in the store as well.
+    pub(super) fn judged(
+        self: &Arc<Self>,
+        ticket: Ticket,
+        key: StoreKey,
+        stored: &Stored,
+    ) -> Result<Session, CurrentError> {
+        let record = match Record::open(&self.ring, &key, ticket.secret(), stored) {
+            Ok(record) => record,
+            Err(Unopenable) => {
+                tracing::warn!(event = "record_unopenable", session = %self.ring.log_name(&key), "{Unopenable}");
+                return Err(CurrentError::Absent(Why::NoSession));
+            }
+        };
+        match judge(&record.meta, self.site.session.idle, self.clock.now()) {
+            Ok(life) => Ok(Session { ticket, key, version: stored.version, record, life }),
+            Err(reason) => {
+                self.end_later(key, reason);
+                Err(CurrentError::Absent(Why::Ended(reason)))
+            }
+        }
+    }
+
+    async fn write_activity(self: &Arc<Self>, store: &dyn Store, session: &mut Session) -> Result<(), CurrentError> {
+        for _ in 0..WRITE_TRIES {
+            let mut record = session.record.clone();
+            record.meta.last_seen = record.meta.last_seen.max(self.clock.now());
+            let sealed = record.seal(&self.ring, &session.key, session.ticket.secret(), session.version + 1);
+            match store.replace(&session.key, session.version, sealed).await? {
+                Replaced::Done => {
+                    session.life = judge(&record.meta, self.site.session.idle, self.clock.now())
+                        .map_err(|reason| CurrentError::Absent(Why::Ended(reason)))?;
+                    session.record = record;
+                    session.version += 1;
+                    return Ok(());
+                }
+                // Another write came first, a refresh perhaps: activity goes on top of it.
+                Replaced::Conflict => *session = self.current(store, session.ticket.clone()).await?,
+                Replaced::Gone(reason) => {
+                    return Err(CurrentError::Absent(reason.map_or(Why::NoSession, Why::Ended)));
+                }
+            }
+        }
+        // Every one of those writes was another request's activity.
+        Ok(())
+    }
+
+    /// Ends a session that is over by the clock, so that every replica gives the same reason. Nothing depends on it.
+    fn end_later(self: &Arc<Self>, key: StoreKey, reason: EndReason) {
+        let auth = Arc::clone(self);
+        self.background.spawn(async move {
+            tracing::info!(event = "session_ended", session = %auth.ring.log_name(&key), reason = reason.as_str());
+            if let Err(error) = auth.background.store().end(&key, reason).await {
+                tracing::debug!(session = %auth.ring.log_name(&key), %error, "the end was not written");
+            }
+        });
+    }
+}

@@ -1,0 +1,312 @@
+//! A login: begun with a redirect to the provider, completed when the browser comes back with a code.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::Auth;
+use crate::clock::Timestamp;
+use crate::guard::return_to::ReturnTo;
+use crate::provider::{Attempt, Grant, LoginHints, Provider, RedeemError, Unavailable};
+use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
+use crate::session::keyring::CookiePurpose;
+use crate::session::record::{Meta, Record, Secrets};
+use crate::session::store::{EndReason, NewEntry, StoreError};
+use crate::session::ticket::Ticket;
+
+/// How long a login may take, from the redirect to the callback.
+pub const LOGIN_LIFETIME: Duration = Duration::from_secs(600);
+
+/// The end of a state whose login was restarted once already. It is part of the state, and not of a cookie, because
+/// what it guards against is a browser that keeps no cookies.
+const RESTARTED: &str = ".r";
+
+/// What a browser asks for when it starts a login.
+#[derive(Clone, Debug)]
+pub struct LoginRequest {
+    /// The provider's configured name; `None` is the default.
+    pub provider: Option<String>,
+    /// Where the login ends.
+    pub return_to: ReturnTo,
+    /// What is passed on.
+    pub hints: LoginHints,
+    /// Whether this is the one restart of a login whose callback could not be used.
+    pub restart: bool,
+}
+
+/// A login that has begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// Where the browser goes.
+    pub location: Url,
+    /// What its login cookie must bring back.
+    pub pending: PendingLogin,
+}
+
+/// Why a login cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// The site has no provider of that name.
+    #[error("this site has no such provider")]
+    UnknownProvider,
+    /// The provider cannot be used right now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// One login attempt, sealed into a cookie of its own: everything its callback is checked against (RFC 9700 §4.4.2).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingLogin {
+    provider: String,
+    state: State,
+    nonce: Nonce,
+    verifier: CodeVerifier,
+    return_to: String,
+    started: Timestamp,
+    silent: bool,
+}
+
+impl PendingLogin {
+    /// The first characters of the state, by which the callback finds its cookie.
+    #[must_use]
+    pub fn cookie_suffix(&self) -> &str {
+        Self::suffix_of(self.state.expose()).unwrap_or_default()
+    }
+
+    /// The same, of a state as a callback brings it; `None` when it cannot be one of ours.
+    #[must_use]
+    pub fn suffix_of(state: &str) -> Option<&str> {
+        let suffix = state.get(..8)?;
+        suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).then_some(suffix)
+    }
+
+    /// Whether `state` is this attempt's, in constant time.
+    #[must_use]
+    pub fn has_state(&self, state: &str) -> bool {
+        crate::secret::constant_time_eq(self.state.expose().as_bytes(), state.as_bytes())
+    }
+
+    /// When the attempt began.
+    #[must_use]
+    pub const fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// Whether the attempt that `state` belongs to was a restart already.
+    #[must_use]
+    pub fn was_restarted(state: &str) -> bool {
+        state.ends_with(RESTARTED)
+    }
+}
+
+/// What the provider sent back (RFC 6749 §4.1.2).
+#[derive(Debug)]
+pub struct Answer {
+    /// A code, or the provider's `error`.
+    pub outcome: Result<AuthorizationCode, String>,
+    /// `iss` (RFC 9207)
+    pub iss: Option<String>,
+}
+
+/// A login that is complete.
+#[derive(Debug)]
+pub struct Completed {
+    /// The new session's ticket.
+    pub ticket: Ticket,
+    /// Where the browser goes.
+    pub return_to: ReturnTo,
+}
+
+/// Why a callback did not become a login.
+#[derive(Debug, thiserror::Error)]
+pub enum CallbackError {
+    /// The state was used before.
+    #[error("the state was used before")]
+    Consumed,
+    /// The provider's error, for the user to see.
+    #[error("the provider refused the login: {0}")]
+    Refused(String),
+    /// The provider would have had to ask the user, which `prompt=none` forbids.
+    #[error("the provider needs to ask the user")]
+    SilentRefused(ReturnTo),
+    /// The code was refused, or the answer breaks the standard.
+    #[error("{0}")]
+    Invalid(String),
+    /// This gateway's own registration at the provider is wrong.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// The provider cannot be used right now.
+    #[error("{0}")]
+    ProviderUnavailable(String),
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<RedeemError> for CallbackError {
+    fn from(error: RedeemError) -> Self {
+        let said = error.to_string();
+        match error {
+            RedeemError::Unavailable(_) => Self::ProviderUnavailable(said),
+            RedeemError::Rejected(_) | RedeemError::Invalid(_) => Self::Invalid(said),
+            RedeemError::Misconfigured(_) => Self::Misconfigured(said),
+        }
+    }
+}
+
+impl Auth {
+    /// Begins a login. Writes nothing anywhere; a live session stays as it is until the login succeeds.
+    ///
+    /// # Errors
+    /// [`BeginError`] when the provider is unknown or cannot be used.
+    pub async fn begin_login(self: &Arc<Self>, request: LoginRequest) -> Result<Begun, BeginError> {
+        let auth = Arc::clone(self);
+        self.background.run(async move { auth.begin(request).await }).await
+    }
+
+    async fn begin(&self, request: LoginRequest) -> Result<Begun, BeginError> {
+        let provider = match &request.provider {
+            None => self.providers.first(),
+            Some(name) => self.provider(name),
+        };
+        let provider = provider.ok_or(BeginError::UnknownProvider)?;
+        let mark = if request.restart { RESTARTED } else { "" };
+        let state = State::new(format!("{}{mark}", State::random().expose()));
+        let attempt = Attempt { state, nonce: Nonce::random(), verifier: CodeVerifier::random() };
+        let location = provider.authorization_url(&attempt, &request.hints).await?;
+        let pending = PendingLogin {
+            provider: provider.name().to_owned(),
+            state: attempt.state,
+            nonce: attempt.nonce,
+            verifier: attempt.verifier,
+            return_to: request.return_to.as_str().to_owned(),
+            started: self.clock.now(),
+            silent: request.hints.prompt.as_deref() == Some("none"),
+        };
+        Ok(Begun { location, pending })
+    }
+
+    /// Seals an attempt as the value of its login cookie.
+    #[must_use]
+    pub fn seal_login(&self, cookie: &str, pending: &PendingLogin) -> String {
+        let json = serde_json::to_string(pending).expect("an attempt is plain text");
+        self.ring.seal_cookie(CookiePurpose::Login, cookie, &json)
+    }
+
+    /// Opens a login cookie; `None` when it is not ours, altered, or older than [`LOGIN_LIFETIME`].
+    #[must_use]
+    pub fn open_login(&self, cookie: &str, sealed: &str) -> Option<PendingLogin> {
+        let opened = self.ring.open_cookie(CookiePurpose::Login, cookie, sealed)?;
+        let pending: PendingLogin = serde_json::from_str(&opened.value).ok()?;
+        (self.clock.now().since(pending.started) <= LOGIN_LIFETIME).then_some(pending)
+    }
+
+    /// Completes a login: consumes the state, checks the issuer, redeems the code once, and makes a session with a new
+    /// id. Only then does the `previous` session end. Goes on when the browser goes away.
+    ///
+    /// # Errors
+    /// [`CallbackError`] says whose fault it is; no session was made.
+    pub async fn complete_login(
+        self: &Arc<Self>,
+        pending: PendingLogin,
+        answer: Answer,
+        previous: Option<Ticket>,
+    ) -> Result<Completed, CallbackError> {
+        let auth = Arc::clone(self);
+        self.background.run(async move { auth.complete(pending, answer, previous).await }).await
+    }
+
+    async fn complete(
+        self: &Arc<Self>,
+        pending: PendingLogin,
+        answer: Answer,
+        previous: Option<Ticket>,
+    ) -> Result<Completed, CallbackError> {
+        let return_to = ReturnTo::parse(&pending.return_to, &self.site.base_path)
+            .map_err(|error| CallbackError::Invalid(error.to_string()))?;
+        let provider = self
+            .provider(&pending.provider)
+            .ok_or_else(|| CallbackError::Invalid("the provider of this login is not configured any more".into()))?;
+        self.consume(&pending.state).await?;
+        provider.check_response_issuer(answer.iss.as_deref()).await?;
+        let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
+        let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
+        let grant = provider.redeem(&code, &attempt).await?;
+        let ticket = self.open_session(provider, grant).await?;
+        if let Some(previous) = previous {
+            self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
+        }
+        Ok(Completed { ticket, return_to })
+    }
+
+    /// Of any number of callbacks with one state, on any number of replicas, one passes.
+    async fn consume(&self, state: &State) -> Result<(), CallbackError> {
+        let key = self.note_key(b"login", state.expose());
+        let first = self.background.store().put_once(&key, bytes::Bytes::new(), LOGIN_LIFETIME).await?;
+        if first { Ok(()) } else { Err(CallbackError::Consumed) }
+    }
+
+    async fn open_session(self: &Arc<Self>, provider: &Provider, grant: Grant) -> Result<Ticket, CallbackError> {
+        let now = self.clock.now();
+        let ends_at = now.plus(self.site.session.absolute);
+        let ticket = Ticket::new(ends_at);
+        let key = ticket.store_key(&self.site.origin);
+        let record = record_of(provider, grant, now, ends_at);
+        let meta = &record.meta;
+        let mut indexes = vec![self.ring.subject_index(&meta.issuer, &meta.subject)];
+        indexes.extend(meta.sid.as_ref().map(|sid| self.ring.sid_index(&meta.issuer, sid)));
+        let entry =
+            NewEntry { sealed: record.seal(&self.ring, &key, ticket.secret(), 1), expires_at: ends_at, indexes };
+        let written = match self.background.store().insert(&key, entry).await {
+            Ok(true) => Ok(ticket),
+            Ok(false) => Err(StoreError("a fresh random key is taken".into())),
+            Err(error) => Err(error),
+        };
+        let user = self.ring.pin(&meta.issuer, &meta.subject);
+        match &written {
+            Ok(_) => tracing::info!(
+                event = "login", site = %self.site.origin, session = %self.ring.log_name(&key), user, provider = meta.provider
+            ),
+            // Nobody can use these tokens any more: give them back.
+            Err(_) => self.revoke_later(&record),
+        }
+        Ok(written?)
+    }
+}
+
+fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timestamp) -> Record {
+    let Grant { tokens, id_token } = grant;
+    Record {
+        meta: Meta {
+            provider: provider.name().to_owned(),
+            issuer: id_token.issuer().to_owned(),
+            subject: id_token.subject().to_owned(),
+            sid: id_token.sid().map(str::to_owned),
+            created_at: now,
+            ends_at,
+            last_seen: now,
+            token_since: now,
+            token_until: now.plus(tokens.expires_in),
+            generation: 1,
+            refreshable: tokens.refresh_token.is_some(),
+        },
+        secrets: Secrets {
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
+            id_token: tokens.id_token,
+            claims: id_token.claims().clone(),
+        },
+    }
+}
+
+/// The errors of `prompt=none` (OpenID Connect Core §3.1.2.6) send the user back; every other one is shown.
+fn refused(error: String, silent: bool, return_to: &ReturnTo) -> CallbackError {
+    const NEEDS_THE_USER: [&str; 5] =
+        ["login_required", "consent_required", "interaction_required", "account_selection_required", "access_denied"];
+    if silent && NEEDS_THE_USER.contains(&error.as_str()) {
+        return CallbackError::SilentRefused(return_to.clone());
+    }
+    CallbackError::Refused(error)
+}

@@ -1,0 +1,142 @@
+//! Where outbound connections go: URLs that say exactly one thing, encrypted unless they stay on this machine.
+
+use std::path::PathBuf;
+
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::document::Node;
+use super::fault::Wrong;
+use super::section::{Reader, Section};
+use super::value::{flag, text};
+use super::{TlsFiles, UpstreamConfig, is_loopback_host};
+
+/// An upstream under `key`, with the `plaintext` and the certificates that stand next to it.
+pub(super) fn upstream(section: &Section<'_>, key: &str) -> Option<UpstreamConfig> {
+    let url = section.get(key, upstream_url);
+    let plaintext = section.or("plaintext", false, flag);
+    let tls = tls_files(section, key, url.as_ref().is_none_or(|url| url.scheme() == "https"));
+    let url = url?;
+    if is_exposed(&url) && !plaintext {
+        section.fault(key, exposed(url.as_str()), EXPOSED_REMEDY);
+    }
+    Some(UpstreamConfig { url, tls })
+}
+
+/// An `http` or `https` URL without user name, query or fragment; the text goes with it, since the parser repairs some.
+pub(super) fn http_url(node: &Node) -> Result<(Url, &str), Wrong> {
+    let text = text(node)?;
+    let shown = redacted(text);
+    let url = Url::parse(text).map_err(|error| {
+        Wrong::new(format!("\"{shown}\" is not a URL: {error}"), "write scheme://host[:port][/path]")
+    })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        let scheme = url.scheme();
+        return Err(Wrong::new(format!("the scheme {scheme:?} is not spoken here"), "write https://…"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Wrong::new(format!("\"{shown}\" carries a user name"), "remove what stands before the @"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Wrong::new(format!("\"{shown}\" carries a query or a fragment"), "end it before the ? or #"));
+    }
+    Ok((url, text))
+}
+
+fn upstream_url(node: &Node) -> Result<Url, Wrong> {
+    let (url, text) = http_url(node)?;
+    let after_scheme = text.split_once("://").map_or("", |(_, rest)| rest);
+    let path = after_scheme.find('/').map_or("/", |start| &after_scheme[start..]);
+    let lower = path.to_ascii_lowercase();
+    let ambiguous = ["//", ";", "\\", "%2f", "%5c", "%00", "%2e"].iter().any(|part| lower.contains(part));
+    if ambiguous || path != url.path() {
+        return Err(Wrong::new(
+            format!("the path {path:?} is ambiguous"),
+            "write it without dot segments, //, ;, \\ and encoded separators",
+        ));
+    }
+    Ok(url)
+}
+
+/// Whether what is said to `url` can be read on the way.
+pub(super) fn is_exposed(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "redis") && !url.host_str().is_some_and(is_loopback_host)
+}
+
+/// Says that `url` is exposed.
+pub(super) fn exposed(url: &str) -> String {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    format!("\"{}\" is plain {scheme} beyond loopback", redacted(url).trim_end_matches('/'))
+}
+
+/// What to do about an exposed URL.
+pub(super) const EXPOSED_REMEDY: &str =
+    "write https://, or add `plaintext = true` to this entry if nobody else is on that network";
+
+/// The certificates of `section` for the connection that `of` names.
+pub(super) fn tls_files(section: &Section<'_>, of: &str, encrypted: bool) -> TlsFiles {
+    for key in ["ca", "client_cert", "client_key"] {
+        if !encrypted && section.has(key) {
+            section.fault(
+                key,
+                format!("has no effect: `{of}` is not encrypted"),
+                "remove it, or encrypt the connection",
+            );
+        }
+    }
+    if section.has("client_cert") != section.has("client_key") {
+        let (given, missing) =
+            if section.has("client_cert") { ("client_cert", "client_key") } else { ("client_key", "client_cert") };
+        section.fault(given, format!("stands without `{missing}`"), format!("add `{missing}`"));
+    }
+    TlsFiles {
+        ca: section.get("ca", |node| certificate_file(node, section.reader)),
+        client_cert: section.get("client_cert", |node| certificate_file(node, section.reader)),
+        client_key: section.get("client_key", |node| private_key_file(node, section.reader)),
+    }
+}
+
+/// A PEM file that holds a certificate.
+pub(super) fn certificate_file(node: &Node, reader: &Reader<'_>) -> Result<PathBuf, Wrong> {
+    pem_file(node, reader, "CERTIFICATE-----", "certificate")
+}
+
+/// A PEM file that holds a private key.
+pub(super) fn private_key_file(node: &Node, reader: &Reader<'_>) -> Result<PathBuf, Wrong> {
+    pem_file(node, reader, "PRIVATE KEY-----", "private key")
+}
+
+fn pem_file(node: &Node, reader: &Reader<'_>, label: &str, what: &str) -> Result<PathBuf, Wrong> {
+    let path = node.resolve_path(text(node)?);
+    let shown = path.display();
+    let bytes = std::fs::read(&path).map(Zeroizing::new).map_err(|error| {
+        Wrong::new(format!("the {what} {shown} cannot be read: {error}"), "name a PEM file that this user may read")
+    })?;
+    let begins = |line: &[u8]| line.starts_with(b"-----BEGIN ") && line.trim_ascii_end().ends_with(label.as_bytes());
+    if !bytes.split(|byte| *byte == b'\n').any(begins) {
+        return Err(Wrong::new(format!("{shown} holds no {what}"), format!("name a PEM file with a {what}")));
+    }
+    reader.depends_on(path.clone());
+    Ok(path)
+}
+
+/// The URL without a user name and password.
+pub(super) fn redacted(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        (None, Some((_, host))) => format!("…@{host}"),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redacted;
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        assert_eq!(redacted("redis://user:p@ss@host/0"), "redis://…@host/0");
+        assert_eq!(redacted("https://host/path"), "https://host/path");
+        assert_eq!(redacted("user:pass@host"), "…@host");
+    }
+}

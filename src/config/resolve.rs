@@ -1,0 +1,184 @@
+//! From the files as written to their meaning, section by section, and what must hold between the sections.
+
+mod provider;
+mod route;
+mod session;
+mod site;
+mod spa;
+mod store;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::address::{certificate_file, private_key_file};
+use super::document::Node;
+use super::fault::Wrong;
+use super::secret_ref::{Literal, fetch};
+use super::section::{Reader, Section};
+use super::value::{choice, duration, flag, listen, network, text, workers};
+use super::{
+    AdminConfig, Config, DEFAULT_ADMIN_LISTEN, LogConfig, LogFormat, LogLevel, Origin, Scheme, ServerConfig, ServerTls,
+    units,
+};
+use crate::secret::AdminToken;
+
+/// The shortest admin token: 16 random characters are beyond guessing over a network.
+const ADMIN_TOKEN_LEAST: usize = 16;
+
+/// The configuration that the merged files mean; `None` when a fault was reported. When not every file is `readable`,
+/// a site may stand in one of the others.
+pub(super) fn config(reader: &Reader<'_>, root: &Node, readable: bool) -> Option<Config> {
+    let root = Section::new(reader, root);
+    let sites = root.tables("site");
+    if readable && root.node("site").is_none_or(|node| node.list().is_some_and(<[Node]>::is_empty)) {
+        root.fault("site", "there is no site", "add a [[site]] with its `origin`, a provider and its routes");
+    }
+    let remedy = "write the SPA's origin as the browser shows it, such as origin = \"https://app.example\"";
+    let origins: Vec<_> = sites.iter().map(|site| site.required("origin", remedy, site::origin)).collect();
+    // An origin that could not be read must not cause further faults, so it counts as loopback.
+    let loopback = origins.iter().flatten().all(Origin::is_loopback);
+
+    let server = server(&root.table("server"));
+    let admin = admin(&root.table("admin"), Literal::only_if(loopback));
+    let store = store::store(&root.table("store"), Literal::only_if(loopback));
+    let log = log(&root.table("log"));
+    let mut keys: Vec<_> = Vec::new();
+    for (site, origin) in sites.iter().zip(&origins) {
+        keys.push(session::keys(&site.table("session"), origin.as_ref(), store.as_ref()));
+    }
+
+    listeners_differ(&root, &server, &admin);
+    let named: Vec<_> =
+        origins.iter().zip(&sites).filter_map(|(origin, site)| Some((origin.as_ref()?, site))).collect();
+    site::hosts_differ(&named);
+    let sealed = sites.iter().zip(&origins).zip(&keys);
+    let sealed: Vec<_> =
+        sealed.map(|((site, origin), keys)| (site, origin.as_ref(), keys.as_deref().unwrap_or_default())).collect();
+    session::keys_differ(&sealed);
+    if root.table("server").has("tls") {
+        served_encrypted(&named);
+    }
+    let parts = sites.iter().zip(&origins).zip(keys);
+    let sites: Vec<_> = parts.map(|((site, origin), keys)| site::site(site, origin.as_ref(), keys)).collect();
+    let sites = sites.into_iter().collect::<Option<Vec<_>>>()?;
+    Some(Config { server, admin, store: store?, log, sites, watched: Vec::new() })
+}
+
+fn server(section: &Section<'_>) -> ServerConfig {
+    let config = ServerConfig {
+        listen: section.or("listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), listen),
+        tls: server_tls(&section.table("tls")),
+        trusted_proxies: section.list("trusted_proxies", network).unwrap_or_default(),
+        shutdown_grace: section.or("shutdown_grace", seconds(25), duration(up_to(minutes(10)))),
+        drain_delay: section.or("drain_delay", Duration::ZERO, duration(up_to(minutes(10)))),
+        workers: section.or("workers", None, workers),
+    };
+    if config.drain_delay > config.shutdown_grace {
+        section.fault(
+            "drain_delay",
+            format!("is longer than `shutdown_grace`, {}", units::in_words(config.shutdown_grace)),
+            "the process exits within `shutdown_grace`: shorten this one, or lengthen that",
+        );
+    }
+    config
+}
+
+fn server_tls(section: &Section<'_>) -> Option<ServerTls> {
+    if !section.is_written() {
+        return None;
+    }
+    let remedy = "[server] tls needs both `cert` and `key`, PEM files";
+    let cert = section.required("cert", remedy, |node| certificate_file(node, section.reader));
+    let key = section.required("key", remedy, |node| private_key_file(node, section.reader));
+    Some(ServerTls { cert: cert?, key: key? })
+}
+
+fn admin(section: &Section<'_>, literal: Literal) -> AdminConfig {
+    AdminConfig {
+        listen: Some(section.or("listen", DEFAULT_ADMIN_LISTEN, listen)),
+        token: section.get("token", |node| admin_token(&fetch(node, literal, section.reader)?)),
+        metrics_public: section.or("metrics_public", false, flag),
+    }
+}
+
+fn admin_token(token: &str) -> Result<AdminToken, Wrong> {
+    let remedy = "make one with `cloakroom keygen`";
+    if token.len() < ADMIN_TOKEN_LEAST {
+        return Err(Wrong::new(format!("is shorter than {ADMIN_TOKEN_LEAST} characters"), remedy));
+    }
+    // RFC 6750 §2.1: what an Authorization header can carry.
+    let b64token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if !token.bytes().all(b64token) {
+        return Err(Wrong::new("holds characters that a bearer token cannot have", remedy));
+    }
+    if token.bytes().all(|byte| Some(byte) == token.bytes().next()) {
+        return Err(Wrong::new("repeats one character", remedy));
+    }
+    Ok(AdminToken::new(token))
+}
+
+fn log(section: &Section<'_>) -> LogConfig {
+    let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
+    let levels =
+        [("error", LogLevel::Error), ("warn", LogLevel::Warn), ("info", LogLevel::Info), ("debug", LogLevel::Debug)];
+    LogConfig {
+        format: section.or("format", LogFormat::Json, choice(&formats)),
+        level: section.or("level", LogLevel::Info, choice(&levels)),
+    }
+}
+
+fn listeners_differ(root: &Section<'_>, server: &ServerConfig, admin: &AdminConfig) {
+    let port = server.listen.port();
+    if port != 0 && admin.listen.is_some_and(|admin| admin.port() == port) {
+        root.table("admin").fault(
+            "listen",
+            format!("is on the public listener's port, {port}"),
+            "give [admin] a port of its own that the edge does not forward",
+        );
+    }
+}
+
+fn served_encrypted(sites: &[(&Origin, &Section<'_>)]) {
+    for (origin, section) in sites {
+        if origin.scheme() == Scheme::Http {
+            section.fault(
+                "origin",
+                format!("\"{origin}\" is plain http, and [server] tls answers nothing but TLS"),
+                "write https://, or remove [server] tls",
+            );
+        }
+    }
+}
+
+/// Reads one of a few words, and tells those of a later version from nonsense.
+fn choice_with_later<T: Copy>(choices: &[(&str, T)], later: &[&str]) -> impl Fn(&Node) -> Result<T, Wrong> {
+    move |node| {
+        let choose = choice(choices);
+        let word = text(node)?;
+        if later.contains(&word) {
+            let known: Vec<String> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
+            return Err(Wrong::new(
+                format!("{word:?} is not supported by this version"),
+                format!("write {}", known.join(" or ")),
+            ));
+        }
+        choose(node)
+    }
+}
+
+const fn up_to(most: Duration) -> RangeInclusive<Duration> {
+    Duration::ZERO..=most
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(60 * count)
+}
+
+const fn hours(count: u64) -> Duration {
+    minutes(60 * count)
+}

@@ -1,0 +1,44 @@
+//! `[[site.route]]`: a path prefix, and where its requests go.
+
+use super::{hours, seconds};
+use crate::config::address::upstream;
+use crate::config::path::route_path;
+use crate::config::section::Section;
+use crate::config::value::{choice, cookie_name, duration, flag, method, settable_cookie, size_limit};
+use crate::config::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig};
+use std::time::Duration;
+
+/// The route; `None` when path or upstream are missing or wrong.
+pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
+    let path = section.required("path", "write the prefix this route takes, such as path = \"/api\"", route_path);
+    if !section.has("upstream") {
+        section.fault(
+            "upstream",
+            "is missing",
+            "write where the requests go, such as upstream = \"https://api.example\"",
+        );
+    }
+    let upstream = upstream(section, "upstream");
+    let access = [("required", Access::Required), ("optional", Access::Optional), ("none", Access::None)];
+    let slashes = [("refuse", EncodedSlash::Refuse), ("pass", EncodedSlash::Pass)];
+    let caches = [("no-store", CachePolicy::NoStore), ("upstream", CachePolicy::Upstream)];
+    let documents = [("sandboxed", Documents::Sandboxed), ("trusted", Documents::Trusted)];
+    let methods = section.list("methods", method);
+    if section.node("methods").and_then(|node| node.list()).is_some_and(<[_]>::is_empty) {
+        section.fault("methods", "lets nothing through", "list the methods, or remove the key to let all through");
+    }
+    Some(RouteConfig {
+        strip_prefix: section.or("strip_prefix", false, flag),
+        access: section.or("auth", Access::Required, choice(&access)),
+        methods,
+        encoded_slash: section.or("encoded_slash", EncodedSlash::Refuse, choice(&slashes)),
+        forward_cookies: section.list("forward_cookies", cookie_name).unwrap_or_default(),
+        allow_set_cookie: section.list("allow_set_cookie", settable_cookie).unwrap_or_default(),
+        cache: section.or("cache", CachePolicy::NoStore, choice(&caches)),
+        documents: section.or("documents", Documents::Sandboxed, choice(&documents)),
+        timeout: section.or("timeout", seconds(30), duration(Duration::from_millis(1)..=hours(1))),
+        max_body: section.or("max_body", None, size_limit),
+        path: path?,
+        upstream: upstream?,
+    })
+}

@@ -1,0 +1,173 @@
+//! The configuration as an operator meets it: from text to meaning, or to faults that name key and remedy.
+
+mod faults;
+mod files;
+mod reference;
+mod refusals;
+mod secrets;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+
+const KEY_ONE: &str = "3q2-7wEBh1f_CnZ0Jx5mS8tUoYbLrKdVgP4iQzWcA9E";
+const KEY_TWO: &str = "hK8sVt0Qm3RrZb1NfYx6Lw_ePcJ2uDgT-aO5iE7lSvM";
+const SECRET: &str = "s3cr3t-of-the-client";
+
+/// A site beyond loopback with nothing but what is required.
+const SITE: &str = r#"
+[[site]]
+origin = "https://app.example"
+[site.session]
+keys = [{ env = "KEY_ONE" }]
+[[site.provider]]
+issuer = "https://id.example"
+client_id = "app"
+client_secret = { env = "SECRET" }
+[[site.route]]
+path = "/api"
+upstream = "https://api.example"
+"#;
+
+/// A site on loopback with nothing but what is required.
+const LOCAL: &str = r#"
+[[site]]
+origin = "http://app.localhost:8080"
+[[site.provider]]
+issuer = "http://127.0.0.1:9000"
+client_id = "app"
+client_auth = "none"
+"#;
+
+fn environment(name: &str) -> Option<String> {
+    let value = match name {
+        "KEY_ONE" | "APP_ONE_KEY" | "APP_KEY" => KEY_ONE,
+        "KEY_TWO" | "APP_TWO_KEY" => KEY_TWO,
+        "SECRET" | "APP_ONE_SECRET" | "APP_TWO_SECRET" | "APP_SECRET" => SECRET,
+        "ADMIN_TOKEN" => "VJr0rQ2xk9m4yT7p",
+        "REDIS_URL" => "rediss://user:p4ssw0rd@redis.example:6379/0",
+        "EMPTY" => "",
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+fn understood(text: &str) -> Config {
+    read_text(Path::new("gateway.toml"), text, &environment).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn faults_of(text: &str) -> Vec<Fault> {
+    read_text(Path::new("gateway.toml"), text, &environment).expect_err("has faults").0
+}
+
+#[test]
+fn what_is_not_written_has_its_default() {
+    let config = understood(SITE);
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.shutdown_grace, Duration::from_secs(25));
+    assert_eq!(config.server.drain_delay, Duration::ZERO);
+    assert_eq!(config.admin.listen.map(|listen| listen.to_string()).as_deref(), Some("127.0.0.1:9090"));
+    assert!(config.admin.token.is_none());
+    assert!(matches!(config.store.kind, StoreKind::Memory));
+    assert_eq!(config.store.grace, Duration::from_secs(30));
+    let [site] = config.sites.as_slice() else { panic!("one site") };
+    assert_eq!(site.base_path, "/bff");
+    assert_eq!(site.session.idle, Duration::from_secs(30 * 60));
+    assert_eq!(site.session.absolute, Duration::from_secs(12 * 3600));
+    assert_eq!(site.session.claims, ["sub", "name", "email"]);
+    let [provider] = site.providers.as_slice() else { panic!("one provider") };
+    assert_eq!(provider.name, "main");
+    assert_eq!(provider.scopes, ["openid", "profile", "email", "offline_access"]);
+    assert!(matches!(&provider.client_auth, ClientAuth::Basic(secret) if secret.expose() == SECRET));
+    let [route] = site.routes.as_slice() else { panic!("one route") };
+    assert_eq!((route.access, route.methods.as_ref(), route.max_body), (Access::Required, None, None));
+    assert!(site.spa.is_none());
+}
+
+#[test]
+fn what_is_written_is_what_is_meant() {
+    let config = understood(&format!(
+        r#"
+        [server]
+        listen = "[::]:8443"
+        trusted_proxies = ["10.0.0.0/8", "192.0.2.7"]
+        workers = 3
+        [log]
+        format = "text"
+        level = "warn"
+        {SITE}
+        auth = "optional"
+        methods = ["GET"]
+        encoded_slash = "pass"
+        forward_cookies = ["theme"]
+        max_body = "10MiB"
+        timeout = "250ms"
+        "#
+    ));
+    assert_eq!(config.server.listen.to_string(), "[::]:8443");
+    let proxies: Vec<_> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.7/32"]);
+    assert_eq!(config.server.workers, Some(3));
+    assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Warn));
+    let route = &config.sites[0].routes[0];
+    assert_eq!((route.access, route.encoded_slash), (Access::Optional, EncodedSlash::Pass));
+    assert_eq!(route.methods.as_deref(), Some(&["GET".to_owned()][..]));
+    assert_eq!((route.max_body, route.timeout), (Some(10 << 20), Duration::from_millis(250)));
+}
+
+#[test]
+fn an_issuer_is_kept_byte_for_byte() {
+    for issuer in ["https://id.example", "https://id.example/", "https://ID.example:443/a%7Eb/"] {
+        let config = understood(&SITE.replace("https://id.example", issuer));
+        assert_eq!(config.sites[0].providers[0].issuer, issuer);
+    }
+}
+
+#[test]
+fn a_local_site_without_a_key_gets_its_own_and_keeps_it_over_a_reload() {
+    let read = || understood(&format!("{LOCAL}{}", LOCAL.replace("app.localhost", "two.localhost")));
+    let (first, reloaded) = (read(), read());
+    assert_eq!(first.sites[0].session.keys, reloaded.sites[0].session.keys);
+    assert_ne!(first.sites[0].session.keys, first.sites[1].session.keys);
+}
+
+#[test]
+fn a_short_absolute_life_shortens_the_idle_one() {
+    let config = understood(&SITE.replace("[site.session]", "[site.session]\nabsolute = \"5s\""));
+    assert_eq!(config.sites[0].session.idle, Duration::from_secs(5));
+}
+
+#[test]
+fn the_route_table_shows_every_way_in_and_no_secret() {
+    let local =
+        LOCAL.replace("[[site.provider]]", "[site.spa]\ndev_server = \"http://127.0.0.1:5173\"\n[[site.provider]]");
+    let config = understood(&format!(
+        "[store]\nurl = {{ env = \"REDIS_URL\" }}\n{SITE}methods = [\"GET\"]\n{}",
+        local.replace("[[site.provider]]", "[site.session]\nkeys = [{ env = \"KEY_TWO\" }]\n[[site.provider]]")
+    ));
+    let expected = "\
+listen  127.0.0.1:8080 (plain HTTP, for an edge that terminates TLS)
+admin   127.0.0.1:9090
+store   rediss://…@redis.example:6379/0
+
+https://app.example  (session: idle 30m, absolute 12h)
+  path      methods       auth      goes to
+  /bff[/…]  per endpoint  -         the gateway (main = https://id.example)
+  /api[/…]  GET           required  https://api.example
+  to register at the provider:
+    redirect URI              https://app.example/bff/callback
+    post-logout redirect URI  https://app.example/bff/logout/callback
+    back-channel logout URI   https://app.example/bff/backchannel-logout
+
+http://app.localhost:8080  (session: idle 30m, absolute 12h)
+  path        methods       auth  goes to
+  /bff[/…]    per endpoint  -     the gateway (main = http://127.0.0.1:9000)
+  (the rest)  any           -     http://127.0.0.1:5173 (development server)
+  to register at the provider:
+    redirect URI              http://app.localhost:8080/bff/callback
+    post-logout redirect URI  http://app.localhost:8080/bff/logout/callback
+    back-channel logout URI   http://app.localhost:8080/bff/backchannel-logout
+";
+    assert_eq!(config.route_table(), expected);
+}

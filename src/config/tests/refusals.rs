@@ -1,0 +1,287 @@
+//! What each section refuses, by its message.
+
+use super::faults::{Case, each, each_added};
+use super::*;
+
+#[test]
+fn an_origin_is_what_the_address_bar_shows() {
+    let origin = "https://app.example";
+    each(&[
+        Case(origin, "http://app.example", "site[0].origin", "is plain http beyond loopback", "[server] tls"),
+        Case(origin, "https://app.example/", "site[0].origin", "must be scheme://host[:port]", "address bar"),
+        Case(origin, "https://App.example", "site[0].origin", "lower case", "address bar"),
+        Case(origin, "https://app.example:443", "site[0].origin", "default port", "address bar"),
+        Case(origin, "https://me:pw@app.example", "site[0].origin", "\"https://…@app.example\"", "address bar"),
+        Case(origin, "https://*.example", "site[0].origin", "has a wildcard", "one [[site]]"),
+        Case(origin, "app.example", "site[0].origin", "is not a URL", "https://app.example"),
+    ]);
+}
+
+#[test]
+fn plain_text_leaves_this_machine_only_when_told_to() {
+    let (api, id) = ("https://api.example", "https://id.example");
+    each(&[
+        Case(
+            api,
+            "http://api.internal",
+            "site[0].route[0].upstream",
+            "is plain http beyond loopback",
+            "plaintext = true",
+        ),
+        Case(
+            id,
+            "http://id.internal",
+            "site[0].provider[0].issuer",
+            "is plain http beyond loopback",
+            "plaintext = true",
+        ),
+        Case(
+            "[[site]]",
+            "[store]\nurl = \"redis://cache:6379\"\n[[site]]",
+            "store.url",
+            "is plain redis beyond",
+            "rediss://",
+        ),
+        Case(
+            "[[site.provider]]",
+            "[site.spa]\ndev_server = \"http://node:5173\"\n[[site.provider]]",
+            "site[0].spa.dev_server",
+            "is plain http beyond loopback",
+            "plaintext = true",
+        ),
+    ]);
+    let told = SITE
+        .replace(api, "http://api.internal\"\nplaintext = true\n#\"")
+        .replace(id, "http://id.internal\"\nplaintext = true\n#\"");
+    understood(&format!("[store]\nurl = \"redis://cache:6379\"\nplaintext = true\n{told}"));
+}
+
+#[test]
+fn an_upstream_says_exactly_one_thing() {
+    let (api, key) = ("https://api.example", "site[0].route[0].upstream");
+    each(&[
+        Case(
+            api,
+            "https://me:hunter2@api.example",
+            key,
+            "\"https://…@api.example\" carries a user name",
+            "before the @",
+        ),
+        Case(api, "https://api.example/?x=1", key, "carries a query", "end it before"),
+        Case(api, "https://api.example/#x", key, "carries a query or a fragment", "#"),
+        Case(api, "https://api.example/a/../b", key, "is ambiguous", "dot segments"),
+        Case(api, "https://api.example/a%2fb", key, "is ambiguous", "encoded"),
+        Case(api, "wss://api.example", key, "the scheme \"wss\"", "https://"),
+        Case(api, "api.example", key, "is not a URL", "scheme://host"),
+    ]);
+}
+
+#[test]
+fn a_route_is_a_clean_prefix_that_is_not_the_gateways() {
+    let (api, key) = ("\"/api\"", "site[0].route[0].path");
+    each(&[
+        Case(api, "\"api\"", key, "does not start with /", "\"/api\""),
+        Case(api, "\"/api/\"", key, "ends with /", "\"/api\""),
+        Case(api, "\"/api/*\"", key, "is a prefix already", "\"/api\""),
+        Case(api, "\"/a/../b\"", key, "dot segments", "path"),
+        Case(api, "\"/a//b\"", key, "empty or dot segments", "path"),
+        Case(api, "\"/a%20b\"", key, "ambiguous", "ASCII"),
+        Case(api, "\"/a;b\"", key, "ambiguous", "ASCII"),
+        Case(api, "\"/ä\"", key, "ambiguous", "ASCII"),
+        Case(api, "\"/bff\"", key, "lies under `base_path`", "move"),
+        Case(api, "\"/bff/x\"", key, "lies under `base_path`", "move"),
+    ]);
+    understood(&SITE.replace(api, "\"/bffx\""));
+    understood(&SITE.replace(api, "\"/\""));
+    let faults = faults_of(&format!("{SITE}[[site.route]]\npath = \"/api\"\nupstream = \"https://b.example\""));
+    assert_eq!(faults[0].key, "site[0].route[1].path");
+    assert!(faults[0].wrong.contains("is the path of an earlier route"), "{}", faults[0]);
+}
+
+#[test]
+fn the_rules_of_a_route_are_words_with_a_meaning() {
+    each_added(
+        "path =",
+        "site[0].route[0]",
+        &[
+            ("auth = \"require\"", "auth", "not a choice", "did you mean \"required\"?"),
+            ("auth = \"off\"", "auth", "not a choice", "\"required\" or \"optional\" or \"none\""),
+            ("methods = []", "methods", "lets nothing through", "remove the key"),
+            ("methods = [\"get\"]", "methods[0]", "upper case", "\"GET\""),
+            ("methods = [\"TRACE\"]", "methods[0]", "never let through", "remove"),
+            ("timeout = \"2h\"", "timeout", "too long", "\"1h\""),
+            ("timeout = \"soon\"", "timeout", "not a duration", "\"30m\""),
+            ("max_body = \"10MB\"", "max_body", "not a size", "MiB"),
+            ("forward_cookies = [\"*\"]", "forward_cookies[0]", "not the name of a cookie", "no wildcards"),
+            ("forward_cookies = [\"__Host-Http-cloakroom\"]", "forward_cookies[0]", "gateway's own", "remove"),
+            ("allow_set_cookie = [\"cloakroom-8080\"]", "allow_set_cookie[0]", "gateway's own", "remove"),
+            ("allow_set_cookie = [\"__Host-a\"]", "allow_set_cookie[0]", "prefix", "without __Host-"),
+            ("allow_set_cookie = [\"__SECURE-a\"]", "allow_set_cookie[0]", "prefix", "without __Host-"),
+        ],
+    );
+}
+
+#[test]
+fn a_provider_is_asked_safely_or_not_at_all() {
+    each_added(
+        "client_id",
+        "site[0].provider[0]",
+        &[
+            ("kind = \"oauth2\"", "kind", "not supported by this version", "\"oidc\""),
+            ("kind = \"relay\"", "kind", "not supported by this version", "\"oidc\""),
+            ("kind = \"saml\"", "kind", "not a choice", "\"oidc\""),
+            ("scopes = [\"profile\"]", "scopes", "does not contain \"openid\"", "add \"openid\""),
+            ("id_token_algs = [\"none\"]", "id_token_algs[0]", "nobody signed", "RS256"),
+            ("id_token_algs = [\"HS256\"]", "id_token_algs[0]", "symmetric", "RS256"),
+            ("id_token_algs = []", "id_token_algs", "accepts no algorithm", "remove"),
+            ("authorization_params = { state = \"x\" }", "authorization_params.state", "set by the gateway", "remove"),
+            ("authorization_params = { prompt = 1 }", "authorization_params.prompt", "expected a string", "string"),
+            ("client_auth = \"none\"", "client_secret", "says that there is none", "remove one"),
+            (
+                "client_auth = \"private_key_jwt\"",
+                "client_auth",
+                "not supported by this version",
+                "client_secret_basic",
+            ),
+            ("clock_skew = \"5s\"", "clock_skew", "too short", "\"10s\""),
+            ("clock_skew = \"2m\"", "clock_skew", "too long", "\"1m\""),
+            ("name = \"my provider\"", "name", "not a name for a provider", "\"main\""),
+        ],
+    );
+    each(&[
+        Case("https://id.example", "https://id.example/?a", "site[0].provider[0].issuer", "carries a query", "end it"),
+        Case(
+            "https://id.example",
+            "https://id.example/.well-known/openid-configuration",
+            "site[0].provider[0].issuer",
+            "discovery document",
+            "\"https://id.example\"",
+        ),
+    ]);
+    let twice = "[[site.provider]]\nissuer = \"https://b.example\"\nclient_id = \"b\"\nclient_auth = \"none\"";
+    let faults = faults_of(&format!("{SITE}{twice}"));
+    assert_eq!(faults[0].key, "site[0].provider[1].name");
+    assert!(faults[0].wrong.contains("\"main\" is the name of an earlier provider"), "{}", faults[0]);
+}
+
+#[test]
+fn sessions_and_endpoints_stay_within_reason() {
+    let session = "[site.session]";
+    each(&[
+        Case(
+            session,
+            "[site.session]\nidle = \"13h\"",
+            "site[0].session.idle",
+            "longer than `absolute`, 12h",
+            "shorten",
+        ),
+        Case(session, "[site.session]\nidle = \"0s\"", "site[0].session.idle", "too short", "\"1s\""),
+        Case(session, "[site.session]\nabsolute = \"31d\"", "site[0].session.absolute", "too long", "\"30d\""),
+        Case(session, "[site.session]\nsame_site = \"none\"", "site[0].session.same_site", "not a choice", "\"lax\""),
+        Case(
+            "[[site]]",
+            "[[site]]\nbase_path = \"/\"",
+            "site[0].base_path",
+            "not a path of plain segments",
+            "\"/bff\"",
+        ),
+        Case("[[site]]", "[[site]]\nbase_path = \"bff\"", "site[0].base_path", "does not start with /", "\"/bff\""),
+        Case("[[site]]", "[[site]]\nbase_path = \"/b f\"", "site[0].base_path", "plain segments", "\"/bff\""),
+        Case("[[site]]", "[[site]]\nbase_path = \"/bff/\"", "site[0].base_path", "ends with /", "\"/bff\""),
+        Case("[[site]]", "[[site]]\ncsrf = \"off\"", "site[0].csrf", "not a choice", "\"origin\" or \"header\""),
+    ]);
+}
+
+#[test]
+fn listeners_are_refused_where_they_would_hurt() {
+    let site = "[[site]]";
+    each(&[
+        Case(
+            site,
+            "[server]\nlisten = \"8080\"\n[[site]]",
+            "server.listen",
+            "not an address and a port",
+            "127.0.0.1:8080",
+        ),
+        Case(site, "[server]\nworkers = 0\n[[site]]", "server.workers", "not a number of threads", "per-core"),
+        Case(
+            site,
+            "[server]\ntrusted_proxies = [\"0.0.0.0/0\"]\n[[site]]",
+            "server.trusted_proxies[0]",
+            "whole internet",
+            "your own",
+        ),
+        Case(
+            site,
+            "[server]\ntrusted_proxies = [\"::/0\"]\n[[site]]",
+            "server.trusted_proxies[0]",
+            "whole internet",
+            "your own",
+        ),
+        Case(
+            site,
+            "[server]\ntrusted_proxies = [\"edge\"]\n[[site]]",
+            "server.trusted_proxies[0]",
+            "not a CIDR",
+            "10.0.0.0/8",
+        ),
+        Case(
+            site,
+            "[server]\ndrain_delay = \"26s\"\n[[site]]",
+            "server.drain_delay",
+            "longer than `shutdown_grace`",
+            "shorten",
+        ),
+        Case(
+            site,
+            "[admin]\nlisten = \"0.0.0.0:8080\"\n[[site]]",
+            "admin.listen",
+            "public listener's port",
+            "of its own",
+        ),
+    ]);
+}
+
+#[test]
+fn a_store_is_named_by_a_url_that_this_version_knows() {
+    let site = "[[site]]";
+    each(&[
+        Case(site, "[store]\ngrace = \"1h\"\n[[site]]", "store.grace", "too long", "\"10m\""),
+        Case(
+            site,
+            "[store]\nurl = \"redis+sentinel://a:1/m\"\n[[site]]",
+            "store.url",
+            "not supported by this version",
+            "redis://",
+        ),
+        Case(
+            site,
+            "[store]\nurl = \"redis+cluster://a:1\"\n[[site]]",
+            "store.url",
+            "not supported by this version",
+            "redis://",
+        ),
+        Case(site, "[store]\nurl = \"postgres://a\"\n[[site]]", "store.url", "not the URL of a store", "\"memory:\""),
+        Case(site, "[store]\nurl = \"memory\"\n[[site]]", "store.url", "not the URL of a store", "\"memory:\""),
+        Case(site, "[store]\nurl = \"rediss://a/#insecure\"\n[[site]]", "store.url", "fragment", "always verified"),
+        Case(site, "[store]\nurl = \"rediss://a/main\"\n[[site]]", "store.url", "database", "/0"),
+        Case(site, "[store]\nurl = \"file:/no/such/folder/db\"\n[[site]]", "store.url", "does not exist", "create it"),
+        Case(site, "[log]\nlevel = \"trace\"\n[[site]]", "log.level", "not a choice", "debug"),
+    ]);
+}
+
+#[test]
+fn two_sites_never_share_a_cookie() {
+    let second = SITE.replace("KEY_ONE", "KEY_TWO");
+    let on = |origin: &str| faults_of(&format!("{SITE}{}", second.replace("https://app.example", origin)));
+    let faults = on("https://app.example");
+    assert_eq!((faults.len(), faults[0].key.as_str()), (1, "site[1].origin"));
+    assert!(faults[0].wrong.contains("is a site already"), "{}", faults[0]);
+    let faults = on("https://app.example:8443");
+    assert!(faults[0].wrong.contains("they ignore ports"), "{}", faults[0]);
+    let local = LOCAL.replace(":8080", ":8081");
+    let faults = faults_of(&format!("{LOCAL}{local}"));
+    assert_eq!((faults.len(), faults[0].key.as_str()), (1, "site[1].origin"));
+    assert!(faults[0].remedy.contains("one.localhost"), "{}", faults[0]);
+    understood(&format!("{LOCAL}{}", LOCAL.replace("app.localhost", "two.localhost")));
+}

@@ -1,0 +1,76 @@
+//! A proxied call: same origin, session, pin, token, and on to the upstream.
+
+use std::net::IpAddr;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderValue;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::cookies::BrowserCookies;
+use super::problem::Problem;
+use super::{Site, request};
+use crate::auth::{CurrentError, Session, Why};
+use crate::config::{Access, EncodedSlash};
+use crate::guard::path::RoutePath;
+use crate::guard::same_origin;
+use crate::proxy::forward::{Forward, Pass, forward};
+use crate::proxy::route::Route;
+use crate::telemetry::RequestId;
+
+/// Calls the route's upstream.
+pub(super) async fn call(
+    site: &Site,
+    route: &Route,
+    request: &HttpRequest,
+    payload: Payload,
+    path: &RoutePath,
+    client: IpAddr,
+    id: &RequestId,
+) -> Result<HttpResponse, Problem> {
+    if path.has_encoded_slash() && route.config.encoded_slash == EncodedSlash::Refuse {
+        return Err(Problem::BadPath("it holds an encoded slash"));
+    }
+    if !route.allows(request.method().as_str()) {
+        return Err(Problem::Method(route.allow_header()));
+    }
+    let pass = match route.config.access {
+        Access::None => Pass::Public,
+        Access::Required | Access::Optional => pass_with_session(site, route.config.access, request).await?,
+    };
+    let origin = &site.auth.site().origin;
+    let forwarded = Forward { request, payload, path, route, origin, client, request_id: id.as_str(), pass };
+    Ok(forward(&site.shared.clients, forwarded).await?)
+}
+
+async fn pass_with_session(site: &Site, access: Access, request: &HttpRequest) -> Result<Pass, Problem> {
+    let words = request::words(request);
+    let config = site.auth.site();
+    let proof = same_origin::check(&words, &config.origin, config.csrf).map_err(|error| Problem::CrossSite(error.0))?;
+    same_origin::check_destination(&words).map_err(|error| Problem::CrossSite(error.0))?;
+    let session = match current(site, request).await {
+        Ok(session) => session,
+        Err(CurrentError::Absent(_)) if access == Access::Optional => return Ok(Pass::Session(proof, None)),
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(pin) = request::one(request.headers(), "x-bff-pin")
+        && !site.auth.is_pin_of(pin, &session)
+    {
+        return Err(Problem::IdentityChanged);
+    }
+    let token = site.auth.access_token(&session).await?;
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+        .map_err(|_| Problem::BadRequest("the access token cannot be sent in a header"))?;
+    bearer.set_sensitive(true);
+    Ok(Pass::Session(proof, Some(bearer)))
+}
+
+async fn current(site: &Site, request: &HttpRequest) -> Result<Session, CurrentError> {
+    let ticket = BrowserCookies::ticket(request.headers(), &site.names, site.auth.ring())
+        .ok_or(CurrentError::Absent(Why::NoSession))?;
+    let store = &*site.shared.store;
+    let mut session = site.auth.current(store, ticket).await?;
+    if request::one(request.headers(), "x-bff-background") != Some(b"1") {
+        site.auth.touch(store, &mut session).await?;
+    }
+    Ok(session)
+}

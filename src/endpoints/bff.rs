@@ -1,0 +1,38 @@
+//! The table of our own paths, one short handler each. Anything else under the base path is 404.
+
+use actix_session::Session as Binding;
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::cookies::BrowserCookies;
+use super::problem::Problem;
+use super::{Site, callback, login, logout, session};
+use crate::telemetry::RequestId;
+
+/// One request to one of our own endpoints.
+pub(super) struct Call<'a> {
+    pub(super) site: &'a Site,
+    pub(super) request: &'a HttpRequest,
+    /// What the browser's cookies said, before actix-session saw the session's.
+    pub(super) cookies: BrowserCookies,
+    /// The request's id.
+    pub(super) id: RequestId,
+    /// The cookie's tie to the session: written at login and logout, and to seal it again; nowhere else.
+    pub(super) binding: Binding,
+}
+
+/// Answers; `path` is what follows the base path.
+pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, Problem> {
+    match (path, call.request.method()) {
+        ("/login", &Method::GET) => login::start(&call).await,
+        ("/callback", &Method::GET) => callback::complete(call).await,
+        ("/session", &Method::GET | &Method::HEAD) => session::show(call).await,
+        ("/session/extend", &Method::POST) => session::extend(call).await,
+        ("/logout", &Method::POST) => logout::end(call).await,
+        ("/logout/callback", &Method::GET) => logout::after(&call).await,
+        ("/login" | "/callback" | "/logout/callback", _) => Err(Problem::Method("GET".into())),
+        ("/session", _) => Err(Problem::Method("GET, HEAD".into())),
+        ("/session/extend" | "/logout", _) => Err(Problem::Method("POST".into())),
+        _ => Err(Problem::NoRoute),
+    }
+}

@@ -1,0 +1,139 @@
+//! `GET /bff/callback`: the browser comes back from the provider.
+
+use actix_web::HttpResponse;
+use actix_web::cookie::SameSite;
+
+use super::bff::Call;
+use super::problem::Problem;
+use super::request::Query;
+use super::{binding, door, login};
+use crate::auth::{Answer, CallbackError, Completed, CurrentError, LoginRequest, PendingLogin};
+use crate::guard::return_to::ReturnTo;
+use crate::provider::LoginHints;
+use crate::secret::AuthorizationCode;
+
+/// Completes a login, or says why not. The login cookie and the state are checked before anything is asked of anybody.
+pub(super) async fn complete(mut call: Call<'_>) -> Result<HttpResponse, Problem> {
+    login::navigation_only(call.request)?;
+    let query = Query::read(call.request.uri())?;
+    let state = query.get("state").filter(|state| !state.is_empty());
+    let state = state.ok_or(Problem::BadRequest("the answer has no state"))?;
+    let answer = answer_of(&query)?;
+    let Some((cookie, pending)) = attempt(&call, state) else {
+        return without_attempt(&call, state, &answer).await;
+    };
+    let previous = call.cookies.session.take().map(|cookie| cookie.ticket);
+    match call.site.auth.complete_login(pending, answer, previous.clone()).await {
+        Ok(Completed { ticket, return_to }) => {
+            binding::tie(&call.binding, &ticket);
+            Ok(go(&call, &return_to, Some(cookie)))
+        }
+        Err(CallbackError::SilentRefused(return_to)) => Ok(go(&call, &return_to, Some(cookie))),
+        Err(CallbackError::Consumed) => match previous {
+            Some(previous) if is_live(&call, previous.clone()).await? => {
+                Ok(go(&call, &ReturnTo::front_page(), Some(cookie)))
+            }
+            _ => restart(&call, state, Some(cookie)).await,
+        },
+        // The state was not used up: the same callback works when the store is back.
+        Err(CallbackError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            let asker = door::asker(call.request, &call.id, Some(call.site));
+            let mut response = failed(&call, &error).respond(&asker);
+            forget(&call, &mut response, cookie);
+            Ok(response)
+        }
+    }
+}
+
+/// What the provider said: exactly one of `code` and `error` (RFC 6749 §4.1.2).
+fn answer_of(query: &Query) -> Result<Answer, Problem> {
+    let outcome = match (query.get("code"), query.get("error")) {
+        (Some(code), None) if !code.is_empty() => Ok(AuthorizationCode::new(code)),
+        (None, Some(error)) => Err(error_code(error)),
+        (Some(_), Some(_)) => return Err(Problem::BadRequest("the answer has both a code and an error")),
+        _ => return Err(Problem::BadRequest("the answer has neither a code nor an error")),
+    };
+    Ok(Answer { outcome, iss: query.get("iss").map(str::to_owned) })
+}
+
+/// An error code as RFC 6749 §4.1.2.1 allows it, cut to what a person can read.
+fn error_code(text: &str) -> String {
+    let allowed = |character: &char| matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
+    text.chars().filter(allowed).take(80).collect()
+}
+
+/// The attempt of this browser that `state` belongs to, with its cookie's name.
+fn attempt(call: &Call<'_>, state: &str) -> Option<(String, PendingLogin)> {
+    let name = format!("{}{}", call.site.names.login_prefix, PendingLogin::suffix_of(state)?);
+    let pending = call.site.auth.open_login(&name, call.cookies.login(&name)?)?;
+    pending.has_state(state).then_some((name, pending))
+}
+
+/// A callback that this browser has no attempt for: a reload, a second tab, a lost cookie, or a forgery. None of them
+/// may reach the provider with this answer.
+async fn without_attempt(call: &Call<'_>, state: &str, answer: &Answer) -> Result<HttpResponse, Problem> {
+    tracing::info!(event = "callback_without_attempt", site = %call.site.auth.site().origin);
+    if let Some(cookie) = &call.cookies.session
+        && is_live(call, cookie.ticket.clone()).await?
+    {
+        return Ok(go(call, &ReturnTo::front_page(), None));
+    }
+    match &answer.outcome {
+        Err(error) => Err(failed(call, &CallbackError::Refused(error.clone()))),
+        Ok(_) => restart(call, state, None).await,
+    }
+}
+
+/// Starts the login once more, but only once: the new state is marked.
+async fn restart(call: &Call<'_>, state: &str, cookie: Option<String>) -> Result<HttpResponse, Problem> {
+    if PendingLogin::was_restarted(state) {
+        return Err(Problem::LoginFailed(
+            "The login could not be tied to this browser. Allow cookies for this site, and finish the login within ten \
+             minutes and in the same browser."
+                .into(),
+        ));
+    }
+    let again =
+        LoginRequest { provider: None, return_to: ReturnTo::front_page(), hints: LoginHints::default(), restart: true };
+    let mut response = login::begin(call, again).await?;
+    if let Some(cookie) = cookie {
+        forget(call, &mut response, cookie);
+    }
+    Ok(response)
+}
+
+async fn is_live(call: &Call<'_>, ticket: crate::session::ticket::Ticket) -> Result<bool, Problem> {
+    match call.site.auth.current(&*call.site.shared.store, ticket).await {
+        Ok(_) => Ok(true),
+        Err(CurrentError::Absent(_)) => Ok(false),
+        Err(CurrentError::Store(error)) => Err(error.into()),
+    }
+}
+
+fn failed(call: &Call<'_>, error: &CallbackError) -> Problem {
+    tracing::warn!(event = "login_failed", site = %call.site.auth.site().origin, %error);
+    match error {
+        CallbackError::Refused(code) => {
+            Problem::LoginFailed(format!("The login service refused it and gives the reason “{code}”."))
+        }
+        CallbackError::ProviderUnavailable(_) | CallbackError::Misconfigured(_) => Problem::ProviderUnavailable,
+        CallbackError::Store(_) => Problem::StoreUnavailable,
+        _ => Problem::LoginFailed("The login service's answer could not be accepted. Please try again.".into()),
+    }
+}
+
+fn go(call: &Call<'_>, return_to: &ReturnTo, cookie: Option<String>) -> HttpResponse {
+    let mut response = login::see_other(&return_to.on(&call.site.auth.site().origin)).finish();
+    if let Some(cookie) = cookie {
+        forget(call, &mut response, cookie);
+    }
+    response
+}
+
+fn forget(call: &Call<'_>, response: &mut HttpResponse, cookie: String) {
+    // The only error is a name that cannot be in a header, and this one came in one.
+    if let Err(error) = response.add_cookie(&call.site.names.removal(cookie, SameSite::Lax)) {
+        tracing::error!(event = "cookie_not_removed", %error);
+    }
+}

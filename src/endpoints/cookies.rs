@@ -1,0 +1,238 @@
+//! The gateway's cookies as the browser sends them: names matched byte for byte, values never decoded, order never trusted.
+//!
+//! The usual parsers percent-decode names and drop the whole header for one odd byte, by which a neighbouring subdomain
+//! can plant or hide a session in spite of the `__Host-` prefix. Here a name counts only as the exact bytes, and a name
+//! that comes twice counts as absent (RFC 6265bis §8.6).
+
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header::{COOKIE, HeaderMap};
+
+use crate::auth::LOGIN_LIFETIME;
+use crate::config::{Origin, Scheme, SiteConfig};
+use crate::session::keyring::{CookiePurpose, Keyring, Opened};
+use crate::session::ticket::Ticket;
+
+/// How many login attempts one browser may have open.
+pub const MOST_LOGINS: usize = 8;
+
+/// The names of one site's cookies (RFC 6265bis §4.1.3: the prefix makes the browser enforce host, path and `Secure`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieNames {
+    /// The session's.
+    pub session: String,
+    /// What every login attempt's begins with.
+    pub login_prefix: String,
+    /// Whether they carry `Secure`; only a loopback origin does without.
+    pub secure: bool,
+}
+
+impl CookieNames {
+    /// The names at `origin`.
+    #[must_use]
+    pub fn of(origin: &Origin) -> Self {
+        let (session, secure) = match origin.scheme() {
+            Scheme::Https => ("__Host-Http-cloakroom".to_owned(), true),
+            // Browsers do not keep ports apart, and take no prefix without Secure.
+            Scheme::Http => (format!("cloakroom-{}", origin.port()), false),
+        };
+        Self { login_prefix: format!("{session}-login-"), session, secure }
+    }
+
+    /// A login attempt's cookie, for ten minutes; always `Lax`, since it must survive the way back from the provider.
+    #[must_use]
+    pub fn login<'c>(&self, name: String, value: String) -> Cookie<'c> {
+        let lifetime = i64::try_from(LOGIN_LIFETIME.as_secs()).unwrap_or(i64::MAX);
+        self.bake(name, value, SameSite::Lax, Some(Duration::seconds(lifetime)))
+    }
+
+    /// What takes a cookie of ours away.
+    #[must_use]
+    pub fn removal<'c>(&self, name: String, same_site: SameSite) -> Cookie<'c> {
+        let mut cookie = self.bake(name, String::new(), same_site, None);
+        cookie.make_removal();
+        cookie
+    }
+
+    fn bake<'c>(&self, name: String, value: String, same_site: SameSite, age: Option<Duration>) -> Cookie<'c> {
+        let mut cookie =
+            Cookie::build(name, value).path("/").secure(self.secure).http_only(true).same_site(same_site).finish();
+        cookie.set_max_age(age);
+        cookie
+    }
+}
+
+/// `SameSite` as configured.
+#[must_use]
+pub const fn same_site(site: &SiteConfig) -> SameSite {
+    match site.session.same_site {
+        crate::config::SameSite::Lax => SameSite::Lax,
+        crate::config::SameSite::Strict => SameSite::Strict,
+    }
+}
+
+/// What a request's cookies say.
+#[derive(Debug, Default)]
+pub struct BrowserCookies {
+    /// The session's, if there is exactly one and it opens.
+    pub session: Option<SessionCookie>,
+    /// Whether anything at all came under the session's name.
+    pub session_present: bool,
+    /// The login attempts', name and sealed value; a name that came twice is left out.
+    pub logins: Vec<(String, String)>,
+}
+
+/// A session cookie that opened.
+#[derive(Debug)]
+pub struct SessionCookie {
+    /// What it carries.
+    pub ticket: Ticket,
+    /// How it was sealed.
+    pub opened: Opened,
+    /// The value as it came.
+    pub sealed: String,
+}
+
+impl BrowserCookies {
+    /// Reads every `Cookie` header line as one list (RFC 6265bis §4.2).
+    #[must_use]
+    pub fn read(headers: &HeaderMap, names: &CookieNames, ring: &Keyring) -> Self {
+        let (mut sessions, mut logins) = (Vec::new(), Vec::new());
+        for (name, value) in headers.get_all(COOKIE).flat_map(|line| pairs(line.as_bytes())) {
+            if name == names.session.as_bytes() {
+                sessions.push(value);
+            } else if name.starts_with(names.login_prefix.as_bytes()) {
+                logins.push((name, value));
+            }
+        }
+        let session = match sessions[..] {
+            [only] => open_session(only, names, ring),
+            _ => None,
+        };
+        if !sessions.is_empty() && session.is_none() {
+            tracing::info!(event = "session_cookie_refused", count = sessions.len());
+        }
+        Self { session, session_present: !sessions.is_empty(), logins: singles(&logins) }
+    }
+
+    /// Reads the session's ticket alone, for the proxied path.
+    #[must_use]
+    pub fn ticket(headers: &HeaderMap, names: &CookieNames, ring: &Keyring) -> Option<Ticket> {
+        Self::read(headers, names, ring).session.map(|cookie| cookie.ticket)
+    }
+
+    /// The login cookie of that exact name.
+    #[must_use]
+    pub fn login(&self, name: &str) -> Option<&str> {
+        self.logins.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+}
+
+fn open_session(value: &[u8], names: &CookieNames, ring: &Keyring) -> Option<SessionCookie> {
+    let sealed = std::str::from_utf8(value).ok()?;
+    let opened = ring.open_cookie(CookiePurpose::Session, &names.session, sealed)?;
+    let ticket = Ticket::decode(&opened.value)?;
+    Some(SessionCookie { ticket, opened, sealed: sealed.to_owned() })
+}
+
+fn singles(found: &[(&[u8], &[u8])]) -> Vec<(String, String)> {
+    let once = |name: &[u8]| found.iter().filter(|(other, _)| *other == name).count() == 1;
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
+    found.iter().filter(|(name, _)| once(name)).filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
+}
+
+/// The pairs of one header line: only space and tab are trimmed, the first `=` divides.
+fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    line.split(|&byte| byte == b';').filter_map(|pair| {
+        let divide = pair.iter().position(|&byte| byte == b'=')?;
+        Some((trim(&pair[..divide]), trim(&pair[divide + 1..])))
+    })
+}
+
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::secret::MasterKey;
+
+    struct Site {
+        names: CookieNames,
+        ring: Keyring,
+        sealed: String,
+    }
+
+    fn site() -> Site {
+        let origin = Origin::parse("https://one.example").unwrap();
+        let ring = Keyring::new(&origin, &[MasterKey::random()]).unwrap();
+        let names = CookieNames::of(&origin);
+        let ticket = Ticket::new(Timestamp::from_secs(2_000_000_000));
+        let sealed = ring.seal_cookie(CookiePurpose::Session, &names.session, &ticket.encode());
+        Site { names, ring, sealed }
+    }
+
+    fn finds(site: &Site, lines: &[&[u8]]) -> bool {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
+        }
+        BrowserCookies::read(&headers, &site.names, &site.ring).session.is_some()
+    }
+
+    #[test]
+    fn the_session_is_found_among_neighbours_of_any_bytes_and_over_several_lines() {
+        let site = site();
+        let own = format!("__Host-Http-cloakroom={}", site.sealed);
+        assert!(finds(&site, &[own.as_bytes()]));
+        assert!(finds(&site, &[b"a=\xff\xfe; b", own.as_bytes(), b"c=\"x; y"]));
+        assert!(finds(&site, &[format!("theme=dark;\t{own} ; x=1").as_bytes()]));
+    }
+
+    #[test]
+    fn a_session_under_any_other_name_is_no_session() {
+        let site = site();
+        for name in [
+            "__Host%2DHttp-cloakroom",
+            "__host-http-cloakroom",
+            "__HOST-Http-cloakroom",
+            "\u{2000}__Host-Http-cloakroom",
+            "=__Host-Http-cloakroom",
+            "$Version=1,__Host-Http-cloakroom",
+            "cloakroom",
+            "",
+        ] {
+            assert!(!finds(&site, &[format!("{name}={}", site.sealed).as_bytes()]), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_comes_twice_is_no_session_in_either_order() {
+        let site = site();
+        let own = format!("__Host-Http-cloakroom={}", site.sealed);
+        assert!(!finds(&site, &[format!("{own}; __Host-Http-cloakroom=x").as_bytes()]));
+        assert!(!finds(&site, &[format!("__Host-Http-cloakroom=x; {own}").as_bytes()]));
+        assert!(!finds(&site, &[own.as_bytes(), own.as_bytes()]));
+    }
+
+    #[test]
+    fn name_and_value_stay_within_two_hundred_bytes() {
+        let site = site();
+        assert!(site.names.session.len() + 1 + site.sealed.len() <= 200);
+    }
+
+    #[test]
+    fn on_loopback_the_names_carry_the_port_and_no_prefix() {
+        let names = CookieNames::of(&Origin::parse("http://one.localhost:8080").unwrap());
+        assert_eq!(names.session, "cloakroom-8080");
+        assert_eq!(names.login_prefix, "cloakroom-8080-login-");
+        assert!(!names.secure);
+    }
+}

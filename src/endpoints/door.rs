@@ -1,0 +1,77 @@
+//! What every request goes through: method, host, path, and then to whom it is for.
+
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::problem::{Asker, Problem};
+use super::{Site, SiteDoor, Worker, api, request, spa};
+use crate::guard::host::is_authority_of;
+use crate::guard::path::RoutePath;
+use crate::telemetry::RequestId;
+
+/// The methods the gateway knows of; TRACE and CONNECT are not among them (RFC 9110 §9.3.6, §9.3.8).
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// Answers one request.
+pub async fn answer(worker: &Worker, request: ServiceRequest) -> ServiceResponse {
+    let id = RequestId::random();
+    let (request, payload) = request.into_parts();
+    let door = match admit(worker, &request) {
+        Ok(door) => door,
+        Err(problem) => return refuse(&problem, request, &id, None),
+    };
+    let site = &door.site;
+    let path = match RoutePath::parse(request::path(request.uri())) {
+        Ok(path) => path,
+        Err(bad) => return refuse(&Problem::BadPath(bad.0), request, &id, Some(site)),
+    };
+    if path.after(&site.auth.site().base_path).is_some() {
+        return door.endpoints.answer(request, payload, id).await;
+    }
+    match pass_on(worker, site, &request, payload, &path, &id).await {
+        Ok(response) => ServiceResponse::new(request, response),
+        Err(problem) => refuse(&problem, request, &id, Some(site)),
+    }
+}
+
+fn admit<'w>(worker: &'w Worker, request: &HttpRequest) -> Result<&'w SiteDoor, Problem> {
+    if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
+        return Err(Problem::Method(METHODS.into()));
+    }
+    let authority = request::authority(request)?;
+    worker
+        .doors
+        .iter()
+        .find(|door| is_authority_of(authority, &door.site.auth.site().origin))
+        .ok_or(Problem::UnknownHost)
+}
+
+async fn pass_on(
+    worker: &Worker,
+    site: &Site,
+    request: &HttpRequest,
+    payload: Payload,
+    path: &RoutePath,
+    id: &RequestId,
+) -> Result<HttpResponse, Problem> {
+    let client = request::client_address(request, &worker.trusted_proxies);
+    match site.routes.find(path) {
+        Some(route) => api::call(site, route, request, payload, path, client, id).await,
+        None => spa::serve(site, request, payload, path, client, id).await,
+    }
+}
+
+fn refuse(problem: &Problem, request: HttpRequest, id: &RequestId, site: Option<&Site>) -> ServiceResponse {
+    let response = problem.respond(&asker(&request, id, site));
+    ServiceResponse::new(request, response)
+}
+
+/// Who asks, as far as an error's response needs it.
+pub(super) fn asker<'a>(request: &HttpRequest, id: &'a RequestId, site: Option<&Site>) -> Asker<'a> {
+    Asker {
+        request_id: id.as_str(),
+        navigation: request::is_navigation(request),
+        site: site.map(|site| (site.auth.site().origin.to_string(), site.login_url.clone())),
+    }
+}

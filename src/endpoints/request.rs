@@ -1,0 +1,117 @@
+//! A request's words, read once and without trust.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::{Method, Uri};
+use ipnet::IpNet;
+
+use super::problem::Problem;
+use crate::guard::same_origin::Words;
+
+/// What tells where a request comes from.
+pub(super) fn words(request: &HttpRequest) -> Words<'_> {
+    let headers = request.headers();
+    Words {
+        safe: matches!(*request.method(), Method::GET | Method::HEAD),
+        site: one(headers, "sec-fetch-site"),
+        mode: one(headers, "sec-fetch-mode"),
+        dest: one(headers, "sec-fetch-dest"),
+        origin: one(headers, "origin"),
+        x_bff: one(headers, "x-bff"),
+        purpose: one(headers, "sec-purpose").or_else(|| one(headers, "purpose")),
+    }
+}
+
+/// A header's value; one that came more than once is given as empty, which proves nothing.
+pub(super) fn one<'r>(headers: &'r HeaderMap, name: &'static str) -> Option<&'r [u8]> {
+    let mut values = headers.get_all(HeaderName::from_static(name));
+    let first = values.next()?;
+    Some(if values.next().is_some() { b"" } else { first.as_bytes() })
+}
+
+/// Whether a person looks at the answer: `Sec-Fetch-Mode: navigate`, or without that header a GET that accepts HTML.
+pub(super) fn is_navigation(request: &HttpRequest) -> bool {
+    match one(request.headers(), "sec-fetch-mode") {
+        Some(mode) => mode == b"navigate",
+        None => {
+            *request.method() == Method::GET
+                && request
+                    .headers()
+                    .get(header::ACCEPT)
+                    .and_then(|accept| accept.to_str().ok())
+                    .is_some_and(|accept| accept.to_ascii_lowercase().contains("text/html"))
+        }
+    }
+}
+
+/// The one authority a request is for: its `Host`, which an absolute-form target must agree with (RFC 9112 §3.2.2).
+pub(super) fn authority(request: &HttpRequest) -> Result<&[u8], Problem> {
+    let mut hosts = request.headers().get_all(header::HOST);
+    let host = hosts.next().map(header::HeaderValue::as_bytes).filter(|host| !host.is_empty());
+    let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    if hosts.next().is_some() {
+        return Err(Problem::BadRequest("the Host header is repeated"));
+    }
+    match (host, target) {
+        (None, _) => Err(Problem::BadRequest("the Host header is missing")),
+        (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target) => {
+            Err(Problem::BadRequest("the Host header and the request target disagree"))
+        }
+        (Some(host), _) => Ok(host),
+    }
+}
+
+/// The path of a request target, the bytes as they came.
+pub(super) fn path(uri: &Uri) -> &str {
+    uri.path()
+}
+
+/// The browser's address: the peer's, or behind trusted proxies the right-most hop that is not one of them (RFC 7239 §5.2
+/// for the order). Used for the upstream's `X-Forwarded-For`, never for a decision about scheme, host or routing.
+pub(super) fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    if !is_trusted(&peer) {
+        return peer;
+    }
+    let lines: Vec<&str> = request.headers().get_all("x-forwarded-for").filter_map(|line| line.to_str().ok()).collect();
+    let mut client = peer;
+    for hop in lines.iter().flat_map(|line| line.split(',')).map(str::trim).rev() {
+        match hop.parse::<IpAddr>() {
+            Ok(address) => client = address.to_canonical(),
+            // Whatever stands left of an unreadable hop may be forged.
+            Err(_) => break,
+        }
+        if !is_trusted(&client) {
+            break;
+        }
+    }
+    client
+}
+
+/// The query's parameters, decoded once.
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads the query.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`] when a parameter comes twice (RFC 6749 §3.1).
+    pub(super) fn read(uri: &Uri) -> Result<Self, Problem> {
+        let query = uri.query().unwrap_or_default();
+        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        for (at, (name, _)) in pairs.iter().enumerate() {
+            if pairs[..at].iter().any(|(other, _)| other == name) {
+                return Err(Problem::BadRequest("a parameter is repeated"));
+            }
+        }
+        Ok(Self(pairs))
+    }
+
+    /// A parameter's value; an empty one is there.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+}

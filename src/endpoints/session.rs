@@ -1,0 +1,99 @@
+//! `GET /bff/session` and `POST /bff/session/extend`: what a page may know of its session.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::bff::Call;
+use super::problem::Problem;
+use super::{binding, request};
+use crate::auth::{CurrentError, Session, Why};
+use crate::guard::same_origin;
+
+/// The body of both, the fields in the contract's order; times in seconds.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Body<'a> {
+    Authenticated {
+        authenticated: bool,
+        user: Map<String, Value>,
+        provider: String,
+        pin: String,
+        idle_expires_in: u64,
+        absolute_expires_in: u64,
+        login_url: &'a str,
+        logout_url: &'a str,
+    },
+    Anonymous {
+        authenticated: bool,
+        reason: &'static str,
+        login_url: &'a str,
+    },
+}
+
+/// Shows the session without extending it; having none is an answer, not an error.
+pub(super) async fn show(call: Call<'_>) -> Result<HttpResponse, Problem> {
+    same_origin(&call)?;
+    match current(&call).await {
+        Ok(session) => Ok(shown(&call, &session)),
+        Err(CurrentError::Absent(why)) => Ok(respond(&Body::Anonymous {
+            authenticated: false,
+            reason: why.as_str(),
+            login_url: &call.site.login_url,
+        })),
+        Err(CurrentError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// Counts as activity.
+pub(super) async fn extend(call: Call<'_>) -> Result<HttpResponse, Problem> {
+    same_origin(&call)?;
+    let mut session = current(&call).await?;
+    call.site.auth.extend(&*call.site.shared.store, &mut session).await?;
+    Ok(shown(&call, &session))
+}
+
+fn same_origin(call: &Call<'_>) -> Result<(), Problem> {
+    let site = call.site.auth.site();
+    let words = request::words(call.request);
+    same_origin::check(&words, &site.origin, site.csrf).map_err(|error| Problem::CrossSite(error.0))?;
+    same_origin::check_destination(&words).map_err(|error| Problem::CrossSite(error.0))
+}
+
+async fn current(call: &Call<'_>) -> Result<Session, CurrentError> {
+    let cookie = call.cookies.session.as_ref().ok_or(CurrentError::Absent(Why::NoSession))?;
+    call.site.auth.current(&*call.site.shared.store, cookie.ticket.clone()).await
+}
+
+fn shown(call: &Call<'_>, session: &Session) -> HttpResponse {
+    // A cookie under an older key is sealed again here, while its session lives.
+    if let Some(cookie) = &call.cookies.session
+        && !cookie.opened.current
+    {
+        binding::tie(&call.binding, &cookie.ticket);
+    }
+    let view = call.site.auth.view(session);
+    respond(&Body::Authenticated {
+        authenticated: true,
+        user: view.user,
+        provider: view.provider,
+        pin: view.pin,
+        idle_expires_in: seconds(view.idle_left),
+        absolute_expires_in: seconds(view.absolute_left),
+        login_url: &call.site.login_url,
+        logout_url: &call.site.logout_url,
+    })
+}
+
+/// Whole seconds, rounded down: a page that waits for them never waits too long.
+const fn seconds(left: Duration) -> u64 {
+    left.as_secs()
+}
+
+fn respond(body: &Body<'_>) -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    super::close_to_browsers(&mut answer);
+    answer.json(body)
+}

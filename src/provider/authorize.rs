@@ -1,0 +1,82 @@
+//! The front channel: the URL that starts a login (OpenID Connect Core §3.1.2.1), and whose response came back (RFC 9207).
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use url::Url;
+
+use super::{Attempt, LoginHints, Provider, RedeemError, Unavailable};
+use crate::secret::CodeVerifier;
+
+/// The URL with every parameter once, whatever the configuration or the endpoint's own query say.
+pub(super) async fn url(provider: &Provider, attempt: &Attempt, hints: &LoginHints) -> Result<Url, Unavailable> {
+    let metadata = provider.metadata().await?;
+    let config = &provider.config;
+    let scope = config.scopes.join(" ");
+    let challenge = challenge(&attempt.verifier);
+    let mut parameters = vec![
+        ("response_type", "code"),
+        ("client_id", &*config.client_id),
+        ("redirect_uri", &*provider.redirect_uri),
+        ("scope", &*scope),
+        ("state", attempt.state.expose()),
+        ("nonce", attempt.nonce.expose()),
+        ("code_challenge", &*challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    let hints = [("prompt", &hints.prompt), ("login_hint", &hints.login_hint), ("ui_locales", &hints.ui_locales)];
+    parameters.extend(hints.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))));
+    for (name, value) in &config.authorization_params {
+        if !parameters.iter().any(|(taken, _)| taken == name) {
+            parameters.push((name, value));
+        }
+    }
+    Ok(with_parameters(&metadata.authorization_endpoint, &parameters))
+}
+
+/// RFC 9207 §2.4: simple string comparison; missing counts as wrong where the metadata promise it.
+pub(super) async fn check_issuer(provider: &Provider, iss: Option<&str>) -> Result<(), RedeemError> {
+    match iss {
+        Some(iss) if iss == provider.config.issuer => Ok(()),
+        Some(_) => Err(RedeemError::Invalid("the response is another issuer's".to_owned())),
+        None if provider.metadata().await?.response_names_issuer => Err(RedeemError::Invalid(
+            "the response does not name its issuer, as the provider's metadata promise".to_owned(),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// `endpoint` with `parameters` added; its own query is kept (RFC 6749 §3.1), except for what would then be there twice.
+pub(super) fn with_parameters(endpoint: &Url, parameters: &[(&str, &str)]) -> Url {
+    let mut url = endpoint.clone();
+    let is_set = |name: &str| parameters.iter().any(|(set, _)| *set == name);
+    if endpoint.query_pairs().any(|(name, _)| is_set(&name)) {
+        url.query_pairs_mut().clear().extend_pairs(endpoint.query_pairs().filter(|(name, _)| !is_set(name)));
+    }
+    url.query_pairs_mut().extend_pairs(parameters);
+    url
+}
+
+/// RFC 7636 §4.2: `BASE64URL-ENCODE(SHA256(ASCII(code_verifier)))`.
+fn challenge(verifier: &CodeVerifier) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.expose().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_challenge_is_that_of_rfc_7636_appendix_b() {
+        let verifier = CodeVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+        assert_eq!(challenge(&verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+
+    #[test]
+    fn the_endpoints_own_query_is_kept_but_never_repeats_a_parameter() {
+        let with = |endpoint: &str| with_parameters(&Url::parse(endpoint).unwrap(), &[("scope", "a b")]).to_string();
+        assert_eq!(with("https://id.example/a"), "https://id.example/a?scope=a+b");
+        assert_eq!(with("https://id.example/a?p=B2C_1%20x"), "https://id.example/a?p=B2C_1%20x&scope=a+b");
+        assert_eq!(with("https://id.example/a?p=1&scope=evil"), "https://id.example/a?p=1&scope=a+b");
+    }
+}

@@ -1,0 +1,163 @@
+//! The back channel: the one HTTP client towards the provider, bounded in time and size, that follows no redirect,
+//! uses no proxy and repeats nothing.
+
+use std::error::Error as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{Unavailable, json};
+use crate::config::{ProviderConfig, is_loopback_host};
+
+/// The largest answer that is read: metadata, keys and tokens are far smaller.
+const LARGEST_ANSWER: usize = 1024 * 1024;
+/// Shorter than the keep-alive of common servers (Node.js: five seconds): a call on a connection that the provider closes
+/// at that very moment has an unknown outcome, and a code or refresh token is spent once only.
+const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+/// The limit on connecting alone.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Calls one provider. Clones share connections and what is known of the provider's health.
+#[derive(Clone)]
+pub(super) struct BackChannel {
+    http: Client,
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+/// An answer, whatever its status.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as one JSON object, whatever its content type says.
+    pub(super) fn json(&self) -> Result<Map<String, Value>, json::NotStrict> {
+        json::object(&self.body)
+    }
+}
+
+impl BackChannel {
+    /// A client with the certificates and the time limit of `config`.
+    pub(super) fn new(config: &ProviderConfig) -> Result<Self, String> {
+        let tls = crate::tls::client_config(&config.tls).map_err(|error| error.to_string())?;
+        let http = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("cloakroom/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .tcp_nodelay(true)
+            .connect_timeout(config.timeout.min(CONNECT))
+            .timeout(config.timeout)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .build()
+            .map_err(|error| describe(&error))?;
+        Ok(Self { http, trouble: Arc::default() })
+    }
+
+    /// One GET of a JSON document; anything but a 200 is a failure.
+    pub(super) async fn document(&self, url: &Url) -> Result<Map<String, Value>, Unavailable> {
+        let answer = self.call(self.http.get(url.clone())).await?;
+        if answer.status != 200 {
+            return Err(Unavailable(format!("{} answered {}", place(url), answer.status)));
+        }
+        answer.json().map_err(|error| Unavailable(format!("{}: {error}", place(url))))
+    }
+
+    /// One POST of a form.
+    pub(super) async fn post(&self, url: &Url, form: &Form<'_>) -> Result<Answer, Unavailable> {
+        let mut request = self.http.post(url.clone()).form(&form.fields);
+        if let Some(credentials) = &form.authorization {
+            request = request.header(AUTHORIZATION, credentials.clone());
+        }
+        self.call(request).await
+    }
+
+    /// Why the last call found no working provider; `None` when it found one.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn call(&self, request: RequestBuilder) -> Result<Answer, Unavailable> {
+        let answer = match request.header(ACCEPT, HeaderValue::from_static("application/json")).send().await {
+            Ok(response) => read(response).await,
+            Err(error) => Err(Unavailable(describe(&error))),
+        };
+        let trouble = match &answer {
+            Ok(answer) if answer.status >= 500 => Some(format!("the provider answered {}", answer.status)),
+            Ok(_) => None,
+            Err(Unavailable(reason)) => Some(reason.clone()),
+        };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        answer
+    }
+}
+
+/// What one POST sends.
+#[derive(Default)]
+pub(super) struct Form<'a> {
+    pub(super) fields: Vec<(&'static str, &'a str)>,
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+/// Whether the gateway may talk to `url`: `https`, or `http` where the configuration accepts it; no user info.
+pub(super) fn check_scheme(url: &Url, plaintext: bool) -> Result<(), &'static str> {
+    let host = url.host_str().unwrap_or_default();
+    match url.scheme() {
+        "https" => {}
+        "http" if plaintext || is_loopback_host(host) => {}
+        _ => return Err("is not https"),
+    }
+    if host.is_empty() || !url.username().is_empty() || url.password().is_some() {
+        return Err("has no host, or carries a user name");
+    }
+    Ok(())
+}
+
+async fn read(mut response: Response) -> Result<Answer, Unavailable> {
+    let too_large = || Unavailable(format!("the answer is larger than {LARGEST_ANSWER} bytes"));
+    let announced = response.content_length().unwrap_or(0);
+    if announced > LARGEST_ANSWER as u64 {
+        return Err(too_large());
+    }
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| Unavailable(describe(&error)))? {
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, body })
+}
+
+/// Where a call went, without query.
+fn place(url: &Url) -> String {
+    printable(&format!("{}{}", url.origin().ascii_serialization(), url.path()))
+}
+
+/// What went wrong, for an operator: the innermost cause, such as "invalid peer certificate: UnknownIssuer", no URL.
+fn describe(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer within the time limit".to_owned();
+    }
+    let mut cause = error.source();
+    while let Some(inner) = cause.and_then(std::error::Error::source) {
+        cause = Some(inner);
+    }
+    let cause = cause.map_or_else(|| "the call failed".to_owned(), ToString::to_string);
+    let stage = if error.is_connect() { "cannot connect" } else { "the connection broke" };
+    format!("{stage}: {}", printable(&cause))
+}
+
+/// At most 200 printable characters.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(200).collect()
+}

@@ -1,0 +1,107 @@
+//! Discovery: fetches the provider's metadata and believes it only when it names the configured issuer
+//! (OpenID Connect Discovery §4).
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::Unavailable;
+use super::back_channel::{BackChannel, check_scheme, printable};
+
+/// What the gateway uses of the metadata. Made only by [`fetch`], after every check.
+#[derive(Debug)]
+pub(super) struct Metadata {
+    pub(super) authorization_endpoint: Url,
+    pub(super) token_endpoint: Url,
+    pub(super) jwks_uri: Url,
+    pub(super) end_session_endpoint: Option<Url>,
+    pub(super) revocation_endpoint: Option<Url>,
+    /// Whether every authorization response carries `iss` (RFC 9207 §3).
+    pub(super) response_names_issuer: bool,
+}
+
+/// Fetches and checks the metadata of `issuer`.
+pub(super) async fn fetch(caller: BackChannel, issuer: String, plaintext: bool) -> Result<Metadata, Unavailable> {
+    let url = document_url(&issuer, plaintext).map_err(Unavailable)?;
+    let members = caller.document(&url).await?;
+    check(&members, &issuer, plaintext).map_err(|wrong| Unavailable(format!("the provider's metadata: {wrong}")))
+}
+
+/// A terminating slash is removed before the well-known path is appended (Discovery §4.1).
+fn document_url(issuer: &str, plaintext: bool) -> Result<Url, String> {
+    let text = format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer));
+    let url = Url::parse(&text).map_err(|_| "the issuer is not a URL".to_owned())?;
+    check_scheme(&url, plaintext).map_err(|wrong| format!("the issuer {wrong}"))?;
+    Ok(url)
+}
+
+fn check(members: &Map<String, Value>, issuer: &str, plaintext: bool) -> Result<Metadata, String> {
+    // Discovery §4.3: identical, byte for byte, or nothing of the document is used.
+    if members.get("issuer").and_then(Value::as_str) != Some(issuer) {
+        return Err("`issuer` is not the configured issuer, byte for byte".to_owned());
+    }
+    for name in members.keys().filter(|name| name.ends_with("_endpoint")) {
+        endpoint(members, name, plaintext)?;
+    }
+    if let Some(methods) = members.get("code_challenge_methods_supported")
+        && !methods.as_array().is_some_and(|methods| methods.iter().any(|method| method == "S256"))
+    {
+        return Err("`code_challenge_methods_supported` lacks S256; there is no fallback to plain".to_owned());
+    }
+    let required = |name: &str| endpoint(members, name, plaintext)?.ok_or_else(|| format!("`{name}` is missing"));
+    Ok(Metadata {
+        authorization_endpoint: required("authorization_endpoint")?,
+        token_endpoint: required("token_endpoint")?,
+        jwks_uri: required("jwks_uri")?,
+        end_session_endpoint: endpoint(members, "end_session_endpoint", plaintext)?,
+        revocation_endpoint: endpoint(members, "revocation_endpoint", plaintext)?,
+        response_names_issuer: match members.get("authorization_response_iss_parameter_supported") {
+            None => false,
+            Some(Value::Bool(supported)) => *supported,
+            Some(_) => return Err("`authorization_response_iss_parameter_supported` is not a boolean".to_owned()),
+        },
+    })
+}
+
+/// An endpoint that is there must be usable: a URL over TLS and without fragment (RFC 6749 §3.1, §3.2).
+fn endpoint(members: &Map<String, Value>, name: &str, plaintext: bool) -> Result<Option<Url>, String> {
+    let value = members.get(name);
+    let name = printable(name);
+    let text = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text,
+        Some(_) => return Err(format!("`{name}` is not a string")),
+    };
+    let url = Url::parse(text).map_err(|_| format!("`{name}` is not a URL"))?;
+    check_scheme(&url, plaintext).map_err(|wrong| format!("`{name}` {wrong}"))?;
+    if url.fragment().is_some() {
+        return Err(format!("`{name}` has a fragment"));
+    }
+    Ok(Some(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_well_known_path_follows_the_issuer_without_its_terminating_slash() {
+        for (issuer, url) in [
+            ("https://id.example", "https://id.example/.well-known/openid-configuration"),
+            ("https://id.example/", "https://id.example/.well-known/openid-configuration"),
+            ("https://id.example/realms/a", "https://id.example/realms/a/.well-known/openid-configuration"),
+            ("https://id.example/realms/a/", "https://id.example/realms/a/.well-known/openid-configuration"),
+        ] {
+            assert_eq!(document_url(issuer, false).unwrap().as_str(), url);
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_or_by_configuration() {
+        assert!(document_url("http://id.example", false).is_err());
+        assert!(document_url("http://id.example", true).is_ok());
+        assert!(document_url("http://127.0.0.1:9000", false).is_ok());
+        assert!(document_url("http://[::1]:9000", false).is_ok());
+        assert!(document_url("ftp://127.0.0.1", true).is_err());
+        assert!(document_url("https://user@id.example", true).is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! What a refusal of the token endpoint means: the grant is over, the client is wrong, or the provider has a bad moment.
+//!
+//! RFC 6749 §5.2 says 400 with a code, or 401 for the client; real providers differ, and each difference below was met.
+
+use serde_json::{Map, Value};
+
+use super::RedeemError;
+
+/// Reads the refusal in an answer with `status` and, if it was JSON, these `members`.
+pub(super) fn read(status: u16, members: Option<&Map<String, Value>>) -> RedeemError {
+    let text = |name: &str| members.and_then(|members| members.get(name)).and_then(Value::as_str);
+    if status >= 500 || status == 429 || status == 408 {
+        return RedeemError::Unavailable(format!("the token endpoint answered {status}"));
+    }
+    let Some(code) = text("error") else {
+        let reason = format!("the token endpoint answered {status} without an error code");
+        // 401 is about the client and nothing else; other bare answers come from what stands in front of the provider.
+        return if status == 401 { RedeemError::Misconfigured(reason) } else { RedeemError::Unavailable(reason) };
+    };
+    let reason = readable(code);
+    match code {
+        // The second line is Entra ID's and Auth0's for "the user has to come back", the third GitHub's.
+        "invalid_grant"
+        | "interaction_required"
+        | "login_required"
+        | "consent_required"
+        | "access_denied"
+        | "bad_verification_code"
+        | "bad_refresh_token" => RedeemError::Rejected(reason),
+        "temporarily_unavailable" | "server_error" | "slow_down" | "too_many_requests" => {
+            RedeemError::Unavailable(reason)
+        }
+        // Laravel Passport 12 has no `invalid_grant`: it says 401 `invalid_request` and names the refresh token.
+        "invalid_request"
+            if status == 401
+                && ["message", "hint", "error_description"].iter().any(|name| {
+                    text(name).is_some_and(|words| words.to_ascii_lowercase().contains("refresh token"))
+                }) =>
+        {
+            RedeemError::Rejected(reason)
+        }
+        // `invalid_client`, `unauthorized_client`, `unsupported_grant_type`, `invalid_scope`, `invalid_request`, and codes
+        // nobody knows: repeating it will not help, an operator must look, and no session ends over it.
+        _ => RedeemError::Misconfigured(reason),
+    }
+}
+
+/// The code as it may stand in a log: the characters of registered codes, and not many.
+fn readable(code: &str) -> String {
+    let plain = code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    if plain && !code.is_empty() { code.to_owned() } else { "an unreadable error code".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn kind(status: u16, body: Value) -> &'static str {
+        match read(status, body.as_object()) {
+            RedeemError::Rejected(_) => "rejected",
+            RedeemError::Misconfigured(_) => "misconfigured",
+            RedeemError::Unavailable(_) => "unavailable",
+            RedeemError::Invalid(_) => "invalid",
+        }
+    }
+
+    #[test]
+    fn each_refusal_is_whose_fault_it_is() {
+        for (status, body, expected) in [
+            (400, json!({ "error": "invalid_grant" }), "rejected"),
+            (403, json!({ "error": "invalid_grant" }), "rejected"),
+            (200, json!({ "error": "bad_refresh_token" }), "rejected"),
+            (400, json!({ "error": "interaction_required" }), "rejected"),
+            (401, json!({ "error": "invalid_client" }), "misconfigured"),
+            (400, json!({ "error": "unauthorized_client" }), "misconfigured"),
+            (400, json!({ "error": "invalid_request" }), "misconfigured"),
+            (400, json!({ "error": "unheard_of" }), "misconfigured"),
+            (401, json!(null), "misconfigured"),
+            (403, json!(null), "unavailable"),
+            (429, json!({ "error": "invalid_grant" }), "unavailable"),
+            (500, json!({ "error": "invalid_grant" }), "unavailable"),
+            (400, json!({ "error": "temporarily_unavailable" }), "unavailable"),
+            (401, json!({ "error": "invalid_request", "message": "The refresh token is invalid." }), "rejected"),
+            (401, json!({ "error": "invalid_request", "hint": "Cannot decrypt the refresh token" }), "rejected"),
+            (401, json!({ "error": "invalid_request", "hint": "Check the client id" }), "misconfigured"),
+        ] {
+            assert_eq!(kind(status, body.clone()), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn the_providers_words_do_not_reach_the_log() {
+        for code in ["<script>", "a\r\nb", "", &"x".repeat(65), "grün", "at=secret token"] {
+            assert_eq!(readable(code), "an unreadable error code");
+        }
+        let body = json!({ "error": "invalid_grant", "error_description": "code abc123 is used" });
+        assert_eq!(read(400, body.as_object()).to_string(), "the provider refused the code: invalid_grant");
+    }
+}

@@ -1,0 +1,155 @@
+//! The browser's body on its way to the upstream.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// How long the browser may leave the upstream waiting between two pieces of a body.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Why a request body ends early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UploadError {
+    /// The browser went away, broke the framing, or stopped sending.
+    #[error("the request body broke off")]
+    Broken,
+    /// It is larger than the route allows.
+    #[error("the request body is too large")]
+    TooLarge,
+}
+
+/// One step of the copy. The end is a message of its own: a task that vanishes is a body that broke off.
+type Step = Result<Option<Bytes>, UploadError>;
+
+/// What hyper sends: nothing, or what arrives through the channel.
+pub struct RequestBody(Option<mpsc::Receiver<Step>>);
+
+/// The copy of one request body, seen from the request's own task.
+#[derive(Default)]
+pub(crate) struct Upload {
+    failure: Cell<Option<UploadError>>,
+    moved: Cell<Option<Instant>>,
+    waiting: Cell<bool>,
+}
+
+/// The body's length if the browser has declared one. The server has checked that there is one declaration at most.
+pub(crate) fn declared_length(request: &HttpRequest) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+impl Upload {
+    /// Starts to copy `payload`, if there is one, and hands out its other end.
+    pub(crate) fn start(payload: Payload, limit: Option<u64>) -> (Rc<Self>, RequestBody) {
+        let upload = Rc::new(Self::default());
+        if matches!(payload, Payload::None) {
+            return (upload, RequestBody::empty());
+        }
+        let (sender, receiver) = mpsc::channel(1);
+        actix_web::rt::spawn(copy(payload, limit.unwrap_or(u64::MAX), sender, Rc::clone(&upload)));
+        (upload, RequestBody(Some(receiver)))
+    }
+
+    /// Why the body ended early, if it did.
+    pub(crate) fn failure(&self) -> Option<UploadError> {
+        self.failure.get()
+    }
+
+    /// Returns once nothing has moved for `limit` and it is not the browser that the upstream waits for: a long upload
+    /// is not a slow answer.
+    pub(crate) async fn stalled(&self, limit: Duration) {
+        let mut since = Instant::now();
+        loop {
+            tokio::time::sleep_until(since + limit).await;
+            match self.moved.get() {
+                Some(moved) if moved > since => since = moved,
+                _ if self.waiting.get() => since = Instant::now(),
+                _ => return,
+            }
+        }
+    }
+}
+
+/// Copies until the end, an error, or until nobody takes the body any more.
+async fn copy(mut payload: Payload, limit: u64, sender: mpsc::Sender<Step>, upload: Rc<Upload>) {
+    let mut left = limit;
+    loop {
+        upload.waiting.set(true);
+        let next = tokio::select! {
+            next = tokio::time::timeout(PAUSE, payload.next()) => next,
+            () = sender.closed() => break,
+        };
+        upload.waiting.set(false);
+        let step = match next {
+            Ok(Some(Ok(piece))) => match left.checked_sub(piece.len() as u64) {
+                Some(rest) => {
+                    left = rest;
+                    Ok(Some(piece))
+                }
+                None => Err(UploadError::TooLarge),
+            },
+            Ok(None) => Ok(None),
+            Ok(Some(Err(_))) | Err(_) => Err(UploadError::Broken),
+        };
+        if let Err(error) = step {
+            upload.failure.set(Some(error));
+        }
+        let last = !matches!(step, Ok(Some(_)));
+        if sender.send(step).await.is_err() || last {
+            break;
+        }
+        upload.moved.set(Some(Instant::now()));
+    }
+    upload.moved.set(Some(Instant::now()));
+    upload.waiting.set(false);
+}
+
+impl RequestBody {
+    /// No body at all.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self(None)
+    }
+
+    /// Whether there is no body at all.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = UploadError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        let Some(receiver) = &mut self.0 else { return Poll::Ready(None) };
+        let step = std::task::ready!(receiver.poll_recv(cx)).unwrap_or(Err(UploadError::Broken));
+        Poll::Ready(match step {
+            Ok(Some(piece)) => Some(Ok(Frame::data(piece))),
+            Ok(None) => {
+                self.0 = None;
+                None
+            }
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.is_empty() { SizeHint::with_exact(0) } else { SizeHint::default() }
+    }
+}

@@ -1,0 +1,104 @@
+//! `Location` on its way back (RFC 9110 §10.2.2): the upstream's own origin becomes the site's, its paths the route's.
+
+use crate::config::Origin;
+use crate::proxy::route::Route;
+
+/// The value for the browser; `None` leaves the upstream's as it is.
+///
+/// What is mapped is written as an absolute URL: a path such as `//evil.example`, once a prefix is cut off in front of
+/// it, would leave the site as a relative one.
+pub(super) fn mapped(location: &str, route: &Route, origin: &Origin) -> Option<String> {
+    if let Some(rest) = route.target.own(location) {
+        return Some(format!("{origin}{}", back(rest, route).unwrap_or_else(|| rest.to_owned())));
+    }
+    // A path of the upstream needs mapping only where its paths differ from the site's.
+    if !location.starts_with('/') || location.starts_with("//") || !differs(route) {
+        return None;
+    }
+    back(location, route).map(|path| format!("{origin}{path}"))
+}
+
+fn differs(route: &Route) -> bool {
+    !route.target.prefix.is_empty() || route.config.strip_prefix
+}
+
+/// The path at the site that leads to this path at the upstream, if the route leads there at all.
+fn back(target: &str, route: &Route) -> Option<String> {
+    let end = target.find(['?', '#']).unwrap_or(target.len());
+    let (path, tail) = target.split_at(end);
+    let rest = path.strip_prefix(&route.target.prefix)?;
+    if !rest.is_empty() && !rest.starts_with('/') {
+        return None;
+    }
+    let front = if route.config.strip_prefix { route.config.path.trim_end_matches('/') } else { "" };
+    let slash = if front.is_empty() && rest.is_empty() { "/" } else { "" };
+    Some(format!("{front}{slash}{rest}{tail}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{TlsFiles, UpstreamConfig};
+
+    fn map(upstream: &str, strip_prefix: bool, location: &str) -> Option<String> {
+        let url = upstream.parse().expect("a URL");
+        let mut config = Route::dev_server(&UpstreamConfig { url, tls: TlsFiles::default() }).config;
+        config.path = "/api".into();
+        config.strip_prefix = strip_prefix;
+        mapped(location, &Route::new(config), &Origin::parse("https://app.example").expect("an origin"))
+    }
+
+    #[test]
+    fn the_upstreams_own_origin_becomes_the_sites() {
+        for (location, expected) in [
+            ("http://up:81/api/x?y#z", "https://app.example/api/x?y#z"),
+            ("HTTP://UP:81/api/x", "https://app.example/api/x"),
+            ("http://up:81", "https://app.example/"),
+            ("http://up:81?x", "https://app.example/?x"),
+            ("//up:81/x", "https://app.example/x"),
+            ("http://up:81//evil.example", "https://app.example//evil.example"),
+        ] {
+            assert_eq!(map("http://up:81", false, location).as_deref(), Some(expected), "{location}");
+        }
+        assert_eq!(map("https://up", false, "https://up:443/x").as_deref(), Some("https://app.example/x"));
+    }
+
+    #[test]
+    fn others_pass_untouched() {
+        for location in [
+            "https://up:81/x",
+            "http://up/x",
+            "http://up:82/x",
+            "http://user@up:81/x",
+            "http://up:81.evil/x",
+            "http://evil/x",
+            "//evil/x",
+            "/api/y",
+            "y",
+            "?y",
+            "",
+            "https://app.example/x",
+        ] {
+            assert_eq!(map("http://up:81", false, location), None, "{location}");
+        }
+    }
+
+    #[test]
+    fn prefixes_are_mapped_back() {
+        for (upstream, strip, location, expected) in [
+            ("http://up/v1", true, "http://up/v1/x", Some("https://app.example/api/x")),
+            ("http://up/v1", true, "/v1/x?q", Some("https://app.example/api/x?q")),
+            ("http://up/v1", true, "/v1", Some("https://app.example/api")),
+            ("http://up/v1", true, "/v1//evil.example", Some("https://app.example/api//evil.example")),
+            ("http://up/v1", true, "/v12/x", None),
+            ("http://up/v1", true, "http://up/other", Some("https://app.example/other")),
+            ("http://up/v1", false, "/v1//evil.example", Some("https://app.example//evil.example")),
+            ("http://up/v1", false, "/v1/api/x", Some("https://app.example/api/x")),
+            ("http://up/v1", false, "/v1", Some("https://app.example/")),
+            ("http://up", true, "/x", Some("https://app.example/api/x")),
+            ("http://up", true, "x", None),
+        ] {
+            assert_eq!(map(upstream, strip, location).as_deref(), expected, "{upstream} {strip} {location}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+-- Ends a live session and keeps the reason. KEYS[1] the session; ARGV[1] the reason, ARGV[2] for how long at most (ms).
+-- Answers 1 when it ended now, the earlier reason, or nothing when nothing is there.
+local held = redis.call('HMGET', KEYS[1], 'v', 'e')
+if held[2] then
+  return held[2]
+end
+if not held[1] then
+  return false
+end
+redis.call('HSET', KEYS[1], 'e', ARGV[1])
+redis.call('HDEL', KEYS[1], 'v', 'd', 'x')
+local left = redis.call('PTTL', KEYS[1])
+if left < 0 or left > tonumber(ARGV[2]) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 1

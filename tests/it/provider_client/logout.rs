@@ -1,0 +1,73 @@
+//! The provider's side of a logout.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use cloakroom::config::LogoutHint;
+use cloakroom::provider::Provider;
+use cloakroom::secret::{IdToken, RefreshToken, State};
+
+use super::hostile::{Hostile, Manner, Reply};
+
+async fn query(client: &Provider, id_token: Option<&str>) -> HashMap<String, String> {
+    let id_token = id_token.map(IdToken::new);
+    let url = client.logout_url(id_token.as_ref(), &State::new("bye")).await.unwrap();
+    assert_eq!(url.path(), "/logout");
+    url.query_pairs().into_owned().collect()
+}
+
+#[tokio::test]
+async fn the_logout_url_names_client_landing_page_and_state() {
+    let op = Hostile::start().await;
+    let query = query(&op.client(), Some("h.p.s")).await;
+    assert_eq!(query["id_token_hint"], "h.p.s");
+    assert_eq!(query["client_id"], "app-one");
+    assert_eq!(query["post_logout_redirect_uri"], "https://app-one.example/bff/logout/callback");
+    assert_eq!(query["state"], "bye");
+}
+
+#[tokio::test]
+async fn the_id_token_stays_here_if_configured_missing_or_too_long() {
+    let op = Hostile::start().await;
+    let without = op.client_with(|config| config.logout_hint = LogoutHint::ClientId);
+    let long = "x".repeat(10_000);
+    for (client, hint) in [(without, Some("h.p.s")), (op.client(), None), (op.client(), Some(long.as_str()))] {
+        let query = query(&client, hint).await;
+        assert!(!query.contains_key("id_token_hint"));
+        assert_eq!(query["client_id"], "app-one");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_without_logout_page_or_answer_has_no_logout_url() {
+    let op = Hostile::start().await;
+    op.metadata(|metadata| drop(metadata.as_object_mut().unwrap().remove("end_session_endpoint")));
+    assert_eq!(op.client().logout_url(None, &State::random()).await, None);
+    op.set("/.well-known/openid-configuration", Reply::raw(200, "").with(Manner::Never));
+    let started = Instant::now();
+    assert_eq!(op.client().logout_url(None, &State::random()).await, None);
+    assert!(started.elapsed() < Duration::from_secs(3), "a dead provider delays no logout");
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_revoked_with_client_authentication() {
+    let op = Hostile::start().await;
+    op.set("/revoke", Reply::raw(200, ""));
+    op.client().revoke(&RefreshToken::new("rt-1")).await.unwrap();
+    let request = op.requests("/revoke").remove(0);
+    assert_eq!(request.field("token"), Some("rt-1"));
+    assert_eq!(request.field("token_type_hint"), Some("refresh_token"));
+    assert!(request.header("authorization").is_some());
+}
+
+#[tokio::test]
+async fn an_unconfirmed_revocation_is_told() {
+    let op = Hostile::start().await;
+    let client = op.client_with(|config| config.timeout = Duration::from_millis(300));
+    for reply in [Reply::raw(503, ""), Reply::raw(400, ""), Reply::raw(200, "").with(Manner::Never)] {
+        op.set("/revoke", reply);
+        assert!(client.revoke(&RefreshToken::new("rt-1")).await.is_err());
+    }
+    op.metadata(|metadata| drop(metadata.as_object_mut().unwrap().remove("revocation_endpoint")));
+    op.client().revoke(&RefreshToken::new("rt-1")).await.unwrap();
+}

@@ -1,0 +1,230 @@
+//! Metadata: what is not believed, and how a provider that is down is treated.
+
+use std::time::Duration;
+
+use cloakroom::provider::{LoginHints, Provider, ProviderStatus};
+use serde_json::{Value, json};
+
+use super::hostile::{Hostile, Manner, Reply, attempt, refresh};
+
+const DOCUMENT: &str = "/.well-known/openid-configuration";
+
+async fn start_login(client: &Provider) -> Result<url::Url, String> {
+    client.authorization_url(&attempt(), &LoginHints::default()).await.map_err(|error| error.to_string())
+}
+
+async fn refused(change: impl FnOnce(&mut Value)) {
+    let op = Hostile::start().await;
+    op.metadata(change);
+    let client = op.client();
+    let error = start_login(&client).await.unwrap_err();
+    assert!(matches!(client.status(), ProviderStatus::Down(_)));
+    assert!(op.login().await.is_err() && op.count("/token") == 0, "the document was used: {error}");
+}
+
+#[tokio::test]
+async fn nothing_is_fetched_before_it_is_needed() {
+    let op = Hostile::start().await;
+    let client = op.client();
+    assert_eq!(client.status(), ProviderStatus::Unknown);
+    assert_eq!(op.count(DOCUMENT), 0);
+    start_login(&client).await.unwrap();
+    assert_eq!(client.status(), ProviderStatus::Ready);
+    assert_eq!((op.count(DOCUMENT), op.count("/jwks")), (1, 0));
+}
+
+#[tokio::test]
+async fn metadata_of_another_issuer_are_refused() {
+    refused(|metadata| metadata["issuer"] = "https://evil.example".into()).await;
+    refused(|metadata| metadata["issuer"] = format!("{}/", metadata["issuer"].as_str().unwrap()).into()).await;
+    refused(|metadata| metadata["issuer"] = metadata["issuer"].as_str().unwrap().replace("http", "HTTP").into()).await;
+    refused(|metadata| metadata["issuer"] = json!([metadata["issuer"]])).await;
+    refused(|metadata| drop(metadata.as_object_mut().unwrap().remove("issuer"))).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_without_tls_is_refused() {
+    for name in [
+        "authorization_endpoint",
+        "token_endpoint",
+        "jwks_uri",
+        "end_session_endpoint",
+        "revocation_endpoint",
+        "userinfo_endpoint",
+    ] {
+        for url in ["http://id.example/x", "ftp://127.0.0.1/x", "javascript:alert(1)", "/x", "https://u:p@id.example/x"]
+        {
+            refused(|metadata| metadata[name] = url.into()).await;
+        }
+        refused(|metadata| metadata[name] = 7.into()).await;
+    }
+    refused(|metadata| metadata["token_endpoint"] = "https://id.example/x#y".into()).await;
+}
+
+#[tokio::test]
+async fn a_missing_endpoint_is_refused() {
+    for name in ["authorization_endpoint", "token_endpoint", "jwks_uri"] {
+        refused(|metadata| drop(metadata.as_object_mut().unwrap().remove(name))).await;
+    }
+}
+
+#[tokio::test]
+async fn metadata_that_lack_s256_are_refused_but_silence_is_not() {
+    refused(|metadata| metadata["code_challenge_methods_supported"] = json!(["plain"])).await;
+    refused(|metadata| metadata["code_challenge_methods_supported"] = json!([])).await;
+    refused(|metadata| metadata["code_challenge_methods_supported"] = json!("S256")).await;
+    let op = Hostile::start().await;
+    op.metadata(|metadata| drop(metadata.as_object_mut().unwrap().remove("code_challenge_methods_supported")));
+    let url = start_login(&op.client()).await.unwrap();
+    assert!(url.as_str().contains("code_challenge_method=S256"));
+}
+
+#[tokio::test]
+async fn repeated_members_of_the_metadata_are_refused() {
+    let op = Hostile::start().await;
+    let twice = format!(r#"{{"issuer":"https://evil.example","issuer":"{}"}}"#, op.issuer());
+    op.set(DOCUMENT, Reply::raw(200, twice));
+    assert!(start_login(&op.client()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let op = Hostile::start().await;
+    for status in [301, 302, 307, 308] {
+        let mut reply = Reply::raw(status, "");
+        reply.headers = format!("Location: {}/elsewhere\r\n", op.issuer());
+        op.set(DOCUMENT, reply);
+        let error = start_login(&op.client()).await.unwrap_err();
+        assert!(error.contains(&status.to_string()), "{error}");
+    }
+    assert_eq!(op.count("/elsewhere"), 0);
+}
+
+#[tokio::test]
+async fn an_oversized_document_is_cut_off() {
+    let op = Hostile::start().await;
+    op.metadata(|metadata| metadata["padding"] = "x".repeat(2 * 1024 * 1024).into());
+    assert!(start_login(&op.client()).await.unwrap_err().contains("larger"));
+}
+
+#[tokio::test]
+async fn a_slow_or_silent_provider_costs_no_more_than_the_time_limit() {
+    for manner in [Manner::Never, Manner::Dripping(Duration::from_millis(20))] {
+        let op = Hostile::start().await;
+        let mut reply = Reply::json(200, &json!({ "issuer": op.issuer(), "padding": "x".repeat(1000) }));
+        reply = reply.with(manner);
+        op.set(DOCUMENT, reply);
+        let client = op.client_with(|config| config.timeout = Duration::from_millis(300));
+        let started = tokio::time::Instant::now();
+        assert!(start_login(&client).await.unwrap_err().contains("time limit"));
+        assert!(started.elapsed() < Duration::from_secs(3));
+    }
+}
+
+#[tokio::test]
+async fn simultaneous_callers_share_one_fetch() {
+    let op = Hostile::start().await;
+    op.metadata(|_| {});
+    let mut document = Reply::json(200, &json!({}));
+    document.manner = Manner::After(Duration::from_millis(200));
+    op.set(DOCUMENT, document);
+    let client = op.client();
+    let fifty = (0..50).map(|_| start_login(&client));
+    let outcomes = futures_util::future::join_all(fifty).await;
+    assert!(outcomes.iter().all(Result::is_err));
+    assert_eq!(op.count(DOCUMENT), 1, "failures are shared");
+    op.clock.advance(Duration::from_secs(1));
+    op.metadata(|_| {});
+    let outcomes = futures_util::future::join_all((0..50).map(|_| start_login(&client))).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+    assert_eq!(op.count(DOCUMENT), 2, "and so are successes");
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_does_not_stop_the_fetch() {
+    let op = Hostile::start().await;
+    let document = Reply::json(200, &json!({})).with(Manner::After(Duration::from_millis(300)));
+    op.set(DOCUMENT, document);
+    let client = op.client();
+    assert!(tokio::time::timeout(Duration::from_millis(50), start_login(&client)).await.is_err());
+    assert!(start_login(&client).await.is_err());
+    assert_eq!(op.count(DOCUMENT), 1);
+}
+
+#[tokio::test]
+async fn a_dead_provider_is_asked_ever_more_rarely_and_heals_by_itself() {
+    let op = Hostile::start().await;
+    op.set(DOCUMENT, Reply::raw(503, ""));
+    let client = op.client();
+    for (fetches, wait) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (7, 30)] {
+        assert!(start_login(&client).await.is_err());
+        assert_eq!(op.count(DOCUMENT), fetches);
+        op.clock.advance(Duration::from_secs(wait) - Duration::from_millis(1));
+        assert!(start_login(&client).await.is_err());
+        assert_eq!(op.count(DOCUMENT), fetches, "asked again before {wait} s were over");
+        op.clock.advance(Duration::from_millis(1));
+    }
+    op.metadata(|_| {});
+    start_login(&client).await.unwrap();
+    assert_eq!(client.status(), ProviderStatus::Ready);
+}
+
+#[tokio::test]
+async fn old_metadata_serve_while_newer_ones_are_fetched_or_cannot_be() {
+    let op = Hostile::start().await;
+    let client = op.client();
+    start_login(&client).await.unwrap();
+    op.clock.advance(Duration::from_secs(3599));
+    start_login(&client).await.unwrap();
+    assert_eq!(op.count(DOCUMENT), 1);
+    op.set(DOCUMENT, Reply::raw(500, ""));
+    op.clock.advance(Duration::from_secs(1));
+    start_login(&client).await.unwrap();
+    while op.count(DOCUMENT) < 2 || client.status() == ProviderStatus::Ready {
+        tokio::task::yield_now().await;
+    }
+    start_login(&client).await.unwrap();
+    assert_eq!(op.count(DOCUMENT), 2, "the failure is remembered");
+    op.metadata(|metadata| metadata["authorization_endpoint"] = "https://id.example/new".into());
+    op.clock.advance(Duration::from_secs(1));
+    while !start_login(&client).await.unwrap().as_str().starts_with("https://id.example/new") {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((op.count(DOCUMENT), client.status()), (3, ProviderStatus::Ready));
+}
+
+#[tokio::test]
+async fn forgetting_fetches_metadata_and_keys_anew() {
+    let op = Hostile::start().await;
+    let client = op.client();
+    client.warm_up().await.unwrap();
+    client.warm_up().await.unwrap();
+    assert_eq!((op.count(DOCUMENT), op.count("/jwks")), (1, 1));
+    client.forget();
+    assert_eq!(client.status(), ProviderStatus::Unknown);
+    client.warm_up().await.unwrap();
+    assert_eq!((op.count(DOCUMENT), op.count("/jwks")), (2, 2));
+}
+
+#[tokio::test]
+async fn the_status_tells_a_provider_that_went_down_and_came_back() {
+    let op = Hostile::start().await;
+    let client = op.client();
+    client.warm_up().await.unwrap();
+    op.set("/token", Reply::raw(500, ""));
+    op.set(DOCUMENT, Reply::raw(500, ""));
+    refresh(&client).await;
+    assert!(matches!(client.status(), ProviderStatus::Down(_)));
+    assert!(client.warm_up().await.is_err());
+    op.metadata(|_| {});
+    op.clock.advance(Duration::from_secs(1));
+    client.warm_up().await.unwrap();
+    assert_eq!(client.status(), ProviderStatus::Ready);
+}
+
+#[tokio::test]
+async fn a_closed_port_is_a_provider_that_is_down() {
+    let op = Hostile::start().await;
+    let client = op.client_with(|config| config.issuer = "http://127.0.0.1:1".to_owned());
+    assert!(start_login(&client).await.unwrap_err().contains("cannot connect"));
+}

@@ -1,0 +1,62 @@
+//! What every store promises, checked on all three: the laws run on memory, on a file and on a real Redis.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
+
+mod file;
+mod grace;
+mod laws;
+mod memory;
+mod place;
+mod races;
+mod redis;
+mod server;
+
+/// Runs each law on each kind of store.
+macro_rules! on_every_store {
+    ($($laws:ident: $($law:ident)*;)*) => {
+        mod on_memory {
+            use super::{laws, place::Place, races};
+            $($(#[tokio::test] async fn $law() { $laws::$law(&Place::memory()).await })*)*
+        }
+        mod on_file {
+            use super::{laws, place::Place, races};
+            $($(#[tokio::test] async fn $law() { $laws::$law(&Place::file()).await })*)*
+        }
+        mod on_redis {
+            use super::{laws, place::Place, races};
+            $($(#[tokio::test] async fn $law() { $laws::$law(&Place::redis()).await })*)*
+        }
+    };
+}
+
+on_every_store! {
+    laws:
+        a_session_is_found_as_it_was_written
+        an_unknown_key_is_absent_and_not_an_error
+        a_taken_key_is_not_written_again
+        a_replacement_raises_the_version_by_one
+        a_replacement_of_another_version_is_a_conflict
+        a_replacement_of_nothing_is_gone
+        an_end_is_remembered_with_its_first_reason
+        a_late_replace_never_brings_an_ended_session_back
+        an_ended_session_cannot_be_inserted_again
+        a_session_is_absent_after_its_absolute_end
+        a_replacement_does_not_prolong_the_session
+        the_memory_of_an_end_does_not_outlive_the_session
+        an_index_lists_its_own_sessions_only
+        an_index_forgets_a_session_with_its_absolute_end
+        an_index_lives_as_long_as_its_longest_session
+        a_note_is_put_once_and_taken_once
+        a_note_is_gone_after_its_time
+        keys_of_different_purposes_do_not_meet
+        a_record_of_a_megabyte_comes_back_whole
+        an_empty_record_is_a_record
+        a_store_that_works_answers_the_ping;
+    races:
+        of_fifty_takers_one_gets_the_note
+        of_fifty_putters_one_puts_the_note
+        of_fifty_inserts_one_is_written
+        every_version_is_replaced_exactly_once
+        an_end_that_races_replaces_is_final
+        of_many_ends_one_is_now;
+}

@@ -1,0 +1,282 @@
+//! What the outage grace promises, on a store that can be switched off, and once on a real Redis.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cloakroom::clock::{Clock, Timestamp};
+use cloakroom::config::{StoreConfig, StoreKind};
+use cloakroom::session::store::grace::{Dated, Grace, Memory, PENDING_ENDS};
+use cloakroom::session::store::memory::MemoryStore;
+use cloakroom::session::store::{Answer, EndReason, Ended, Loaded, NewEntry, Replaced, Store, StoreError, StoreKey};
+use cloakroom::session::store::{Stored, Stores};
+
+use super::place::{LONG, bytes, entry, hand_moved, key};
+use super::server::RedisProcess;
+
+const GRACE: Duration = Duration::from_secs(30);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Works, fails every command, or never answers, as told.
+struct Switched {
+    store: MemoryStore,
+    down: AtomicBool,
+    hangs: AtomicBool,
+}
+
+macro_rules! switched {
+    ($self:ident, $call:ident($($argument:expr),*)) => {
+        if $self.hangs.load(Ordering::SeqCst) {
+            Box::pin(std::future::pending())
+        } else if $self.down.load(Ordering::SeqCst) {
+            Box::pin(async { Err(StoreError("switched off".to_owned())) })
+        } else {
+            $self.store.$call($($argument),*)
+        }
+    };
+}
+
+impl Store for Switched {
+    fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
+        switched!(self, load(key))
+    }
+    fn insert<'a>(&'a self, key: &'a StoreKey, entry: NewEntry) -> Answer<'a, bool> {
+        switched!(self, insert(key, entry))
+    }
+    fn replace<'a>(&'a self, key: &'a StoreKey, expected: u64, sealed: Bytes) -> Answer<'a, Replaced> {
+        switched!(self, replace(key, expected, sealed))
+    }
+    fn end<'a>(&'a self, key: &'a StoreKey, reason: EndReason) -> Answer<'a, Ended> {
+        switched!(self, end(key, reason))
+    }
+    fn indexed<'a>(&'a self, index: &'a StoreKey) -> Answer<'a, Vec<StoreKey>> {
+        switched!(self, indexed(index))
+    }
+    fn put_once<'a>(&'a self, key: &'a StoreKey, note: Bytes, ttl: Duration) -> Answer<'a, bool> {
+        switched!(self, put_once(key, note, ttl))
+    }
+    fn take<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Option<Bytes>> {
+        switched!(self, take(key))
+    }
+    fn ping(&self) -> Answer<'_, ()> {
+        switched!(self, ping())
+    }
+}
+
+impl Dated for Switched {
+    fn load_dated<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, (Loaded, Timestamp)> {
+        switched!(self, load_dated(key))
+    }
+}
+
+/// Two workers of one process, in front of one store.
+struct Process {
+    clock: Clock,
+    inner: Arc<Switched>,
+    memory: Arc<Memory>,
+    one: Grace,
+    two: Grace,
+}
+
+impl Process {
+    fn start() -> Self {
+        let clock = hand_moved();
+        let store = MemoryStore::new(clock.clone());
+        let inner = Arc::new(Switched { store, down: AtomicBool::new(false), hangs: AtomicBool::new(false) });
+        let memory = Arc::new(Memory::new(GRACE, clock.clone()));
+        let worker = || Grace::new(Arc::clone(&inner) as Arc<dyn Dated>, Arc::clone(&memory));
+        let (one, two) = (worker(), worker());
+        Self { clock, inner, memory, one, two }
+    }
+
+    fn down(&self, down: bool) {
+        self.inner.down.store(down, Ordering::SeqCst);
+    }
+
+    async fn session(&self, life: Duration) -> StoreKey {
+        let id = key("s");
+        assert!(self.one.insert(&id, entry(&self.clock, b"one", life, &[key("i")])).await.unwrap());
+        id
+    }
+}
+
+fn live(version: u64, sealed: &'static str) -> Loaded {
+    Loaded::Live(Stored { version, sealed: bytes(sealed) })
+}
+
+#[tokio::test]
+async fn a_session_seen_within_grace_is_served_by_every_worker_while_the_store_is_down() {
+    let process = Process::start();
+    let id = process.session(LONG).await;
+    process.clock.advance(GRACE);
+    assert_eq!(process.one.load(&id).await.unwrap(), live(1, "one"));
+    process.down(true);
+    process.clock.advance(GRACE);
+    assert_eq!(process.two.load(&id).await.unwrap(), live(1, "one"));
+    process.clock.advance(SECOND);
+    assert!(process.two.load(&id).await.is_err(), "being served from memory is not being seen");
+    process.down(false);
+    assert_eq!(process.two.load(&id).await.unwrap(), live(1, "one"));
+}
+
+#[tokio::test]
+async fn what_was_written_last_is_what_is_served() {
+    let process = Process::start();
+    let id = process.session(LONG).await;
+    assert_eq!(process.two.replace(&id, 1, bytes("two")).await.unwrap(), Replaced::Done);
+    process.down(true);
+    assert_eq!(process.one.load(&id).await.unwrap(), live(2, "two"));
+}
+
+#[tokio::test]
+async fn a_session_that_was_not_seen_is_not_known() {
+    let process = Process::start();
+    process.inner.store.insert(&key("other"), entry(&process.clock, b"x", LONG, &[])).await.unwrap();
+    process.down(true);
+    assert!(process.one.load(&key("other")).await.is_err());
+}
+
+#[tokio::test]
+async fn no_session_is_served_beyond_its_absolute_end() {
+    let process = Process::start();
+    let id = process.session(GRACE / 2).await;
+    assert_eq!(process.one.load(&id).await.unwrap(), live(1, "one"));
+    process.down(true);
+    process.clock.advance(GRACE / 2);
+    assert!(process.one.load(&id).await.is_err());
+}
+
+#[tokio::test]
+async fn a_session_only_read_is_not_served_beyond_its_absolute_end_either() {
+    let process = Process::start();
+    process.inner.store.insert(&key("s"), entry(&process.clock, b"one", GRACE / 2, &[])).await.unwrap();
+    assert_eq!(process.one.load(&key("s")).await.unwrap(), live(1, "one"));
+    process.inner.store.replace(&key("s"), 1, bytes("two")).await.unwrap();
+    process.one.replace(&key("s"), 2, bytes("three")).await.unwrap();
+    process.down(true);
+    assert_eq!(process.one.load(&key("s")).await.unwrap(), live(3, "three"));
+    process.clock.advance(GRACE / 2);
+    assert!(process.one.load(&key("s")).await.is_err());
+}
+
+#[tokio::test]
+async fn nothing_can_be_written_while_the_store_is_down() {
+    let process = Process::start();
+    let id = process.session(LONG).await;
+    process.down(true);
+    assert!(process.one.replace(&id, 1, bytes("two")).await.is_err());
+    assert!(process.one.insert(&key("new"), entry(&process.clock, b"x", LONG, &[])).await.is_err());
+    assert!(process.one.load(&key("new")).await.is_err());
+    assert!(process.one.put_once(&key("n"), bytes("x"), LONG).await.is_err());
+    assert!(process.one.take(&key("n")).await.is_err());
+    assert!(process.one.indexed(&key("i")).await.is_err());
+    assert!(process.one.ping().await.is_err());
+    assert_eq!(process.one.load(&id).await.unwrap(), live(1, "one"));
+}
+
+#[tokio::test]
+async fn an_end_seen_from_the_store_is_not_forgotten_in_an_outage() {
+    let process = Process::start();
+    let id = process.session(LONG).await;
+    process.inner.store.end(&id, EndReason::Revoked).await.unwrap();
+    assert_eq!(process.one.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+    process.down(true);
+    assert_eq!(process.two.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+}
+
+#[tokio::test]
+async fn an_end_met_by_a_write_is_not_forgotten_either() {
+    let process = Process::start();
+    let id = process.session(LONG).await;
+    process.inner.store.end(&id, EndReason::Idle).await.unwrap();
+    assert_eq!(process.one.replace(&id, 1, bytes("late")).await.unwrap(), Replaced::Gone(Some(EndReason::Idle)));
+    process.down(true);
+    assert_eq!(process.two.load(&id).await.unwrap(), Loaded::Ended(EndReason::Idle));
+}
+
+#[tokio::test]
+async fn an_absent_session_is_not_served_from_memory() {
+    let process = Process::start();
+    let id = process.session(GRACE).await;
+    process.clock.advance(GRACE);
+    assert_eq!(process.one.load(&id).await.unwrap(), Loaded::Absent);
+    process.down(true);
+    assert!(process.one.load(&id).await.is_err());
+}
+
+#[tokio::test]
+async fn a_logout_during_an_outage_counts_here_at_once_and_in_the_store_as_soon_as_it_is_back() {
+    let process = Process::start();
+    let id = process.session(LONG).await;
+    process.down(true);
+    assert!(process.one.end(&id, EndReason::Revoked).await.is_err(), "never a false success");
+    for worker in [&process.one, &process.two] {
+        assert_eq!(worker.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+        let late = worker.replace(&id, 1, bytes("late")).await.unwrap();
+        assert_eq!(late, Replaced::Gone(Some(EndReason::Revoked)));
+    }
+    process.memory.flush(&*process.inner, PENDING_ENDS).await;
+    assert_eq!(process.memory.pending(), 1, "still down, still remembered");
+    process.clock.advance(GRACE * 100);
+    process.down(false);
+    process.memory.flush(&*process.inner, PENDING_ENDS).await;
+    assert_eq!(process.memory.pending(), 0);
+    assert_eq!(process.inner.store.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+    assert_eq!(process.one.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+}
+
+#[tokio::test]
+async fn a_request_of_anybody_sends_a_waiting_end_along() {
+    let process = Process::start();
+    let id = process.session(LONG).await;
+    process.down(true);
+    process.one.end(&id, EndReason::Revoked).await.unwrap_err();
+    process.down(false);
+    assert_eq!(process.two.load(&key("somebody else")).await.unwrap(), Loaded::Absent);
+    assert_eq!(process.memory.pending(), 0);
+    assert_eq!(process.inner.store.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+}
+
+/// The browser that logs out goes away at once; its request is dropped while the store hangs.
+#[tokio::test]
+async fn a_logout_whose_request_is_dropped_still_counts() {
+    let process = Process::start();
+    let id = process.session(LONG).await;
+    process.inner.hangs.store(true, Ordering::SeqCst);
+    let ending = process.one.end(&id, EndReason::Revoked);
+    assert!(tokio::time::timeout(Duration::from_millis(10), ending).await.is_err());
+    assert_eq!(process.two.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+}
+
+#[tokio::test]
+async fn the_ends_that_wait_are_bounded() {
+    let process = Process::start();
+    process.down(true);
+    for number in 0..PENDING_ENDS + 10 {
+        process.one.end(&key(&number.to_string()), EndReason::Revoked).await.unwrap_err();
+    }
+    assert_eq!(process.memory.pending(), PENDING_ENDS);
+}
+
+#[tokio::test]
+async fn a_frozen_redis_is_bridged_for_what_was_seen() {
+    let server = RedisProcess::start();
+    let config = StoreConfig { kind: StoreKind::Redis(server.config()), grace: GRACE };
+    let stores = Stores::open(&config, Clock::System).unwrap();
+    let (one, two) = (stores.connect(), stores.connect());
+    let (kept, left) = (key("kept"), key("left"));
+    one.insert(&kept, entry(&Clock::System, b"one", LONG, &[])).await.unwrap();
+    one.insert(&left, entry(&Clock::System, b"one", LONG, &[])).await.unwrap();
+    server.freeze();
+    one.end(&left, EndReason::Revoked).await.unwrap_err();
+    for _ in 0..10 {
+        assert_eq!(two.load(&kept).await.unwrap(), live(1, "one"));
+        assert_eq!(two.load(&left).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+    }
+    server.thaw();
+    let replica = Stores::open(&config, Clock::System).unwrap().connect();
+    stores.flush_pending_ends().await;
+    assert_eq!(replica.load(&left).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+    assert_eq!(replica.load(&kept).await.unwrap(), live(1, "one"));
+}

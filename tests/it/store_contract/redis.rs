@@ -1,0 +1,238 @@
+//! What only Redis can get wrong: keys that stay for ever, and a server that is down, frozen, read-only or strange.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cloakroom::clock::Clock;
+use cloakroom::config::{RedisConfig, StoreConfig, StoreKind, TlsFiles};
+use cloakroom::session::store::{EndReason, Loaded, Store, Stores};
+use futures_util::future::join_all;
+
+use super::place::{LONG, bytes, entry, key};
+use super::server::{RedisProcess, free_port};
+
+const CLOCK: Clock = Clock::System;
+
+/// What one command may cost, whatever the state of the server.
+const AT_MOST: Duration = Duration::from_millis(500);
+
+fn stores(config: RedisConfig) -> Stores {
+    Stores::open(&StoreConfig { kind: StoreKind::Redis(config), grace: Duration::ZERO }, CLOCK).unwrap()
+}
+
+fn connect(server: &RedisProcess) -> Arc<dyn Store> {
+    stores(server.config()).connect()
+}
+
+async fn fails_in_time(store: &dyn Store) -> String {
+    let (id, started) = (key("s"), Instant::now());
+    let error = store.load(&id).await.unwrap_err().to_string();
+    assert!(started.elapsed() < AT_MOST, "{:?}: {error}", started.elapsed());
+    error
+}
+
+async fn recovers(store: &dyn Store) {
+    let started = Instant::now();
+    while let Err(error) = store.ping().await {
+        assert!(started.elapsed() < Duration::from_secs(2), "{error}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn every_key_has_an_expiry() {
+    let server = RedisProcess::start();
+    let store = connect(&server);
+    let (week, hour) = (LONG * 14, Duration::from_secs(3600));
+    store.insert(&key("long"), entry(&CLOCK, b"x", week, &[key("i"), key("j")])).await.unwrap();
+    store.insert(&key("short"), entry(&CLOCK, b"x", LONG, &[key("i")])).await.unwrap();
+    store.replace(&key("long"), 1, bytes("y")).await.unwrap();
+    store.insert(&key("over"), entry(&CLOCK, b"x", week, &[key("k")])).await.unwrap();
+    store.end(&key("over"), EndReason::Revoked).await.unwrap();
+    store.end(&key("nothing"), EndReason::Revoked).await.unwrap();
+    store.replace(&key("nothing"), 1, bytes("y")).await.unwrap();
+    store.put_once(&key("n"), bytes("x"), Duration::from_secs(600)).await.unwrap();
+    let expected = [
+        ("s", "long", week),
+        ("s", "short", LONG),
+        ("s", "over", hour),
+        ("i", "i", week),
+        ("i", "j", week),
+        ("i", "k", week),
+        ("n", "n", Duration::from_secs(600)),
+    ];
+    for (kind, id, life) in expected {
+        let left = server.say(&["PTTL", &format!("cloakroom:{kind}:{{{}}}", key(id))]);
+        let left = Duration::from_millis(left.trim().trim_start_matches(':').parse().unwrap());
+        assert!(left <= life && left + Duration::from_secs(5) > life, "{kind} {id}: {left:?} of {life:?}");
+    }
+    assert_eq!(server.say(&["DBSIZE"]).trim(), format!(":{}", expected.len()), "and there are no other keys");
+}
+
+#[tokio::test]
+async fn an_ended_session_leaves_nothing_but_its_reason() {
+    let server = RedisProcess::start();
+    let store = connect(&server);
+    store.insert(&key("s"), entry(&CLOCK, b"sealed tokens", LONG, &[])).await.unwrap();
+    store.end(&key("s"), EndReason::RefreshRejected).await.unwrap();
+    let held = server.say(&["HGETALL", &format!("cloakroom:s:{{{}}}", key("s"))]);
+    assert_eq!(held, "*2\r\n$1\r\ne\r\n$16\r\nrefresh_rejected\r\n");
+}
+
+#[tokio::test]
+async fn an_index_does_not_keep_expired_sessions() {
+    let server = RedisProcess::start();
+    let store = connect(&server);
+    for number in 0..50 {
+        let life = Duration::from_millis(300);
+        store.insert(&key(&number.to_string()), entry(&CLOCK, b"x", life, &[key("i")])).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    store.insert(&key("last"), entry(&CLOCK, b"x", LONG, &[key("i")])).await.unwrap();
+    assert_eq!(server.say(&["ZCARD", &format!("cloakroom:i:{{{}}}", key("i"))]).trim(), ":1");
+}
+
+#[tokio::test]
+async fn a_server_that_lost_its_scripts_is_told_them_again() {
+    let server = RedisProcess::start();
+    let store = connect(&server);
+    store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
+    server.say(&["SCRIPT", "FLUSH"]);
+    store.end(&key("s"), EndReason::Revoked).await.unwrap();
+    assert_eq!(store.load(&key("s")).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+}
+
+#[tokio::test]
+async fn a_dead_server_does_not_stop_the_start_and_is_found_when_it_comes() {
+    let mut server = RedisProcess::start();
+    server.kill();
+    let store = connect(&server);
+    for _ in 0..3 {
+        let error = fails_in_time(&*store).await;
+        assert!(error.contains(&format!("127.0.0.1:{}", server.port())), "{error}");
+    }
+    server.restart();
+    store.ping().await.expect("the first command finds the server that came back");
+}
+
+#[tokio::test]
+async fn a_server_that_dies_costs_little_and_is_found_again() {
+    let mut server = RedisProcess::start();
+    let store = connect(&server);
+    store.ping().await.unwrap();
+    for _ in 0..2 {
+        server.kill();
+        let started = Instant::now();
+        for _ in 0..20 {
+            fails_in_time(&*store).await;
+        }
+        assert!(started.elapsed() < AT_MOST, "twenty commands took {:?}", started.elapsed());
+        server.restart();
+        store.ping().await.expect("the first command finds the server that came back");
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_server_costs_little_and_is_found_again() {
+    let server = RedisProcess::start();
+    let store = connect(&server);
+    store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
+    server.freeze();
+    let started = Instant::now();
+    for _ in 0..21 {
+        fails_in_time(&*store).await;
+    }
+    assert!(started.elapsed() < Duration::from_secs(2), "a silent server is not waited for again and again");
+    server.thaw();
+    recovers(&*store).await;
+    assert!(matches!(store.load(&key("s")).await.unwrap(), Loaded::Live(_)));
+}
+
+#[tokio::test]
+async fn a_server_frozen_from_the_start_costs_little_and_is_found_again() {
+    let server = RedisProcess::start();
+    server.freeze();
+    let store = connect(&server);
+    for _ in 0..4 {
+        fails_in_time(&*store).await;
+    }
+    server.thaw();
+    recovers(&*store).await;
+}
+
+#[tokio::test]
+async fn a_short_hiccup_under_load_loses_nobody_afterwards() {
+    let server = RedisProcess::start();
+    let store = connect(&server);
+    store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
+    server.freeze();
+    let id = key("s");
+    let failed = join_all((0..100).map(|_| store.load(&id))).await;
+    assert!(failed.iter().all(Result::is_err));
+    server.thaw();
+    let after = join_all((0..100).map(|_| store.load(&id))).await;
+    assert!(after.iter().all(Result::is_ok), "one hiccup is not a reason to stop asking");
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_the_server_closed_is_replaced_before_the_next_command() {
+    let server = RedisProcess::start();
+    let store = connect(&server);
+    store.ping().await.unwrap();
+    server.say(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_replica_says_so_and_loses_nothing() {
+    let server = RedisProcess::start();
+    let store = connect(&server);
+    store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
+    server.say(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
+    let error = store.end(&key("s"), EndReason::Revoked).await.unwrap_err().to_string();
+    assert!(error.contains("read-only"), "{error}");
+    let error = store.put_once(&key("n"), bytes("x"), LONG).await.unwrap_err().to_string();
+    assert!(error.contains("read-only"), "{error}");
+    server.say(&["REPLICAOF", "NO", "ONE"]);
+    assert!(matches!(store.load(&key("s")).await.unwrap(), Loaded::Live(_)));
+}
+
+#[tokio::test]
+async fn no_error_repeats_the_password() {
+    let server = RedisProcess::with(&["--requirepass", "right-password"]);
+    let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}/0", server.port());
+    let wrong = RedisConfig { url: url("wr0ng-s3cret"), tls: TlsFiles::default() };
+    let error = stores(wrong).connect().ping().await.unwrap_err().to_string();
+    assert!(error.contains("refuses the credentials") && !error.contains("wr0ng-s3cret"), "{error}");
+    let none = stores(server.config()).connect().ping().await.unwrap_err().to_string();
+    assert!(none.contains("demands credentials"), "{none}");
+    let right = RedisConfig { url: url("right-password"), tls: TlsFiles::default() };
+    stores(right).connect().ping().await.unwrap();
+    let broken = RedisConfig { url: "redis://:wr0ng-s3cret@[::".to_owned(), tls: TlsFiles::default() };
+    let config = StoreConfig { kind: StoreKind::Redis(broken), grace: Duration::ZERO };
+    let error = Stores::open(&config, CLOCK).err().unwrap().to_string();
+    assert!(!error.contains("wr0ng-s3cret"), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_that_somebody_else_wrote_is_an_error_and_not_a_missing_session() {
+    let server = RedisProcess::start();
+    let store = connect(&server);
+    let name = format!("cloakroom:s:{{{}}}", key("s"));
+    server.say(&["SET", &name, "text"]);
+    assert!(store.load(&key("s")).await.is_err());
+    server.say(&["DEL", &name]);
+    server.say(&["HSET", &name, "e", "a reason of the future"]);
+    assert!(store.load(&key("s")).await.is_err());
+    assert!(store.end(&key("s"), EndReason::Idle).await.is_err());
+}
+
+#[test]
+fn certificate_files_are_read_at_the_start_and_named_when_they_are_wrong() {
+    let tls = TlsFiles { ca: Some("/no/such/ca.pem".into()), ..TlsFiles::default() };
+    let config = RedisConfig { url: "rediss://127.0.0.1:1".to_owned(), tls };
+    let config = StoreConfig { kind: StoreKind::Redis(config), grace: Duration::ZERO };
+    let error = Stores::open(&config, CLOCK).err().unwrap().to_string();
+    assert!(error.contains("/no/such/ca.pem"), "{error}");
+}
