@@ -1,6 +1,28 @@
 //! `cloakroom dev`: an embedded OpenID provider, a demo API and a demo SPA on two sites, all on loopback.
+//!
+//! [`run`] reads the options, finds the ports, starts the parts and puts a whole gateway in front of them, wired by
+//! `arrangement` into the same `Config` that a file would give.
 
 pub mod provider;
+
+mod api;
+mod arrangement;
+mod banner;
+mod options;
+mod ports;
+mod spa;
+
+use std::io;
+use std::net::TcpListener;
+
+use self::api::DemoApi;
+use self::arrangement::{Arrangement, upstream};
+use self::options::{Api, Spa, Wanted};
+use self::provider::{EmbeddedProvider, Setup};
+use self::spa::DemoSpa;
+use crate::app::Gateway;
+use crate::clock::Clock;
+use crate::config::SpaConfig;
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -23,7 +45,64 @@ pub struct DevError(pub String);
 /// # Errors
 /// [`DevError`] when a part cannot start.
 pub async fn run(options: DevOptions, say: impl Fn(&str), stop: impl Future<Output = ()>) -> Result<(), DevError> {
-    say(&format!("{options:?}"));
-    stop.await;
-    todo!()
+    let clock = Clock::System;
+    let wanted = Wanted::parse(&options)?;
+    let port = ports::gateway(options.port)?;
+    let provider = start_provider(ports::after(port, 1)?, &clock)?;
+    let (api, api_url) = start_api(&wanted.api, port, &provider, &clock)?;
+    let (spa, spa_config) = start_spa(&wanted.spa, port)?;
+    let arrangement = Arrangement { port, issuer: provider.issuer(), api: api_url, spa: spa_config };
+    let (config, clients) = arrangement.make()?;
+    let text = banner::text(&config, &wanted, provider.issuer());
+    for client in clients {
+        provider.register(client);
+    }
+    let gateway = Gateway::build(config, clock).map_err(|error| DevError(error.to_string()))?;
+    say(&text);
+    let served = gateway.run_until(stop).await;
+    drop((spa, api));
+    provider.stop().await;
+    served.map_err(|error| DevError(format!("the gateway broke off: {error}")))
+}
+
+fn start_provider(listener: TcpListener, clock: &Clock) -> Result<EmbeddedProvider, DevError> {
+    let setup = Setup { clock: clock.clone(), ..Setup::default() };
+    EmbeddedProvider::start_on(listener, setup).map_err(|error| cannot_start("provider", &error))
+}
+
+/// The demo API, unless another one is wanted; and the URL of the one that counts.
+fn start_api(
+    wanted: &Api,
+    port: u16,
+    provider: &EmbeddedProvider,
+    clock: &Clock,
+) -> Result<(Option<DemoApi>, url::Url), DevError> {
+    match wanted {
+        Api::Own(url) => Ok((None, url.clone())),
+        Api::Demo => {
+            let listener = ports::after(port, 2)?;
+            let url = ports::url(&listener)?;
+            let api = DemoApi::start(listener, provider.access_tokens(), clock.clone())
+                .map_err(|error| cannot_start("demo API", &error))?;
+            Ok((Some(api), url))
+        }
+    }
+}
+
+/// The demo page, unless another one is wanted; and the one that counts.
+fn start_spa(wanted: &Spa, port: u16) -> Result<(Option<DemoSpa>, SpaConfig), DevError> {
+    match wanted {
+        Spa::Dir(dir) => Ok((None, SpaConfig::Dir { dir: dir.clone(), fallback: "index.html".to_owned() })),
+        Spa::Server(url) => Ok((None, SpaConfig::DevServer(upstream(url)))),
+        Spa::Demo => {
+            let listener = ports::after(port, 3)?;
+            let url = ports::url(&listener)?;
+            let spa = DemoSpa::start(listener).map_err(|error| cannot_start("demo page", &error))?;
+            Ok((Some(spa), SpaConfig::DevServer(upstream(&url))))
+        }
+    }
+}
+
+fn cannot_start(part: &str, error: &io::Error) -> DevError {
+    DevError(format!("the {part} cannot start: {error}"))
 }

@@ -9,7 +9,7 @@ use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 
-use super::provider::{AccessClaims, AccessTokens};
+use super::provider::{AccessClaims, AccessTokens, BadToken};
 use crate::clock::Clock;
 
 /// A running demo API; it stops when this is dropped.
@@ -102,39 +102,51 @@ async fn note(shared: web::Data<Shared>, request: HttpRequest, body: web::Bytes)
 async fn nothing(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
     match caller(&shared, &request) {
         Ok(_) => HttpResponse::NotFound().json(json!({ "error": "not_found", "path": request.path() })),
-        Err(refusal) => refusal,
+        Err(refused) => refused.answer(),
     }
 }
 
 fn answer(shared: &Shared, request: &HttpRequest, body: impl FnOnce(&AccessClaims) -> Value) -> HttpResponse {
     match caller(shared, request) {
         Ok(claims) => HttpResponse::Ok().json(body(&claims)),
-        Err(refusal) => refusal,
+        Err(refused) => refused.answer(),
     }
 }
 
-/// The verified claims of the one bearer token, or the refusal of RFC 6750 §3.
-fn caller(shared: &Shared, request: &HttpRequest) -> Result<AccessClaims, HttpResponse> {
-    let mut headers = request.headers().get_all(header::AUTHORIZATION);
-    let token = match (headers.next(), headers.next()) {
-        (Some(value), None) => value
-            .to_str()
-            .ok()
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token),
-        _ => None,
-    };
-    let Some(token) = token else {
-        return Err(HttpResponse::Unauthorized()
-            .insert_header((header::WWW_AUTHENTICATE, r#"Bearer realm="demo API""#))
-            .json(json!({ "error": "no_token", "message": "this API wants exactly one bearer token" })));
-    };
-    shared.tokens.verify(token).map_err(|bad| {
+/// Why a caller is turned away (RFC 6750 §3).
+#[derive(Debug)]
+enum Refused {
+    NoToken,
+    Bad(BadToken),
+}
+
+impl Refused {
+    fn answer(&self) -> HttpResponse {
+        let (challenge, error, message) = match self {
+            Self::NoToken => {
+                (r#"Bearer realm="demo API""#, "no_token", "this API wants exactly one bearer token".to_owned())
+            }
+            Self::Bad(why) => {
+                (r#"Bearer realm="demo API", error="invalid_token""#, "invalid_token", format!("the token is {why}"))
+            }
+        };
         HttpResponse::Unauthorized()
-            .insert_header((header::WWW_AUTHENTICATE, r#"Bearer realm="demo API", error="invalid_token""#))
-            .json(json!({ "error": "invalid_token", "message": bad.to_string() }))
-    })
+            .insert_header((header::WWW_AUTHENTICATE, challenge))
+            .json(json!({ "error": error, "message": message }))
+    }
+}
+
+/// The verified claims of the one bearer token.
+fn caller(shared: &Shared, request: &HttpRequest) -> Result<AccessClaims, Refused> {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    let (Some(value), None) = (headers.next(), headers.next()) else { return Err(Refused::NoToken) };
+    let (_, token) = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .ok_or(Refused::NoToken)?;
+    shared.tokens.verify(token).map_err(Refused::Bad)
 }
 
 /// The site the browser was on, as the gateway reports it.
@@ -147,4 +159,82 @@ fn names(request: &HttpRequest) -> Vec<&str> {
     let mut names: Vec<&str> = request.headers().keys().map(header::HeaderName::as_str).collect();
     names.sort_unstable();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::dev::provider::SigningKey;
+    use reqwest::StatusCode;
+    use std::net::Ipv4Addr;
+
+    const ISSUER: &str = "http://127.0.0.1:1";
+
+    /// An API with its key, and what it answers to one `Authorization` value.
+    async fn answers(path: &str, authorization: impl Fn(&SigningKey) -> Vec<String>) -> (StatusCode, String) {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let key = SigningKey::generate();
+        let clock = Clock::manual(Timestamp::from_secs(1000));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("http://{}{path}", listener.local_addr().unwrap());
+        let _api = DemoApi::start(listener, key.access_tokens(ISSUER, "demo-api", &clock), clock).unwrap();
+        let mut request = reqwest::Client::builder().no_proxy().build().unwrap().get(url);
+        for value in authorization(&key) {
+            request = request.header("authorization", value);
+        }
+        let answer = request.header("x-forwarded-host", "one.localhost:8080").send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    fn claims(exp: u64) -> AccessClaims {
+        AccessClaims {
+            iss: ISSUER.to_owned(),
+            sub: "ada".to_owned(),
+            aud: vec!["demo-api".to_owned()],
+            client_id: "site-one".to_owned(),
+            scope: "openid".to_owned(),
+            name: "Ada Lovelace".to_owned(),
+            jti: "family.serial-number".to_owned(),
+            iat: 0,
+            exp,
+        }
+    }
+
+    fn bearer(key: &SigningKey, typ: &str, claims: &AccessClaims) -> Vec<String> {
+        vec![format!("Bearer {}", key.sign(typ, claims))]
+    }
+
+    #[actix_web::test]
+    async fn a_caller_learns_who_it_is_but_never_sees_the_token() {
+        let (status, body) = answers("/api/me", |key| bearer(key, "at+jwt", &claims(1060))).await;
+        assert_eq!(status, 200);
+        let told: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((&told["you"]["name"], &told["site"]), (&"Ada Lovelace".into(), &"one.localhost:8080".into()));
+        assert_eq!(told["token"]["expires_in"], 60);
+        assert!(told["request"]["header_names"].as_array().unwrap().contains(&"authorization".into()));
+        assert!(!body.contains("eyJ") && !body.contains("family"));
+    }
+
+    #[actix_web::test]
+    async fn whoever_brings_no_good_token_is_turned_away() {
+        let wrong = |change: fn(&mut AccessClaims)| {
+            let mut claims = claims(1060);
+            change(&mut claims);
+            claims
+        };
+        for path in ["/api/me", "/api/orders", "/api/elsewhere"] {
+            assert_eq!(answers(path, |_| Vec::new()).await.0, 401, "{path}");
+        }
+        let late = wrong(|claims| claims.exp = 1000);
+        let foreign = wrong(|claims| claims.iss.push('2'));
+        let misdirected = wrong(|claims| claims.aud = vec!["another-api".to_owned()]);
+        for claims in [late, foreign, misdirected] {
+            assert_eq!(answers("/api/me", |key| bearer(key, "at+jwt", &claims)).await.0, 401, "{claims:?}");
+        }
+        assert_eq!(answers("/api/me", |key| bearer(key, "JWT", &claims(1060))).await.0, 401);
+        assert_eq!(answers("/api/me", |_| bearer(&SigningKey::generate(), "at+jwt", &claims(1060))).await.0, 401);
+        let twice = |key: &SigningKey| [(); 2].map(|()| bearer(key, "at+jwt", &claims(1060)).remove(0)).to_vec();
+        assert_eq!(answers("/api/me", twice).await.0, 401, "two bearers are none");
+    }
 }

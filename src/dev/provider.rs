@@ -24,6 +24,8 @@ mod userinfo;
 
 pub use behaviour::{Behaviour, Rotation};
 pub use client::Client;
+#[cfg(test)]
+pub(super) use keys::SigningKey;
 pub use keys::{AccessClaims, AccessTokens, BadToken};
 pub use state::Tally;
 pub use user::User;
@@ -96,8 +98,8 @@ impl EmbeddedProvider {
             App::new()
                 .app_data(state.clone())
                 .app_data(web::PayloadConfig::new(64 * 1024))
-                .wrap(respond::security_headers())
                 .wrap(from_fn(respond::own_host_only))
+                .wrap(respond::security_headers())
                 .configure(routes)
         })
         .workers(1)

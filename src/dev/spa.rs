@@ -76,3 +76,37 @@ fn host(request: &HttpRequest) -> &str {
 fn file(kind: &str, text: &'static str) -> HttpResponse {
     HttpResponse::Ok().content_type(kind).body(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    async fn get(path: &str, host: &str) -> (u16, String) {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("http://{}{path}", listener.local_addr().unwrap());
+        let _spa = DemoSpa::start(listener).unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = http.get(url).header("x-forwarded-host", host).send().await.unwrap();
+        assert!(answer.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    #[actix_web::test]
+    async fn each_site_gets_its_own_page_on_every_path_of_the_page() {
+        for (path, site) in [("/", "one"), ("/", "two"), ("/deep/link", "two")] {
+            let (status, page) = get(path, &format!("{site}.localhost:8080")).await;
+            assert_eq!(status, 200);
+            assert!(page.contains(&format!(r#"data-site="{site}""#)) && !page.contains("{{"));
+        }
+        assert_eq!(get("/missing.js", "one.localhost:8080").await.0, 404);
+        assert!(get("/app.js", "one.localhost:8080").await.1.contains("/bff/session"));
+    }
+
+    #[test]
+    fn the_page_has_nothing_inline_and_nothing_from_elsewhere() {
+        assert!(!INDEX.contains("style=") && !INDEX.contains("<style") && !INDEX.contains("onclick"));
+        assert!(!INDEX.contains("<script>") && !INDEX.contains("://") && !STYLE.contains("url("));
+    }
+}

@@ -1,3 +1,4 @@
+mod dev_provider;
 mod store_contract;
 
 fn main() {}

@@ -42,7 +42,7 @@ pub struct AccessClaims {
 pub struct BadToken(pub String);
 
 /// An ES256 key pair with its public half as a JWK.
-pub(super) struct SigningKey {
+pub(in crate::dev) struct SigningKey {
     encoding: EncodingKey,
     decoding: Arc<DecodingKey>,
     kid: String,
@@ -56,7 +56,8 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    pub(super) fn generate() -> Self {
+    /// A fresh key pair.
+    pub(in crate::dev) fn generate() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("P-256 keys can be made");
         let pkcs8 = pair.to_pkcs8v1().expect("a fresh key has a PKCS#8 form");
         // An uncompressed point: 0x04, then 32 bytes of x, then 32 bytes of y (SEC 1 §2.3.3).
@@ -75,7 +76,8 @@ impl SigningKey {
         json!({ "keys": [self.jwk] })
     }
 
-    pub(super) fn sign(&self, typ: &str, claims: &impl Serialize) -> String {
+    /// A compact JWS over the claims, `typ` in its header.
+    pub(in crate::dev) fn sign(&self, typ: &str, claims: &impl Serialize) -> String {
         let header = Header { typ: Some(typ.to_owned()), kid: Some(self.kid.clone()), ..Header::new(Algorithm::ES256) };
         encode(&header, claims, &self.encoding).expect("claims are JSON and the key signs")
     }
@@ -85,7 +87,8 @@ impl SigningKey {
         open(&self.decoding, typ, token)
     }
 
-    pub(super) fn access_tokens(&self, issuer: &str, audience: &str, clock: &Clock) -> AccessTokens {
+    /// What an API needs to verify this key's access tokens.
+    pub(in crate::dev) fn access_tokens(&self, issuer: &str, audience: &str, clock: &Clock) -> AccessTokens {
         AccessTokens {
             key: Arc::clone(&self.decoding),
             issuer: issuer.to_owned(),
@@ -119,7 +122,7 @@ impl AccessTokens {
         let claims: AccessClaims =
             open(&self.key, "at+jwt", token).ok_or_else(|| bad("not an access token signed by this provider"))?;
         if claims.iss != self.issuer {
-            return Err(bad("another issuer"));
+            return Err(bad("from another issuer"));
         }
         if !claims.aud.contains(&self.audience) {
             return Err(bad("for another audience"));
