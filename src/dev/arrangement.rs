@@ -44,6 +44,7 @@ impl Arrangement<'_> {
             sites.push(site);
         }
         let config = Config {
+            watched: Vec::new(),
             server: ServerConfig {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
                 tls: None,
@@ -52,7 +53,7 @@ impl Arrangement<'_> {
                 drain_delay: Duration::ZERO,
                 workers: Some(2),
             },
-            admin: AdminConfig { listen: None, token: None },
+            admin: AdminConfig { listen: None, token: None, metrics_public: false },
             store: StoreConfig { kind: StoreKind::Memory, grace: Duration::from_secs(30) },
             log: LogConfig { format: LogFormat::Text, level: LogLevel::Info },
             sites,
