@@ -30,6 +30,9 @@ use crate::session::store::{Store, Stores};
 /// How often the providers are looked at, so that one that is down is known to be, and known to be back.
 const LOOK_AT_PROVIDERS: Duration = Duration::from_secs(10);
 
+/// How often ends that an outage kept from the store are sent again.
+const LOOK_AT_STORE: Duration = Duration::from_secs(1);
+
 /// A gateway whose listeners are bound; it serves once it runs.
 pub struct Gateway {
     server: ServerConfig,
@@ -112,7 +115,8 @@ impl Gateway {
         let admin_handle = admin.as_ref().map(Server::handle);
         let server = serve(&config, public, &stores, &reload)?;
         let handle = server.handle();
-        let watch = runtime.spawn(look_after(Arc::clone(&reload.current)));
+        let watch = runtime.spawn(look_after_providers(Arc::clone(&reload.current)));
+        let flush = runtime.spawn(look_after_store(Arc::clone(&stores)));
         let admin = admin.map(actix_web::rt::spawn);
         let mut serving = actix_web::rt::spawn(server);
         tracing::info!(event = "started", listen = %config.listen, version = env!("CARGO_PKG_VERSION"));
@@ -128,6 +132,7 @@ impl Gateway {
             handle.stop(true).await;
         }
         watch.abort();
+        flush.abort();
         if tokio::time::timeout_at(deadline, background.finish()).await.is_err() {
             tracing::warn!(event = "work_abandoned", "background work did not end within shutdown_grace");
         }
@@ -216,7 +221,7 @@ impl Slot {
 }
 
 /// Asks every provider for its metadata now and then, unless it is at hand.
-async fn look_after(current: Arc<ArcSwap<Generation>>) {
+async fn look_after_providers(current: Arc<ArcSwap<Generation>>) {
     loop {
         let generation = current.load_full();
         for provider in generation.auths.iter().flat_map(|auth| auth.providers()) {
@@ -225,6 +230,14 @@ async fn look_after(current: Arc<ArcSwap<Generation>>) {
             }
         }
         tokio::time::sleep(LOOK_AT_PROVIDERS).await;
+    }
+}
+
+/// Brings to the store what an outage kept from it.
+async fn look_after_store(stores: Arc<Stores>) {
+    loop {
+        stores.flush_pending_ends().await;
+        tokio::time::sleep(LOOK_AT_STORE).await;
     }
 }
 
