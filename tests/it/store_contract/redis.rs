@@ -1,5 +1,7 @@
 //! What only Redis can get wrong: keys that stay for ever, and a server that is down, frozen, read-only or strange.
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +9,7 @@ use cloakroom::clock::Clock;
 use cloakroom::config::{RedisConfig, StoreConfig, StoreKind, TlsFiles};
 use cloakroom::session::store::{EndReason, Loaded, Store, Stores};
 use futures_util::future::join_all;
+use tempfile::TempDir;
 
 use super::place::{LONG, bytes, entry, key};
 use super::server::{RedisProcess, free_port};
@@ -228,6 +231,44 @@ async fn a_key_that_somebody_else_wrote_is_an_error_and_not_a_missing_session() 
     server.say(&["HSET", &name, "e", "a reason of the future"]);
     assert!(store.load(&key("s")).await.is_err());
     assert!(store.end(&key("s"), EndReason::Idle).await.is_err());
+}
+
+#[tokio::test]
+async fn tls_is_verified_in_both_directions() {
+    // `main` does this for the whole process.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let dir = TempDir::new().unwrap();
+    let (cert, key_file) = self_signed(&dir, "server");
+    let (other, _) = self_signed(&dir, "other");
+    let (cert_name, key_name) = (cert.to_str().unwrap(), key_file.to_str().unwrap());
+    let options = ["--tls-cert-file", cert_name, "--tls-key-file", key_name, "--tls-ca-cert-file", cert_name];
+    let server = RedisProcess::with(&options);
+    let ping = |tls: TlsFiles| {
+        let url = format!("rediss://127.0.0.1:{}/0", server.port());
+        let store = stores(RedisConfig { url, tls }).connect();
+        async move { store.ping().await }
+    };
+    let trusted = TlsFiles { ca: Some(cert.clone()), client_cert: Some(cert.clone()), client_key: Some(key_file) };
+    ping(trusted.clone()).await.unwrap();
+    let stranger = ping(TlsFiles { ca: Some(other), ..trusted.clone() }).await.unwrap_err().to_string();
+    assert!(stranger.contains("certificate"), "{stranger}");
+    let anonymous = TlsFiles { client_cert: None, client_key: None, ..trusted };
+    assert!(ping(anonymous).await.is_err(), "the server asks for a client certificate");
+}
+
+fn self_signed(dir: &TempDir, name: &str) -> (PathBuf, PathBuf) {
+    let (cert, key) = (dir.path().join(format!("{name}.crt")), dir.path().join(format!("{name}.key")));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert)
+        .output()
+        .expect("this test makes certificates: apt-get install openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (cert, key)
 }
 
 #[test]
