@@ -10,6 +10,8 @@ use cloakroom::config::{RedisConfig, StoreConfig, StoreKind, TlsFiles};
 use cloakroom::session::store::{EndReason, Loaded, Store, Stores};
 use futures_util::future::join_all;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::place::{LONG, bytes, entry, key};
 use super::server::{RedisProcess, free_port};
@@ -177,6 +179,41 @@ async fn a_short_hiccup_under_load_loses_nobody_afterwards() {
     server.thaw();
     let after = join_all((0..100).map(|_| store.load(&id))).await;
     assert!(after.iter().all(Result::is_ok), "one hiccup is not a reason to stop asking");
+}
+
+/// Every answer comes in time, and a login of many steps still ends within the budget of one command.
+#[tokio::test]
+async fn a_slow_server_costs_no_more_than_a_dead_one_however_many_steps_there_are() {
+    let server = RedisProcess::start();
+    let port = slowed(server.port(), Duration::from_millis(120)).await;
+    let url = format!("redis://127.0.0.1:{port}/0");
+    let store = stores(RedisConfig { url, tls: TlsFiles::default() }).connect();
+    store.ping().await.unwrap();
+    let indexes: Vec<_> = (0..8).map(|number| key(&number.to_string())).collect();
+    let started = Instant::now();
+    let outcome = store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &indexes)).await;
+    assert!(started.elapsed() < AT_MOST && outcome.is_err(), "{:?}: {outcome:?}", started.elapsed());
+}
+
+/// A relay that holds every answer back for `delay`.
+async fn slowed(port: u16, delay: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (mut from_server, mut to_server) = TcpStream::connect(("127.0.0.1", port)).await.unwrap().into_split();
+            let (mut from_client, mut to_client) = client.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+            tokio::spawn(async move {
+                let mut answer = [0; 4096];
+                while let Ok(length @ 1..) = from_server.read(&mut answer).await {
+                    tokio::time::sleep(delay).await;
+                    to_client.write_all(&answer[..length]).await.unwrap();
+                }
+            });
+        }
+    });
+    own
 }
 
 #[tokio::test]
