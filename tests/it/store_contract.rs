@@ -6,6 +6,7 @@ mod file;
 mod grace;
 mod laws;
 mod memory;
+mod outages;
 mod place;
 mod races;
 mod redis;

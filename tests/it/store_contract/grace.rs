@@ -23,6 +23,8 @@ struct Switched {
     store: MemoryStore,
     down: AtomicBool,
     hangs: AtomicBool,
+    /// Has lost all sessions, as a Redis does that is flushed.
+    empty: AtomicBool,
 }
 
 macro_rules! switched {
@@ -66,6 +68,9 @@ impl Store for Switched {
 
 impl Dated for Switched {
     fn load_dated<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, (Loaded, Timestamp)> {
+        if self.empty.load(Ordering::SeqCst) {
+            return Box::pin(async { Ok((Loaded::Absent, Timestamp::default())) });
+        }
         switched!(self, load_dated(key))
     }
 }
@@ -83,7 +88,8 @@ impl Process {
     fn start() -> Self {
         let clock = hand_moved();
         let store = MemoryStore::new(clock.clone());
-        let inner = Arc::new(Switched { store, down: AtomicBool::new(false), hangs: AtomicBool::new(false) });
+        let off = || AtomicBool::new(false);
+        let inner = Arc::new(Switched { store, down: off(), hangs: off(), empty: off() });
         let memory = Arc::new(Memory::new(GRACE, clock.clone()));
         let worker = || Grace::new(Arc::clone(&inner) as Arc<dyn Dated>, Arc::clone(&memory));
         let (one, two) = (worker(), worker());
@@ -198,9 +204,10 @@ async fn an_end_met_by_a_write_is_not_forgotten_either() {
 #[tokio::test]
 async fn an_absent_session_is_not_served_from_memory() {
     let process = Process::start();
-    let id = process.session(GRACE).await;
-    process.clock.advance(GRACE);
+    let id = process.session(LONG).await;
+    process.inner.empty.store(true, Ordering::SeqCst);
     assert_eq!(process.one.load(&id).await.unwrap(), Loaded::Absent);
+    process.inner.empty.store(false, Ordering::SeqCst);
     process.down(true);
     assert!(process.one.load(&id).await.is_err());
 }
@@ -246,6 +253,8 @@ async fn a_logout_whose_request_is_dropped_still_counts() {
     process.inner.hangs.store(true, Ordering::SeqCst);
     let ending = process.one.end(&id, EndReason::Revoked);
     assert!(tokio::time::timeout(Duration::from_millis(10), ending).await.is_err());
+    process.inner.hangs.store(false, Ordering::SeqCst);
+    process.down(true);
     assert_eq!(process.two.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
 }
 

@@ -1,42 +1,26 @@
-//! What only Redis can get wrong: keys that stay for ever, and a server that is down, frozen, read-only or strange.
+//! What only Redis can get wrong: keys that stay for ever, foreign values, credentials and certificates.
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cloakroom::clock::Clock;
 use cloakroom::config::{RedisConfig, StoreConfig, StoreKind, TlsFiles};
 use cloakroom::session::store::{EndReason, Loaded, Store, Stores};
-use futures_util::future::join_all;
+use tempfile::TempDir;
 
 use super::place::{LONG, bytes, entry, key};
-use super::server::{RedisProcess, free_port};
+use super::server::RedisProcess;
 
-const CLOCK: Clock = Clock::System;
+pub(crate) const CLOCK: Clock = Clock::System;
 
-/// What one command may cost, whatever the state of the server.
-const AT_MOST: Duration = Duration::from_millis(500);
-
-fn stores(config: RedisConfig) -> Stores {
+pub(crate) fn stores(config: RedisConfig) -> Stores {
     Stores::open(&StoreConfig { kind: StoreKind::Redis(config), grace: Duration::ZERO }, CLOCK).unwrap()
 }
 
-fn connect(server: &RedisProcess) -> Arc<dyn Store> {
+pub(crate) fn connect(server: &RedisProcess) -> Arc<dyn Store> {
     stores(server.config()).connect()
-}
-
-async fn fails_in_time(store: &dyn Store) -> String {
-    let (id, started) = (key("s"), Instant::now());
-    let error = store.load(&id).await.unwrap_err().to_string();
-    assert!(started.elapsed() < AT_MOST, "{:?}: {error}", started.elapsed());
-    error
-}
-
-async fn recovers(store: &dyn Store) {
-    let started = Instant::now();
-    while let Err(error) = store.ping().await {
-        assert!(started.elapsed() < Duration::from_secs(2), "{error}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[tokio::test]
@@ -103,102 +87,6 @@ async fn a_server_that_lost_its_scripts_is_told_them_again() {
 }
 
 #[tokio::test]
-async fn a_dead_server_does_not_stop_the_start_and_is_found_when_it_comes() {
-    let mut server = RedisProcess::start();
-    server.kill();
-    let store = connect(&server);
-    for _ in 0..3 {
-        let error = fails_in_time(&*store).await;
-        assert!(error.contains(&format!("127.0.0.1:{}", server.port())), "{error}");
-    }
-    server.restart();
-    store.ping().await.expect("the first command finds the server that came back");
-}
-
-#[tokio::test]
-async fn a_server_that_dies_costs_little_and_is_found_again() {
-    let mut server = RedisProcess::start();
-    let store = connect(&server);
-    store.ping().await.unwrap();
-    for _ in 0..2 {
-        server.kill();
-        let started = Instant::now();
-        for _ in 0..20 {
-            fails_in_time(&*store).await;
-        }
-        assert!(started.elapsed() < AT_MOST, "twenty commands took {:?}", started.elapsed());
-        server.restart();
-        store.ping().await.expect("the first command finds the server that came back");
-    }
-}
-
-#[tokio::test]
-async fn a_frozen_server_costs_little_and_is_found_again() {
-    let server = RedisProcess::start();
-    let store = connect(&server);
-    store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
-    server.freeze();
-    let started = Instant::now();
-    for _ in 0..21 {
-        fails_in_time(&*store).await;
-    }
-    assert!(started.elapsed() < Duration::from_secs(2), "a silent server is not waited for again and again");
-    server.thaw();
-    recovers(&*store).await;
-    assert!(matches!(store.load(&key("s")).await.unwrap(), Loaded::Live(_)));
-}
-
-#[tokio::test]
-async fn a_server_frozen_from_the_start_costs_little_and_is_found_again() {
-    let server = RedisProcess::start();
-    server.freeze();
-    let store = connect(&server);
-    for _ in 0..4 {
-        fails_in_time(&*store).await;
-    }
-    server.thaw();
-    recovers(&*store).await;
-}
-
-#[tokio::test]
-async fn a_short_hiccup_under_load_loses_nobody_afterwards() {
-    let server = RedisProcess::start();
-    let store = connect(&server);
-    store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
-    server.freeze();
-    let id = key("s");
-    let failed = join_all((0..100).map(|_| store.load(&id))).await;
-    assert!(failed.iter().all(Result::is_err));
-    server.thaw();
-    let after = join_all((0..100).map(|_| store.load(&id))).await;
-    assert!(after.iter().all(Result::is_ok), "one hiccup is not a reason to stop asking");
-}
-
-#[tokio::test]
-async fn an_idle_connection_that_the_server_closed_is_replaced_before_the_next_command() {
-    let server = RedisProcess::start();
-    let store = connect(&server);
-    store.ping().await.unwrap();
-    server.say(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    store.ping().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_replica_says_so_and_loses_nothing() {
-    let server = RedisProcess::start();
-    let store = connect(&server);
-    store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
-    server.say(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
-    let error = store.end(&key("s"), EndReason::Revoked).await.unwrap_err().to_string();
-    assert!(error.contains("read-only"), "{error}");
-    let error = store.put_once(&key("n"), bytes("x"), LONG).await.unwrap_err().to_string();
-    assert!(error.contains("read-only"), "{error}");
-    server.say(&["REPLICAOF", "NO", "ONE"]);
-    assert!(matches!(store.load(&key("s")).await.unwrap(), Loaded::Live(_)));
-}
-
-#[tokio::test]
 async fn no_error_repeats_the_password() {
     let server = RedisProcess::with(&["--requirepass", "right-password"]);
     let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}/0", server.port());
@@ -226,6 +114,44 @@ async fn a_key_that_somebody_else_wrote_is_an_error_and_not_a_missing_session() 
     server.say(&["HSET", &name, "e", "a reason of the future"]);
     assert!(store.load(&key("s")).await.is_err());
     assert!(store.end(&key("s"), EndReason::Idle).await.is_err());
+}
+
+#[tokio::test]
+async fn tls_is_verified_in_both_directions() {
+    // `main` does this for the whole process.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let dir = TempDir::new().unwrap();
+    let (cert, key_file) = self_signed(&dir, "server");
+    let (other, _) = self_signed(&dir, "other");
+    let (cert_name, key_name) = (cert.to_str().unwrap(), key_file.to_str().unwrap());
+    let options = ["--tls-cert-file", cert_name, "--tls-key-file", key_name, "--tls-ca-cert-file", cert_name];
+    let server = RedisProcess::with(&options);
+    let ping = |tls: TlsFiles| {
+        let url = format!("rediss://127.0.0.1:{}/0", server.port());
+        let store = stores(RedisConfig { url, tls }).connect();
+        async move { store.ping().await }
+    };
+    let trusted = TlsFiles { ca: Some(cert.clone()), client_cert: Some(cert.clone()), client_key: Some(key_file) };
+    ping(trusted.clone()).await.unwrap();
+    let stranger = ping(TlsFiles { ca: Some(other), ..trusted.clone() }).await.unwrap_err().to_string();
+    assert!(stranger.contains("certificate"), "{stranger}");
+    let anonymous = TlsFiles { client_cert: None, client_key: None, ..trusted };
+    assert!(ping(anonymous).await.is_err(), "the server asks for a client certificate");
+}
+
+fn self_signed(dir: &TempDir, name: &str) -> (PathBuf, PathBuf) {
+    let (cert, key) = (dir.path().join(format!("{name}.crt")), dir.path().join(format!("{name}.key")));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert)
+        .output()
+        .expect("this test makes certificates: apt-get install openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (cert, key)
 }
 
 #[test]

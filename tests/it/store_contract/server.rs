@@ -95,8 +95,21 @@ impl Drop for RedisProcess {
 }
 
 fn spawn(port: u16, dir: &TempDir, options: &[&str]) -> Child {
+    let (plain, tls) = if options.contains(&"--tls-cert-file") { (0, port) } else { (port, 0) };
     Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
+        .args([
+            "--port",
+            &plain.to_string(),
+            "--tls-port",
+            &tls.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+        ])
         .arg(dir.path())
         .args(options)
         .stdout(Stdio::null())
