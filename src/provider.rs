@@ -19,8 +19,9 @@ mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
 use url::Url;
+
+pub use self::id_token::VerifiedIdToken;
 
 use self::back_channel::BackChannel;
 use self::discovery::Metadata;
@@ -86,41 +87,6 @@ pub struct Tokens {
     pub id_token: Option<IdToken>,
     /// The access token's lifetime: `expires_in`, or the configured default; never more than a year.
     pub expires_in: Duration,
-}
-
-/// An ID token that passed every check of OpenID Connect Core §3.1.3.7. Only `provider::id_token` makes one.
-#[derive(Clone, Debug)]
-pub struct VerifiedIdToken {
-    issuer: String,
-    subject: String,
-    sid: Option<String>,
-    claims: Map<String, Value>,
-}
-
-impl VerifiedIdToken {
-    /// `iss`
-    #[must_use]
-    pub fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
-    /// `sub`
-    #[must_use]
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// `sid`, the provider's own session id (OpenID Connect Back-Channel Logout §2.1).
-    #[must_use]
-    pub fn sid(&self) -> Option<&str> {
-        self.sid.as_deref()
-    }
-
-    /// Every claim of the token.
-    #[must_use]
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
-    }
 }
 
 /// The provider cannot be used right now, and why; nothing is the user's fault.

@@ -9,7 +9,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
 use super::jws::{Jws, Verdict};
-use super::{Provider, RedeemError, VerifiedIdToken};
+use super::{Provider, RedeemError};
 use crate::clock::Timestamp;
 use crate::secret::{AccessToken, IdToken, Nonce, constant_time_eq};
 
@@ -17,6 +17,41 @@ use crate::secret::{AccessToken, IdToken, Nonce, constant_time_eq};
 const OLDEST: Duration = Duration::from_secs(60 * 60);
 /// The event that makes a token a logout token (OpenID Connect Back-Channel Logout §2.4).
 const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+/// An ID token that passed every check of OpenID Connect Core §3.1.3.7. Nothing outside this file makes one.
+#[derive(Clone, Debug)]
+pub struct VerifiedIdToken {
+    issuer: String,
+    subject: String,
+    sid: Option<String>,
+    claims: Map<String, Value>,
+}
+
+impl VerifiedIdToken {
+    /// `iss`
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// `sub`
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// `sid`, the provider's own session id (OpenID Connect Back-Channel Logout §2.1).
+    #[must_use]
+    pub fn sid(&self) -> Option<&str> {
+        self.sid.as_deref()
+    }
+
+    /// Every claim of the token.
+    #[must_use]
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+}
 
 /// What a token must say to be believed.
 pub(super) struct Expected<'a> {

@@ -47,7 +47,9 @@ pub(super) async fn redeem(
 }
 
 /// Gets new tokens. An answer whose ID token is invalid or another user's is [`Refreshed::Rejected`]: the session can no
-/// longer be tied to its user, so it must end (§12.2). An answer that cannot be read at all is [`Refreshed::Unavailable`].
+/// longer be tied to its user, so it must end (§12.2). An answer that cannot be read at all is [`Refreshed::Unavailable`],
+/// and so is a request that was sent and never answered, although the token may be spent. `nonce` and `auth_time` of the
+/// login are not kept, so that they are not compared; `iat` must be recent.
 pub(super) async fn refresh(provider: &Provider, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
     match try_refresh(provider, refresh_token, subject).await {
         Ok(refreshed) => refreshed,

@@ -40,6 +40,8 @@ pub(super) enum Manner {
     HangUp,
     /// Read the request, never answer.
     Never,
+    /// Without saying how long the body is.
+    Unannounced,
 }
 
 impl Reply {
@@ -296,18 +298,17 @@ async fn serve(
     let path = request.target.split('?').next().unwrap_or_default().to_owned();
     requests.lock().unwrap().push(request);
     let reply = replies.lock().unwrap().get(&path).cloned().unwrap_or_else(|| Reply::raw(404, ""));
-    let head = format!(
-        "HTTP/1.1 {} x\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
-        reply.status,
-        reply.headers,
-        reply.body.len()
-    );
+    let length = match reply.manner {
+        Manner::Unannounced => String::new(),
+        _ => format!("Content-Length: {}\r\n", reply.body.len()),
+    };
+    let head = format!("HTTP/1.1 {} x\r\n{}{length}Connection: close\r\n\r\n", reply.status, reply.headers);
     let whole = [head.as_bytes(), &reply.body].concat();
     match reply.manner {
         Manner::HangUp => return None,
         Manner::Never => std::future::pending().await,
         Manner::After(delay) => tokio::time::sleep(delay).await,
-        Manner::Promptly => {}
+        Manner::Promptly | Manner::Unannounced => {}
         Manner::Dripping(delay) => {
             for byte in &whole {
                 socket.write_all(&[*byte]).await.ok()?;

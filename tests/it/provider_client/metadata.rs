@@ -103,8 +103,11 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn an_oversized_document_is_cut_off() {
     let op = Hostile::start().await;
-    op.metadata(|metadata| metadata["padding"] = "x".repeat(2 * 1024 * 1024).into());
-    assert!(start_login(&op.client()).await.unwrap_err().contains("larger"));
+    let endless = format!(r#"{{"issuer":"{}","padding":"{}"}}"#, op.issuer(), "x".repeat(2 * 1024 * 1024));
+    for manner in [Manner::Promptly, Manner::Unannounced] {
+        op.set(DOCUMENT, Reply::raw(200, endless.clone()).with(manner));
+        assert!(start_login(&op.client()).await.unwrap_err().contains("larger"));
+    }
 }
 
 #[tokio::test]

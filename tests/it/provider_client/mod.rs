@@ -1,5 +1,11 @@
 //! The OpenID Connect client against a provider that lies, dawdles and falls over, and that judges how it is asked.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "in a test, what cannot be made or is not expected is a failure"
+)]
+
 mod front_channel;
 mod hostile;
 mod id_token;
@@ -7,4 +13,5 @@ mod keys;
 mod logout;
 mod metadata;
 mod signing;
+mod tls;
 mod token;
