@@ -90,99 +90,34 @@ mod tests {
             && !url.path().starts_with("//")
     }
 
+    const HOSTS: &str =
+        "evil.example 0x7f.1 2130706433 [::ffff:7f00:1] app.example@evil.example evil\u{3002}example \u{435}xample.com";
+
+    /// Ways to get from this site to one of [`HOSTS`]; `_` stands for a space.
+    const LEADS: &str = r"// /// //// ////// /\ \/ \\ /\/ /\\/ /_/ _// %20// /%2f%2f /%2F /%5c /%5C/ /.// /..// /./\ /foo/..//
+        /x/%2e%2e// /x/%2e%2e/ //;@ /;@ @ . : :443/ https: https:/ https:// https:/// http:\\ hTTps:// http://app.example/
+        https://app.example:x@ https://app.example. https://app.example%2e https://app.example%40 https://app.example\.
+        javascript: JaVaScRiPt: data:text/html, vbscript: blob:https:// filesystem:https:// about: view-source:https://";
+
+    /// The same with bytes that text cannot show.
+    const CONTROL_LEADS: [&str; 8] = ["/\t/", "/\n/", "/\r\\", "/\u{b}/", "\0//", "\t//", "/\r\n", "\u{feff}//"];
+
+    /// What is wrong whatever follows.
+    const ODD: &str =
+        "/bff /bff/ /bff/login?return_to=/bff/login /bff/logout?x=1 /bff#x /bff?x /%62ff/login /b%66f /bff%2Flogin
+        * x ?x #x /a//b /\u{e9} /% /%zz /;x /%0d%0aSet-Cookie:%20x=1 /x%0d%0a%0d%0a<script> java%0d%0ascript:alert(1)
+        https://app.example/ https://app.example:8443/ https://APP.example./ https://evil.example#app.example";
+
     /// Each way to write "the other host", behind each way to hide it.
     fn hostile() -> Vec<String> {
-        let mut all = Vec::new();
-        let hosts = [
-            "evil.example",
-            "0x7f.1",
-            "2130706433",
-            "[::ffff:7f00:1]",
-            "app.example@evil.example",
-            "evil\u{3002}example",
-        ];
-        let leads = [
-            "//",
-            "///",
-            "////",
-            "/\\",
-            "\\/",
-            "\\\\",
-            "/\\/",
-            "/\\\\/",
-            "/ /",
-            "/\t/",
-            "/\n/",
-            "/\r\\",
-            "/\u{b}/",
-            " //",
-            "\0//",
-            "/%2f%2f",
-            "/%2F",
-            "/%5c",
-            "/.//",
-            "/..//",
-            "/./\\",
-            "/foo/..//",
-            "/x/%2e%2e//",
-            "/x/%2e%2e/",
-            "//;@",
-            "@",
-            ".",
-            "",
-            "https:",
-            "https:/",
-            "https://",
-            "https:///",
-            "http:\\\\",
-            "hTTps://",
-            "https://app.example:x@",
-            "https://app.example.",
-            "https://app.example%2e",
-            "https://app.example%40",
-            "javascript:",
-            "data:text/html,",
-            "blob:https://",
-            "about:",
-        ];
-        for host in hosts {
-            for lead in leads {
-                all.extend([
-                    format!("{lead}{host}"),
-                    format!("{lead}{host}/%2e%2e"),
-                    format!("{lead}{host}#app.example"),
-                ]);
-            }
-        }
-        let gateway = [
-            "/bff",
-            "/bff/",
-            "/bff/login",
-            "/bff/logout?x=1",
-            "/bff#x",
-            "/bff?x",
-            "/%62ff/login",
-            "/b%66f",
-            "/bff%2Flogin",
-        ];
-        all.extend(gateway.map(String::from));
-        let odd = [
-            "",
-            "*",
-            "x",
-            "?x",
-            "#x",
-            "/%0d%0aSet-Cookie:%20x=1",
-            "/x\r\n\r\n<script>",
-            "/a//b",
-            "/é",
-            "/%",
-            "/%zz",
-            "/;x",
-            "/x y",
-        ];
-        all.extend(odd.map(String::from));
-        all.extend([format!("/{}", "a".repeat(2048)), "a".repeat(2 << 20), "https://APP.example./".into()]);
+        let leads = LEADS.split_whitespace().map(|lead| lead.replace('_', " "));
+        let mut all: Vec<String> = leads
+            .chain(CONTROL_LEADS.map(String::from))
+            .flat_map(|lead| HOSTS.split(' ').map(move |host| format!("{lead}{host}")))
+            .flat_map(|url| ["", "/%2e%2e", "#app.example", "?app.example"].map(|tail| format!("{url}{tail}")))
+            .collect();
+        all.extend(ODD.split_whitespace().map(String::from));
+        all.extend([String::new(), "/x y".into(), format!("/{}", "a".repeat(2048)), "a".repeat(2 << 20)]);
         all
     }
 

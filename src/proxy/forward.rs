@@ -1,14 +1,14 @@
 //! One request, forwarded: headers cleaned, the bearer added, bodies streamed both ways, the answer cleaned.
 //!
-//! Three steps, kept apart so that a request can be prepared again: [`Forward::prepare`] builds what goes to the
-//! upstream, [`Forward::send`] waits for the head of its response, [`Forward::answer`] makes it the browser's.
+//! Three steps, kept apart so that a request can be prepared again: `prepare` builds what goes to the
+//! upstream, `send` waits for the head of its response, `answer` makes it the browser's.
 
 use std::net::IpAddr;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::Payload;
-use actix_web::http::Method;
 use actix_web::http::header::{HeaderValue, UPGRADE};
+use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -193,7 +193,13 @@ impl Forward<'_> {
             _ if *method == Method::HEAD => builder.body(Download::new(body, declared).boxed()),
             _ => {
                 let length = body.size_hint().exact();
-                builder.body(Download::new(body, length).boxed())
+                let mut response = builder.body(Download::new(body, length).boxed());
+                if length.is_none() && self.request.version() == Version::HTTP_10 {
+                    // It knows no chunks: the end of the connection is the end of the body (RFC 9112 §6.1, §6.3).
+                    response.head_mut().no_chunking(true);
+                    response.head_mut().set_connection_type(ConnectionType::Close);
+                }
+                response
             }
         })
     }

@@ -137,3 +137,26 @@ fn causes<'a>(
 fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(url: &str, ca: Option<&str>) -> UpstreamConfig {
+        let tls = TlsFiles { ca: ca.map(Into::into), ..TlsFiles::default() };
+        UpstreamConfig { url: url.parse().expect("a URL"), tls }
+    }
+
+    #[test]
+    fn upstreams_share_a_client_when_they_share_certificates() {
+        let plain = [upstream("http://a", None), upstream("http://b:81/x", Some("ignored"))];
+        assert_eq!(UpstreamClients::for_upstreams(&plain).expect("clients").pools.len(), 1);
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_read_are_named() {
+        let error =
+            UpstreamClients::for_upstreams(&[upstream("https://a", Some("/nowhere/ca.pem"))]).err().expect("an error");
+        assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
+    }
+}

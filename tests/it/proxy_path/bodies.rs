@@ -146,6 +146,34 @@ fn an_upload_that_breaks_off_never_looks_complete() {
 }
 
 #[test]
+fn an_upload_with_broken_framing_never_looks_complete() {
+    let (report, reported) = mpsc::channel();
+    let upstream = Upstream::start(move |_, connection| {
+        connection.request();
+        // The answer has begun, so the request is not given up as a whole when its body breaks.
+        connection.connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
+        report.send(connection.connection.rest()).expect("the test waits");
+    });
+    let mut client = Connection::open(start(vec![route(upstream.address)]));
+    client.ask("POST /api", "Transfer-Encoding: chunked\r\n");
+    client.send("4\r\nhalf\r\n");
+    assert_eq!((status(&client.head()), client.bytes(7).as_str()), ("200", "2\r\nhi\r\n"));
+    client.send("zz\r\n");
+    assert_eq!(reported.recv_timeout(Duration::from_secs(5)).as_deref(), Ok("4\r\nhalf\r\n"));
+    assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn an_old_client_gets_an_answer_without_chunks() {
+    let upstream = Upstream::answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n0\r\n\r\n");
+    let mut client = Connection::open(start(vec![route(upstream.address)]));
+    client.send("GET /api HTTP/1.0\r\nHost: one.localhost:8080\r\nX-BFF: 1\r\n\r\n");
+    assert_eq!(status(&client.head()), "200");
+    assert_eq!(client.rest(), "first");
+    assert!(upstream.only().contains("via: 1.0 cloakroom\r\n"));
+}
+
+#[test]
 fn a_browser_that_goes_away_cancels_the_upstream() {
     for answer in
         ["", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"]

@@ -83,15 +83,16 @@ fn an_answer_that_does_not_come_in_time_is_a_timeout() {
 fn a_long_upload_is_not_a_slow_answer() {
     let upstream = Upstream::start(|_, connection| {
         connection.request();
-        connection.connection.bytes(10);
+        connection.connection.bytes(5);
+        std::thread::sleep(Duration::from_millis(400));
         connection.connection.send(OK);
     });
     let mut config = route(upstream.address);
-    config.timeout = Duration::from_millis(200);
+    config.timeout = Duration::from_millis(600);
     let mut client = Connection::open(start(vec![config]));
-    client.ask("POST /api", "Content-Length: 10\r\n");
-    for _ in 0..10 {
-        std::thread::sleep(Duration::from_millis(70));
+    client.ask("POST /api", "Content-Length: 5\r\n");
+    for pause in [200, 1300, 200, 200, 200] {
+        std::thread::sleep(Duration::from_millis(pause));
         client.send("x");
     }
     assert_eq!(status(&client.head()), "200");
