@@ -52,10 +52,11 @@ impl Arrangement<'_> {
                 drain_delay: Duration::ZERO,
                 workers: Some(2),
             },
-            admin: AdminConfig { listen: None, token: None },
+            admin: AdminConfig { listen: None, token: None, metrics_public: false },
             store: StoreConfig { kind: StoreKind::Memory, grace: Duration::from_secs(30) },
             log: LogConfig { format: LogFormat::Text, level: LogLevel::Info },
             sites,
+            watched: Vec::new(),
         };
         Ok((config, clients))
     }
