@@ -7,6 +7,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::provider::{AccessClaims, AccessTokens, BadToken};
@@ -55,24 +56,39 @@ impl Drop for DemoApi {
     }
 }
 
+/// The answer of `/api/me`; a struct, so that a reader finds who they are before the details.
+#[derive(Serialize)]
+struct Me<'a> {
+    you: Value,
+    site: Option<&'a str>,
+    token: Value,
+    request: Value,
+}
+
 /// `GET /api/me`: who the API thinks is calling, and how it knows.
 async fn me(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
-    answer(&shared, &request, |claims| {
-        let now = shared.clock.now().as_secs();
-        json!({
-            "you": { "sub": claims.sub, "name": claims.name },
-            "site": forwarded_host(&request),
-            "token": {
-                "issuer": claims.iss,
-                "audience": claims.aud,
-                "client": claims.client_id,
-                "scope": claims.scope,
-                "serial": claims.jti.rsplit('.').next().map(|serial| serial.chars().take(8).collect::<String>()),
-                "expires_in": claims.exp.saturating_sub(now),
-            },
-            "request": { "method": request.method().as_str(), "path": request.path(), "header_names": names(&request) },
-        })
+    answer(&shared, &request, |claims| Me {
+        you: json!({ "sub": claims.sub, "name": claims.name }),
+        site: forwarded_host(&request),
+        token: json!({
+            "issuer": claims.iss,
+            "audience": claims.aud,
+            "client": claims.client_id,
+            "scope": claims.scope,
+            "serial": serial(claims),
+            "expires_in": claims.exp.saturating_sub(shared.clock.now().as_secs()),
+        }),
+        request: json!({
+            "method": request.method().as_str(),
+            "path": request.path(),
+            "header_names": names(&request),
+        }),
     })
+}
+
+/// Enough of the token's id to see that a new one has come.
+fn serial(claims: &AccessClaims) -> String {
+    claims.jti.rsplit('.').next().unwrap_or_default().chars().take(8).collect()
 }
 
 /// `GET /api/orders`: some data of the caller's own.
@@ -106,7 +122,7 @@ async fn nothing(shared: web::Data<Shared>, request: HttpRequest) -> HttpRespons
     }
 }
 
-fn answer(shared: &Shared, request: &HttpRequest, body: impl FnOnce(&AccessClaims) -> Value) -> HttpResponse {
+fn answer<T: Serialize>(shared: &Shared, request: &HttpRequest, body: impl FnOnce(&AccessClaims) -> T) -> HttpResponse {
     match caller(shared, request) {
         Ok(claims) => HttpResponse::Ok().json(body(&claims)),
         Err(refused) => refused.answer(),

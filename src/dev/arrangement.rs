@@ -57,6 +57,7 @@ impl Arrangement<'_> {
             store: StoreConfig { kind: StoreKind::Memory, grace: Duration::from_secs(30) },
             log: LogConfig { format: LogFormat::Text, level: LogLevel::Info },
             sites,
+            watched: Vec::new(),
         };
         Ok((config, clients))
     }
