@@ -66,18 +66,9 @@ fn logging_out_without_a_session_is_the_same_success() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert!(answer.json().as_object().is_some_and(|body| body.contains_key("logout_url")), "{}", answer.text());
     }
-    let page = browser.submit(&world.one(), &format!("{}/bff/logout", world.one()), "");
-    assert_eq!(
-        browser
-            .seen(".localhost")
-            .last()
-            .map(|exchange| exchange.response.status)
-            .filter(|status| *status < 400)
-            .is_some(),
-        true,
-        "{}",
-        page.url
-    );
+    browser.submit(&world.one(), &format!("{}/bff/logout", world.one()), "");
+    let status = browser.seen(".localhost").last().map(|exchange| exchange.response.status);
+    assert!(status.is_some_and(|status| status < 400), "{status:?}");
 }
 
 #[test]

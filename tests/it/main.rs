@@ -1,6 +1,7 @@
 //! The integration tests: one binary that drives the real gateway with a real provider, a real Redis and a real browser.
 
 #![expect(clippy::print_stderr, reason = "what a child process wrote belongs next to the failure")]
+#![expect(clippy::panic, reason = "a panic is how a test fails")]
 #![expect(unreachable_pub, reason = "the support modules are the only readers of each other")]
 
 mod admin;

@@ -184,7 +184,10 @@ fn a_logout_during_a_refresh_stays_a_logout() {
     let mut thief = browser.clone();
     std::thread::scope(|scope| {
         let mut tab = browser.clone();
-        let call = scope.spawn(|| tab.get(&world.one(), "/api/x").status);
+        let call = scope.spawn({
+            let world = &world;
+            move || tab.get(&world.one(), "/api/x").status
+        });
         eventually("the refresh should begin", || (world.redemptions() > before).then_some(()));
         let mut other = browser.clone();
         assert_eq!(other.post(&world.one(), "/bff/logout").status, 200);

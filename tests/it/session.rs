@@ -130,7 +130,7 @@ fn extending_nothing_is_a_401_that_says_where_to_log_in() {
 #[test]
 fn a_pin_is_equal_for_one_user_and_different_for_another() {
     let world = World::new();
-    let mut sign_in = |user: &str| {
+    let sign_in = |user: &str| {
         let mut browser = Browser::new();
         browser.sign_in(&world.one(), user);
         let pin = browser.session(&world.one())["pin"].as_str().expect("a pin").to_owned();

@@ -18,7 +18,7 @@ pub use oidc_provider::OidcProvider;
 pub use process::Process;
 pub use redis::Redis;
 pub use setup::{Setup, Site, fresh_key};
-pub use upstream::{Recorded, Reply, Upstream};
+pub use upstream::{Reply, Upstream};
 pub use world::World;
 
 use std::net::TcpListener;

@@ -296,7 +296,7 @@ impl Browser {
         for line in response.all("set-cookie") {
             self.keep(&host, &path, line);
         }
-        self.seen.push(Exchange { url: url.to_owned(), request: request.bytes(), response: response.clone() });
+        self.seen.push(Exchange { url: url.to_owned(), response: response.clone() });
         response
     }
 

@@ -111,11 +111,10 @@ impl Response {
     }
 }
 
-/// A request that was sent, and what came back.
+/// What a URL answered.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub url: String,
-    pub request: Vec<u8>,
     pub response: Response,
 }
 

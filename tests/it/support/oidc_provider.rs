@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::{Value, json};
 
-use super::http::try_send;
 use super::{Process, Request, eventually, root, send};
 
 /// A running provider.
@@ -98,11 +97,6 @@ impl OidcProvider {
 
     pub fn kill(&self) {
         self.process.lock().expect("nobody panics with the process").kill();
-    }
-
-    /// Whether it answers at all.
-    pub fn is_up(&self) -> bool {
-        try_send(self.port, &Request::new("POST", "/__test/ledger").header("host", "127.0.0.1")).is_ok()
     }
 
     fn order(&self, what: &str, order: &Value) -> Value {
