@@ -4,3 +4,26 @@ mod store_contract;
 fn main() {}
 mod provider_client;
 mod proxy_path;
+//! The integration tests: one binary that drives the real gateway with a real provider, a real Redis and a real browser.
+
+#![expect(clippy::print_stderr, reason = "what a child process wrote belongs next to the failure")]
+#![expect(clippy::panic, reason = "a panic is how a test fails")]
+#![expect(unreachable_pub, reason = "the support modules are the only readers of each other")]
+
+mod admin;
+mod browser_journeys;
+mod callback;
+mod commands;
+mod cookies;
+mod hosts;
+mod login;
+mod logout;
+mod outages;
+mod proxy;
+mod refresh;
+mod same_origin;
+mod secrets_in_logs;
+mod session;
+mod spa_files;
+mod support;
+mod tidy;

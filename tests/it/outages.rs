@@ -1,0 +1,232 @@
+//! What happens while a neighbour is down: contract sections 6.8 and 7.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::{Browser, OidcProvider, Redis, Setup, Upstream, World, eventually, free_port, within};
+
+fn with_redis(redis: &Redis, grace: &str) -> World {
+    let mut setup = Setup::one_site();
+    setup.store.push(format!("url = \"{}\"", redis.url()));
+    setup.store.push(format!("grace = \"{grace}\""));
+    World::of(setup)
+}
+
+#[test]
+fn a_provider_that_is_down_at_the_start_is_a_503_and_heals() {
+    let port = free_port();
+    let mut setup = Setup::one_site();
+    setup.sites[0].issuer = Some(format!("http://127.0.0.1:{port}"));
+    setup.sites[0].provider.push("timeout = \"1s\"".into());
+    let world = World::of(setup);
+    let mut browser = Browser::new();
+    let page = browser.open(&format!("{}/bff/login", world.one()));
+    assert_eq!((page.response.status, page.response.reason()), (503, "provider_unavailable"));
+    assert!(page.response.header("retry-after").is_some());
+    assert!(browser.login_cookies(&world.one()).is_empty());
+    assert_eq!(browser.get(&world.one(), "/bff/session").status, 200, "everything else works");
+
+    let provider = Arc::new(OidcProvider::start(port));
+    world.setup.register(&provider);
+    let page = eventually("a login should work", || {
+        Some(browser.open(&format!("{}/bff/login", world.one()))).filter(|page| page.response.status == 200)
+    });
+    browser.pass_provider(page, "ada", "\0");
+    assert!(browser.is_signed_in(&world.one()));
+}
+
+#[test]
+fn a_provider_that_goes_down_during_a_login_is_a_503_and_no_session() {
+    let mut setup = Setup::one_site();
+    setup.sites[0].provider.push("timeout = \"1s\"".into());
+    let world = World::with_own_provider(setup);
+    let mut browser = Browser::new();
+    let held = browser.sign_in_until_callback(&format!("{}/bff/login", world.one()), "ada");
+    world.provider.kill();
+    let page = browser.open(&held.url);
+    assert_eq!(
+        (page.response.status, page.response.reason()),
+        (503, "provider_unavailable"),
+        "{}",
+        page.response.text()
+    );
+    assert!(!browser.is_signed_in(&world.one()));
+    assert!(
+        page.response.header("content-type").is_some_and(|kind| kind.starts_with("text/html")),
+        "a person gets a page"
+    );
+}
+
+#[test]
+fn sessions_go_on_while_the_provider_is_down() {
+    let world = World::with_own_provider(Setup::one_site());
+    let mut browser = world.signed_in();
+    world.provider.kill();
+    assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+    assert!(browser.is_signed_in(&world.one()));
+    assert_eq!(browser.post(&world.one(), "/bff/session/extend").status, 200);
+}
+
+#[test]
+fn a_frozen_store_is_a_503_that_keeps_the_cookie_and_then_everything_goes_on() {
+    let redis = Redis::start();
+    let world = with_redis(&redis, "0s");
+    let mut browser = world.signed_in();
+    assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+    redis.freeze();
+    let asked = world.upstream.count();
+    let refused = within(Duration::from_secs(10), "the outage should show", || {
+        Some(browser.get(&world.one(), "/api/x")).filter(|answer| answer.status != 200)
+    });
+    refused.refuses(503, "store_unavailable");
+    assert!(refused.header("retry-after").is_some() && refused.all("set-cookie").is_empty());
+    for answer in [browser.get(&world.one(), "/bff/session"), browser.post(&world.one(), "/bff/session/extend")] {
+        answer.refuses(503, "store_unavailable");
+        assert!(answer.all("set-cookie").is_empty() && answer.header("retry-after").is_some());
+    }
+    let login = browser.open(&format!("{}/bff/login", world.one()));
+    assert!(matches!(login.response.status, 200 | 503), "{}", login.response.status);
+    assert!(browser.session_cookie(&world.one()).is_some(), "an outage is not a logout");
+    let _ = asked;
+    redis.thaw();
+    eventually("the same session should go on", || (browser.get(&world.one(), "/api/x").status == 200).then_some(()));
+}
+
+#[test]
+fn a_store_that_is_gone_heals_without_a_restart() {
+    let mut redis = Redis::start();
+    let world = with_redis(&redis, "0s");
+    let mut browser = world.signed_in();
+    redis.kill();
+    let refused = within(Duration::from_secs(10), "the outage should show", || {
+        Some(browser.get(&world.one(), "/api/x")).filter(|answer| answer.status != 200)
+    });
+    refused.refuses(503, "store_unavailable");
+    redis.restart();
+    eventually("a new login should work", || {
+        let page = browser.open(&format!("{}/bff/login", world.one()));
+        let page = browser.pass_provider(page, "ada", "\0");
+        (page.response.status != 503
+            && browser.get(&world.one(), "/bff/session").status == 200
+            && browser.is_signed_in(&world.one()))
+        .then_some(())
+    });
+}
+
+#[test]
+fn a_store_that_is_down_at_the_start_does_not_stop_it() {
+    let mut redis = Redis::start();
+    redis.kill();
+    let world = with_redis(&redis, "0s");
+    let mut browser = Browser::new();
+    let page = browser.open(&format!("{}/bff/login", world.one()));
+    assert!(matches!(page.response.status, 200 | 503), "{}", page.response.status);
+    redis.restart();
+    world.gateway.wait_ready(200);
+    browser.sign_in(&world.one(), "ada");
+    assert!(browser.is_signed_in(&world.one()));
+}
+
+#[test]
+fn sessions_already_seen_work_for_the_time_of_grace() {
+    let redis = Redis::start();
+    let world = with_redis(&redis, "30s");
+    let mut browser = world.signed_in();
+    for _ in 0..8 {
+        assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+    }
+    redis.freeze();
+    for _ in 0..4 {
+        let answer = browser.get(&world.one(), "/api/x");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.all("set-cookie").is_empty());
+    }
+    redis.thaw();
+}
+
+#[test]
+fn a_logout_while_the_store_is_down_takes_effect_when_it_is_back() {
+    let redis = Redis::start();
+    let world = with_redis(&redis, "0s");
+    let mut browser = world.signed_in();
+    let mut thief = browser.clone();
+    redis.freeze();
+    let answer = browser.post(&world.one(), "/bff/logout");
+    answer.refuses(503, "store_unavailable");
+    assert!(browser.session_cookie(&world.one()).is_none(), "the cookie is deleted all the same");
+    redis.thaw();
+    eventually("the session should end", || {
+        let answer = thief.get(&world.one(), "/api/x");
+        (answer.status == 401).then(|| assert_eq!(answer.reason(), "revoked"))
+    });
+}
+
+#[test]
+fn two_gateways_on_one_redis_are_one() {
+    let redis = Redis::start();
+    let world = with_redis(&redis, "0s");
+    let mut browser = world.signed_in();
+    let mut second = Setup::one_site();
+    second.admin_port = free_port();
+    let text = std::fs::read_to_string(&world.config).expect("the configuration was written");
+    let port = free_port();
+    let text = text.replacen(&format!("127.0.0.1:{}", world.setup.port), &format!("127.0.0.1:{port}"), 1);
+    let text =
+        text.replacen(&format!("127.0.0.1:{}", world.setup.admin_port), &format!("127.0.0.1:{}", second.admin_port), 1);
+    let path = world.dir.path().join("second.toml");
+    std::fs::write(&path, text).expect("a temporary directory is writable");
+    let replica = crate::support::Gateway::serve(&path, port, second.admin_port);
+    let call = world.own_request(&browser, "GET", "/api/x");
+    assert_eq!(crate::support::send(replica.port, &call).status, 200);
+    browser.post(&world.one(), "/bff/logout");
+    within(Duration::from_secs(2), "the end should reach the other replica", || {
+        (crate::support::send(replica.port, &call).reason() == "revoked").then_some(())
+    });
+}
+
+#[test]
+fn a_dump_of_redis_shows_nothing_and_everything_in_it_ends() {
+    let redis = Redis::start();
+    let mut setup = Setup::one_site();
+    setup.access_ttl = 1;
+    setup.jwt = true;
+    setup.store.push(format!("url = \"{}\"", redis.url()));
+    let world = World::with(setup, OidcProvider::shared(), Upstream::start());
+    let mut browser = world.signed_in();
+    browser.open_until(&format!("{}/bff/login?prompt=login", world.one()), "/interaction/");
+    eventually("a refresh should happen", || {
+        browser.get(&world.one(), "/api/x");
+        (world.provider.token_calls(world.client_id(), "refresh_token") > 0).then_some(())
+    });
+    let dump = redis.dump();
+    assert!(!redis.keys().is_empty(), "sessions live in Redis");
+    for (name, value) in world.secrets() {
+        assert!(!dump.contains(&value), "the dump shows the {name}");
+    }
+    for word in ["ada", "Lovelace", "example.test", "eyJ", "127.0.0.1", "one.localhost"] {
+        assert!(!dump.contains(word), "the dump shows {word:?}");
+    }
+    let cookie = browser.session_cookie(&world.one()).expect("signed in").value;
+    assert!(!dump.contains(&cookie));
+    for key in redis.keys() {
+        let ttl = redis.ttl(&key);
+        assert!((0..=43_200).contains(&ttl) || ttl == -2, "{key} has the TTL {ttl}");
+    }
+}
+
+#[test]
+fn sessions_in_a_file_survive_a_restart() {
+    let dir = tempfile::TempDir::new().expect("a temporary directory");
+    let mut setup = Setup::one_site();
+    setup.store.push(format!("url = \"file:{}\"", dir.path().join("sessions.redb").display()));
+    let mut world = World::of(setup);
+    let mut browser = world.signed_in();
+    world.gateway.process.signal("TERM");
+    world.gateway.process.wait(Duration::from_secs(10));
+    world.gateway = crate::support::Gateway::serve(&world.config, world.setup.port, world.setup.admin_port);
+    assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+    let file = std::fs::read(dir.path().join("sessions.redb")).expect("the store is a file");
+    for (name, value) in world.secrets() {
+        assert!(!crate::support::contains(&file, value.as_bytes()), "the file shows the {name}");
+    }
+}

@@ -1,0 +1,73 @@
+//! What the integration tests stand on: the real gateway as a process, a real provider, a real Redis, a recording
+//! upstream, and a model of a browser that is strict about cookies.
+
+mod browser;
+mod gateway;
+mod http;
+mod oidc_provider;
+mod process;
+mod redis;
+mod setup;
+mod upstream;
+mod world;
+
+pub use browser::{Browser, Page};
+pub use gateway::{Gateway, cloakroom};
+pub use http::{Exchange, Request, Response, Streaming, send, send_raw};
+pub use oidc_provider::OidcProvider;
+pub use process::Process;
+pub use redis::Redis;
+pub use setup::{Setup, Site, fresh_key};
+pub use upstream::{Reply, Upstream};
+pub use world::World;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A loopback port that nobody uses: below the range that the kernel hands out, so that no outgoing connection takes
+/// it before its owner binds, and never the same one twice in this process.
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let mine = (std::process::id() % u32::from(COUNT)) as u16;
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + ((u32::from(mine) + u32::from(step)) % u32::from(COUNT)) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Asks again and again until there is an answer; fails the test when there is none in time.
+pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask)
+}
+
+/// The same with a deadline of its own.
+pub fn within<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "waited {limit:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Whether `needle` occurs in `hay`.
+pub fn contains(hay: &[u8], needle: &[u8]) -> bool {
+    !needle.is_empty() && hay.windows(needle.len()).any(|window| window == needle)
+}

@@ -1,0 +1,205 @@
+//! The configuration of a test's gateway, written as an operator would write it.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+
+use super::{OidcProvider, free_port};
+
+/// A gateway to be: tests change what they are about and leave the rest.
+pub struct Setup {
+    pub port: u16,
+    pub admin_port: u16,
+    /// `[store]` lines.
+    pub store: Vec<String>,
+    /// `[log]` lines.
+    pub log: Vec<String>,
+    /// `[server]` lines beyond the address.
+    pub server: Vec<String>,
+    pub sites: Vec<Site>,
+    /// The lifetime of access tokens in seconds.
+    pub access_ttl: u64,
+    /// Access tokens are JWTs instead of opaque.
+    pub jwt: bool,
+}
+
+/// One site of it.
+pub struct Site {
+    pub name: String,
+    pub client_id: String,
+    pub client_secret: String,
+    /// `client_secret_basic`, `client_secret_post` or `none`.
+    pub client_auth: String,
+    pub key: String,
+    /// `[[site]]` lines.
+    pub site: Vec<String>,
+    /// `[site.session]` lines beyond the keys.
+    pub session: Vec<String>,
+    /// `[[site.provider]]` lines beyond the client.
+    pub provider: Vec<String>,
+    /// `[[site.route]]` tables, each with its lines; `UPSTREAM` stands for the recording upstream's URL.
+    pub routes: Vec<Vec<String>>,
+    /// `[site.spa]` lines.
+    pub spa: Vec<String>,
+    /// The origin, when it is not `http://NAME.localhost:PORT`.
+    pub origin: Option<String>,
+    /// The issuer, when it is not the provider of the test.
+    pub issuer: Option<String>,
+}
+
+impl Setup {
+    /// One site, `http://one.localhost`, with sessions in memory.
+    pub fn one_site() -> Self {
+        Self {
+            port: free_port(),
+            admin_port: free_port(),
+            store: Vec::new(),
+            log: vec!["level = \"debug\"".into()],
+            server: vec!["workers = 2".into(), "drain_delay = \"0s\"".into(), "shutdown_grace = \"5s\"".into()],
+            sites: vec![Site::named("one")],
+            access_ttl: 3600,
+            jwt: false,
+        }
+    }
+
+    /// Two sites, `http://one.localhost` and `http://two.localhost`.
+    pub fn two_sites() -> Self {
+        let mut setup = Self::one_site();
+        setup.sites.push(Site::named("two"));
+        setup
+    }
+
+    /// One site behind an edge that ends TLS, `https://app-one.example`: cookies as they are in production.
+    pub fn behind_tls() -> Self {
+        let mut setup = Self::one_site();
+        setup.sites[0].origin = Some("https://app-one.example".into());
+        setup
+    }
+
+    /// The origin of the site with this index.
+    pub fn origin(&self, index: usize) -> String {
+        if let Some(origin) = &self.sites[index].origin {
+            return origin.clone();
+        }
+        format!("http://{}.localhost:{}", self.sites[index].name, self.port)
+    }
+
+    /// Registers every site's client at the provider.
+    pub fn register(&self, provider: &OidcProvider) {
+        for (index, site) in self.sites.iter().enumerate() {
+            let origin = self.origin(index);
+            let mut client = json!({
+                "client_id": site.client_id,
+                "redirect_uris": [format!("{origin}/bff/callback")],
+                "post_logout_redirect_uris": [format!("{origin}/bff/logout/callback")],
+                "token_endpoint_auth_method": site.client_auth,
+                "test": { "access_ttl": self.access_ttl, "jwt": self.jwt },
+            });
+            if site.client_auth != "none" {
+                client["client_secret"] = json!(site.client_secret);
+            }
+            provider.register(&client);
+        }
+    }
+
+    /// The configuration file's text.
+    pub fn toml(&self, issuer: &str, upstream: &str) -> String {
+        let mut text = format!("[server]\nlisten = \"127.0.0.1:{}\"\n{}\n", self.port, self.server.join("\n"));
+        let admin = format!(
+            "[admin]\nlisten = \"127.0.0.1:{}\"\ntoken = \"an admin token for tests 0123456789\"",
+            self.admin_port
+        );
+        let tables = [admin, format!("[store]\n{}", self.store.join("\n")), format!("[log]\n{}", self.log.join("\n"))];
+        text.push_str(&tables.join("\n"));
+        for (index, site) in self.sites.iter().enumerate() {
+            text.push_str(&site.toml(&self.origin(index), issuer, upstream));
+        }
+        text
+    }
+
+    /// Writes the file into `dir`.
+    pub fn write(&self, dir: &Path, issuer: &str, upstream: &str) -> PathBuf {
+        let file = dir.join("gateway.toml");
+        let mut text = self.toml(issuer, upstream);
+        for (index, site) in self.sites.iter().enumerate().filter(|(_, site)| site.origin.is_some()) {
+            for (kind, value) in [("key", &site.key), ("secret", &site.client_secret)] {
+                let path = dir.join(format!("{index}.{kind}"));
+                std::fs::write(&path, value).expect("a temporary directory is writable");
+                text = text.replace(&format!("\"{value}\""), &format!("{{ file = \"{}\" }}", path.display()));
+            }
+        }
+        std::fs::write(&file, text).expect("a temporary directory is writable");
+        file
+    }
+
+    /// Every secret that this configuration holds, by name and value.
+    pub fn secrets(&self) -> Vec<(String, String)> {
+        let of =
+            |site: &Site| [("client secret".into(), site.client_secret.clone()), ("site key".into(), site.key.clone())];
+        self.sites.iter().flat_map(of).collect()
+    }
+}
+
+impl Site {
+    /// A site with the route `/api` and a client of its own.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            client_id: format!("{name}-{}", &fresh_key()[..12]),
+            client_secret: fresh_key(),
+            client_auth: "client_secret_basic".into(),
+            key: fresh_key(),
+            site: Vec::new(),
+            session: Vec::new(),
+            provider: Vec::new(),
+            routes: vec![vec!["path = \"/api\"".into()]],
+            spa: Vec::new(),
+            origin: None,
+            issuer: None,
+        }
+    }
+
+    fn toml(&self, origin: &str, issuer: &str, upstream: &str) -> String {
+        let issuer = self.issuer.as_deref().unwrap_or(issuer);
+        let mut text = format!("\n[[site]]\norigin = \"{origin}\"\n{}\n", self.site.join("\n"));
+        let keys = if self.session.iter().any(|line| line.starts_with("keys")) {
+            String::new()
+        } else {
+            format!("keys = [\"{}\"]\n", self.key)
+        };
+        let _ = write!(text, "[site.session]\n{keys}{}\n", self.session.join("\n"));
+        let _ = write!(text, "[[site.provider]]\nname = \"main\"\nkind = \"oidc\"\nissuer = \"{issuer}\"\n");
+        let _ = write!(text, "client_id = \"{}\"\nclient_auth = \"{}\"\n", self.client_id, self.client_auth);
+        if self.client_auth != "none" {
+            let _ = writeln!(text, "client_secret = \"{}\"", self.client_secret);
+        }
+        let _ = write!(
+            text,
+            "scopes = [\"openid\", \"profile\", \"email\", \"offline_access\"]\n{}\n",
+            self.provider.join("\n")
+        );
+        if !self.spa.is_empty() {
+            let _ = write!(text, "[site.spa]\n{}\n", self.spa.join("\n"));
+        }
+        for route in &self.routes {
+            let mut lines = route.join("\n");
+            if !route.iter().any(|line| line.starts_with("upstream")) {
+                lines.push_str("\nupstream = \"UPSTREAM\"");
+            }
+            let _ = write!(text, "[[site.route]]\n{}\n", lines.replace("UPSTREAM", upstream));
+        }
+        text
+    }
+}
+
+/// 256 random bits, as `cloakroom keygen` prints them.
+pub fn fresh_key() -> String {
+    let mut bytes = [0; 32];
+    let mut source = std::fs::File::open("/dev/urandom").expect("every Unix has /dev/urandom");
+    source.read_exact(&mut bytes).expect("/dev/urandom never ends");
+    URL_SAFE_NO_PAD.encode(bytes)
+}
