@@ -44,7 +44,6 @@ impl Arrangement<'_> {
             sites.push(site);
         }
         let config = Config {
-            watched: Vec::new(),
             server: ServerConfig {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
                 tls: None,

@@ -1,9 +1,3 @@
-mod dev_provider;
-mod store_contract;
-
-fn main() {}
-mod provider_client;
-mod proxy_path;
 //! The integration tests: one binary that drives the real gateway with a real provider, a real Redis and a real browser.
 
 #![expect(clippy::print_stderr, reason = "what a child process wrote belongs next to the failure")]
@@ -15,15 +9,19 @@ mod browser_journeys;
 mod callback;
 mod commands;
 mod cookies;
+mod dev_provider;
 mod hosts;
 mod login;
 mod logout;
 mod outages;
+mod provider_client;
 mod proxy;
+mod proxy_path;
 mod refresh;
 mod same_origin;
 mod secrets_in_logs;
 mod session;
 mod spa_files;
+mod store_contract;
 mod support;
 mod tidy;
