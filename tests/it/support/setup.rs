@@ -109,10 +109,7 @@ impl Setup {
     /// The configuration file's text.
     pub fn toml(&self, issuer: &str, upstream: &str) -> String {
         let mut text = format!("[server]\nlisten = \"127.0.0.1:{}\"\n{}\n", self.port, self.server.join("\n"));
-        let admin = format!(
-            "[admin]\nlisten = \"127.0.0.1:{}\"\ntoken = \"an admin token for tests 0123456789\"",
-            self.admin_port
-        );
+        let admin = format!("[admin]\nlisten = \"127.0.0.1:{}\"", self.admin_port);
         let tables = [admin, format!("[store]\n{}", self.store.join("\n")), format!("[log]\n{}", self.log.join("\n"))];
         text.push_str(&tables.join("\n"));
         for (index, site) in self.sites.iter().enumerate() {
