@@ -20,4 +20,5 @@ mod secrets_in_logs;
 mod session;
 mod spa_files;
 mod support;
+mod support_itself;
 mod tidy;
