@@ -75,6 +75,7 @@ fn check_shows_no_secret() {
     for path in [path, broken] {
         let output = run(&["check", "--config", &path]);
         let all = text(&output.stdout) + &text(&output.stderr);
+        assert!(!all.is_empty(), "check always has something to say");
         for (name, value) in setup.secrets() {
             assert!(!all.contains(&value), "the {name} is printed:\n{all}");
         }

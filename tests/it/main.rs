@@ -24,4 +24,5 @@ mod session;
 mod spa_files;
 mod store_contract;
 mod support;
+mod support_itself;
 mod tidy;

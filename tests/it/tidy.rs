@@ -187,6 +187,27 @@ fn no_test_is_switched_off() {
     assert!(off.is_empty(), "{off:?}");
 }
 
+#[test]
+fn the_table_is_read_as_it_is_meant() {
+    let source = |code: &str| Source { path: "x.rs".into(), room: "x".into(), code: code.into(), lines: 1 };
+    let seen =
+        imports(&source("use crate::{session::Store, config::{A, B},\n    guard::path};\nlet x = crate::tls::f();"));
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["config", "guard", "session", "tls"]);
+    assert!(imports(&source("use super::x; use crate::Thing;")).is_empty());
+    for code in ["use redis::Client;", "let c = redis::cmd();", "use ::redis::X;", "f(redis::X)", "-> Result<redis::X>"]
+    {
+        assert!(uses_crate(code, "redis"), "{code}");
+    }
+    for code in [
+        "use crate::session::store::redis::X;",
+        "super::redis::open()",
+        "pub mod redis;\nredis::open()",
+        "use predis::X;",
+    ] {
+        assert!(!uses_crate(code, "redis"), "{code}");
+    }
+}
+
 /// The rooms that a file names, by `crate::room`, `cloakroom::room` or a list in braces.
 fn imports(source: &Source) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -230,8 +251,11 @@ fn word(text: &str) -> Option<String> {
     (!word.is_empty()).then_some(word)
 }
 
-/// Whether a crate is named as the root of a path.
+/// Whether a crate is named as the root of a path. A module of the same name that the file declares is meant instead.
 fn uses_crate(code: &str, name: &str) -> bool {
+    if code.contains(&format!("mod {name};")) {
+        return false;
+    }
     code.match_indices(&format!("{name}::")).any(|(at, _)| {
         let before = code[..at].trim_end_matches(' ').chars().next_back();
         // `session::store::redis::…` is a room of ours, `::redis::…` and `redis::…` are the crate.

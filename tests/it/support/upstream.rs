@@ -155,6 +155,9 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
                 return;
             }
         }
+        if request.all("connection").iter().any(|word| word.eq_ignore_ascii_case("close")) {
+            return;
+        }
     }
 }
 
