@@ -52,8 +52,8 @@ pub fn serve(listener: std::net::TcpListener, health: &Health, store: &Arc<dyn S
         App::new()
             .app_data(web::Data::new(health.clone()))
             .app_data(web::Data::from(Arc::clone(&store)))
-            .route("/livez", web::get().to(livez))
-            .route("/readyz", web::get().to(readyz))
+            .service(web::resource("/livez").get(livez))
+            .service(web::resource("/readyz").get(readyz))
     });
     Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
 }

@@ -146,6 +146,11 @@ impl Gateway {
     }
 }
 
+/// Runs `work` to its end in an actix system of its own, on this thread.
+pub fn run<T>(work: impl Future<Output = T>) -> T {
+    actix_web::rt::System::new().block_on(work)
+}
+
 impl Reload {
     /// Takes a new configuration over, and forgets what the providers said. No request is dropped.
     ///

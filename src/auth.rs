@@ -7,16 +7,16 @@ mod background;
 mod current;
 mod login;
 mod logout;
+mod pending;
 mod refresh;
 
 use std::sync::Arc;
 
 pub use self::background::Background;
 pub use self::current::{CurrentError, Session, SessionView, Why};
-pub use self::login::{
-    Answer, BeginError, Begun, CallbackError, Completed, LOGIN_LIFETIME, LoginRequest, PendingLogin,
-};
+pub use self::login::{Answer, BeginError, Begun, CallbackError, Completed, LoginRequest};
 pub use self::logout::LoggedOut;
+pub use self::pending::{LOGIN_LIFETIME, PendingLogin};
 pub use self::refresh::TokenError;
 
 use self::refresh::Flights;

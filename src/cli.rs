@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Parser, Subcommand};
 
+use crate::app;
 use crate::config::{self, Config, LogConfig, LogFormat, LogLevel};
 use crate::dev::{self, DevOptions};
 use crate::secret::MasterKey;
@@ -114,7 +115,7 @@ fn read(files: &[PathBuf]) -> Result<Config, Failed> {
 fn run_dev(options: Dev) -> Result<(), Failed> {
     let Dev { port, spa, api } = options;
     telemetry::start(&LogConfig { format: LogFormat::Text, level: LogLevel::Info }).map_err(Failed::because)?;
-    serve::in_system(async move {
+    app::run(async move {
         dev::run(DevOptions { port, spa, api }, say, serve::stop_signal()?).await.map_err(Failed::because)
     })
 }

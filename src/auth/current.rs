@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Auth;
 use crate::session::lifecycle::{Life, judge};
-use crate::session::record::{Record, Unopenable};
+use crate::session::record::{Record, Unopenable, is_current};
 use crate::session::store::{EndReason, Loaded, Replaced, Store, StoreError, StoreKey, Stored};
 use crate::session::ticket::Ticket;
 
@@ -22,6 +22,8 @@ pub struct Session {
     pub(super) version: u64,
     pub(super) record: Record,
     pub(super) life: Life,
+    /// Whether the key that seals now sealed the record.
+    pub(super) current_key: bool,
 }
 
 /// Why there is no session; the words of the 401's `reason`.
@@ -113,6 +115,24 @@ impl Auth {
         self.write_activity(store, session).await
     }
 
+    /// Seals a record anew that an older key of the ring sealed, so that the older key can be dropped one day. What
+    /// cannot be written now is written another time.
+    ///
+    /// # Errors
+    /// [`CurrentError::Absent`] when the session turns out to be over.
+    pub async fn renew_seal(self: &Arc<Self>, store: &dyn Store, session: &mut Session) -> Result<(), CurrentError> {
+        if session.current_key {
+            return Ok(());
+        }
+        match self.rewrite(store, session, |_| {}).await {
+            Err(CurrentError::Store(error)) => {
+                tracing::debug!(session = %self.ring.log_name(&session.key), %error, "the record keeps its older key");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
     /// What `/bff/session` shows.
     #[must_use]
     pub fn view(&self, session: &Session) -> SessionView {
@@ -148,7 +168,10 @@ impl Auth {
             }
         };
         match judge(&record.meta, self.site.session.idle, self.clock.now()) {
-            Ok(life) => Ok(Session { ticket, key, version: stored.version, record, life }),
+            Ok(life) => {
+                let current_key = is_current(&self.ring, stored);
+                Ok(Session { ticket, key, version: stored.version, record, life, current_key })
+            }
             Err(reason) => {
                 self.end_later(key, reason);
                 Err(CurrentError::Absent(Why::Ended(reason)))
@@ -157,9 +180,20 @@ impl Auth {
     }
 
     async fn write_activity(self: &Arc<Self>, store: &dyn Store, session: &mut Session) -> Result<(), CurrentError> {
+        let now = self.clock.now();
+        self.rewrite(store, session, |record| record.meta.last_seen = record.meta.last_seen.max(now)).await
+    }
+
+    /// Writes the session with a change on top of whatever was written meanwhile.
+    async fn rewrite(
+        self: &Arc<Self>,
+        store: &dyn Store,
+        session: &mut Session,
+        change: impl Fn(&mut Record),
+    ) -> Result<(), CurrentError> {
         for _ in 0..WRITE_TRIES {
             let mut record = session.record.clone();
-            record.meta.last_seen = record.meta.last_seen.max(self.clock.now());
+            change(&mut record);
             let sealed = record.seal(&self.ring, &session.key, session.ticket.secret(), session.version + 1);
             match store.replace(&session.key, session.version, sealed).await? {
                 Replaced::Done => {
@@ -167,16 +201,17 @@ impl Auth {
                         .map_err(|reason| CurrentError::Absent(Why::Ended(reason)))?;
                     session.record = record;
                     session.version += 1;
+                    session.current_key = true;
                     return Ok(());
                 }
-                // Another write came first, a refresh perhaps: activity goes on top of it.
+                // Another write came first, a refresh perhaps: the change goes on top of it.
                 Replaced::Conflict => *session = self.current(store, session.ticket.clone()).await?,
                 Replaced::Gone(reason) => {
                     return Err(CurrentError::Absent(reason.map_or(Why::NoSession, Why::Ended)));
                 }
             }
         }
-        // Every one of those writes was another request's activity.
+        // Every one of those writes was another request's, with the same change.
         Ok(())
     }
 

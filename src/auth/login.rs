@@ -1,27 +1,18 @@
 //! A login: begun with a redirect to the provider, completed when the browser comes back with a code.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Auth;
+use super::pending::{LOGIN_LIFETIME, PendingLogin};
 use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
 use crate::provider::{Attempt, Grant, LoginHints, Provider, RedeemError, Unavailable};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
-use crate::session::keyring::CookiePurpose;
 use crate::session::record::{Meta, Record, Secrets};
 use crate::session::store::{EndReason, NewEntry, StoreError};
 use crate::session::ticket::Ticket;
-
-/// How long a login may take, from the redirect to the callback.
-pub const LOGIN_LIFETIME: Duration = Duration::from_secs(600);
-
-/// The end of a state whose login was restarted once already. It is part of the state, and not of a cookie, because
-/// what it guards against is a browser that keeps no cookies.
-const RESTARTED: &str = ".r";
 
 /// What a browser asks for when it starts a login.
 #[derive(Clone, Debug)]
@@ -54,51 +45,6 @@ pub enum BeginError {
     /// The provider cannot be used right now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-}
-
-/// One login attempt, sealed into a cookie of its own: everything its callback is checked against (RFC 9700 §4.4.2).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PendingLogin {
-    provider: String,
-    state: State,
-    nonce: Nonce,
-    verifier: CodeVerifier,
-    return_to: String,
-    started: Timestamp,
-    silent: bool,
-}
-
-impl PendingLogin {
-    /// The first characters of the state, by which the callback finds its cookie.
-    #[must_use]
-    pub fn cookie_suffix(&self) -> &str {
-        Self::suffix_of(self.state.expose()).unwrap_or_default()
-    }
-
-    /// The same, of a state as a callback brings it; `None` when it cannot be one of ours.
-    #[must_use]
-    pub fn suffix_of(state: &str) -> Option<&str> {
-        let suffix = state.get(..8)?;
-        suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).then_some(suffix)
-    }
-
-    /// Whether `state` is this attempt's, in constant time.
-    #[must_use]
-    pub fn has_state(&self, state: &str) -> bool {
-        crate::secret::constant_time_eq(self.state.expose().as_bytes(), state.as_bytes())
-    }
-
-    /// When the attempt began.
-    #[must_use]
-    pub const fn started(&self) -> Timestamp {
-        self.started
-    }
-
-    /// Whether the attempt that `state` belongs to was a restart already.
-    #[must_use]
-    pub fn was_restarted(state: &str) -> bool {
-        state.ends_with(RESTARTED)
-    }
 }
 
 /// What the provider sent back (RFC 6749 §4.1.2).
@@ -172,9 +118,11 @@ impl Auth {
             Some(name) => self.provider(name),
         };
         let provider = provider.ok_or(BeginError::UnknownProvider)?;
-        let mark = if request.restart { RESTARTED } else { "" };
-        let state = State::new(format!("{}{mark}", State::random().expose()));
-        let attempt = Attempt { state, nonce: Nonce::random(), verifier: CodeVerifier::random() };
+        let attempt = Attempt {
+            state: PendingLogin::new_state(request.restart),
+            nonce: Nonce::random(),
+            verifier: CodeVerifier::random(),
+        };
         let location = provider.authorization_url(&attempt, &request.hints).await?;
         let pending = PendingLogin {
             provider: provider.name().to_owned(),
@@ -186,21 +134,6 @@ impl Auth {
             silent: request.hints.prompt.as_deref() == Some("none"),
         };
         Ok(Begun { location, pending })
-    }
-
-    /// Seals an attempt as the value of its login cookie.
-    #[must_use]
-    pub fn seal_login(&self, cookie: &str, pending: &PendingLogin) -> String {
-        let json = serde_json::to_string(pending).expect("an attempt is plain text");
-        self.ring.seal_cookie(CookiePurpose::Login, cookie, &json)
-    }
-
-    /// Opens a login cookie; `None` when it is not ours, altered, or older than [`LOGIN_LIFETIME`].
-    #[must_use]
-    pub fn open_login(&self, cookie: &str, sealed: &str) -> Option<PendingLogin> {
-        let opened = self.ring.open_cookie(CookiePurpose::Login, cookie, sealed)?;
-        let pending: PendingLogin = serde_json::from_str(&opened.value).ok()?;
-        (self.clock.now().since(pending.started) <= LOGIN_LIFETIME).then_some(pending)
     }
 
     /// Completes a login: consumes the state, checks the issuer, redeems the code once, and makes a session with a new

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use actix_web::rt::System;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failed;
-use crate::app::{Gateway, Reload};
+use crate::app::{self, Gateway, Reload};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::telemetry;
@@ -19,20 +18,15 @@ const LOOK_AT_FILES: Duration = Duration::from_secs(2);
 /// Serves `config`, which was read from `files`.
 pub(super) fn run(config: Config, files: Vec<PathBuf>) -> Result<(), Failed> {
     telemetry::start(&config.log).map_err(Failed::because)?;
-    in_system(async move {
+    app::run(async move {
         let watched = Watched::new(config.watched.clone());
         let gateway = Gateway::build(config, Clock::System).map_err(Failed::because)?;
         let reloading = Reloading { reload: gateway.reloader(), files, watched };
-        let reloading = actix_web::rt::spawn(reloading.run(listen(SignalKind::hangup())?));
+        let reloading = tokio::task::spawn_local(reloading.run(listen(SignalKind::hangup())?));
         let served = gateway.run_until(stop_signal()?).await.map_err(Failed::because);
         reloading.abort();
         served
     })
-}
-
-/// Runs `work` in an actix system of its own.
-pub(super) fn in_system(work: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
-    System::new().block_on(work)
 }
 
 /// Resolves at the first SIGTERM or SIGINT.

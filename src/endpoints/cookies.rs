@@ -141,11 +141,13 @@ fn singles(found: &[(&[u8], &[u8])]) -> Vec<(String, String)> {
     found.iter().filter(|(name, _)| once(name)).filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
 }
 
-/// The pairs of one header line: only space and tab are trimmed, the first `=` divides.
+/// The pairs of one header line: space and tab around a pair are not part of it, the first `=` divides, and what stands
+/// beside it belongs to the name or the value.
 fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     line.split(|&byte| byte == b';').filter_map(|pair| {
+        let pair = trim(pair);
         let divide = pair.iter().position(|&byte| byte == b'=')?;
-        Some((trim(&pair[..divide]), trim(&pair[divide + 1..])))
+        Some((&pair[..divide], &pair[divide + 1..]))
     })
 }
 
@@ -205,6 +207,7 @@ mod tests {
             "__HOST-Http-cloakroom",
             "\u{2000}__Host-Http-cloakroom",
             "=__Host-Http-cloakroom",
+            "__Host-Http-cloakroom ",
             "$Version=1,__Host-Http-cloakroom",
             "cloakroom",
             "",

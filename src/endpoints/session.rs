@@ -36,7 +36,7 @@ enum Body<'a> {
 /// Shows the session without extending it; having none is an answer, not an error.
 pub(super) async fn show(call: Call<'_>) -> Result<HttpResponse, Problem> {
     same_origin(&call)?;
-    match current(&call).await {
+    match current_under_current_key(&call).await {
         Ok(session) => Ok(shown(&call, &session)),
         Err(CurrentError::Absent(why)) => Ok(respond(&Body::Anonymous {
             authenticated: false,
@@ -50,7 +50,7 @@ pub(super) async fn show(call: Call<'_>) -> Result<HttpResponse, Problem> {
 /// Counts as activity.
 pub(super) async fn extend(call: Call<'_>) -> Result<HttpResponse, Problem> {
     same_origin(&call)?;
-    let mut session = current(&call).await?;
+    let mut session = current_under_current_key(&call).await?;
     call.site.auth.extend(&*call.site.shared.store, &mut session).await?;
     Ok(shown(&call, &session))
 }
@@ -62,9 +62,12 @@ fn same_origin(call: &Call<'_>) -> Result<(), Problem> {
     same_origin::check_destination(&words).map_err(|error| Problem::CrossSite(error.0))
 }
 
-async fn current(call: &Call<'_>) -> Result<Session, CurrentError> {
+async fn current_under_current_key(call: &Call<'_>) -> Result<Session, CurrentError> {
     let cookie = call.cookies.session.as_ref().ok_or(CurrentError::Absent(Why::NoSession))?;
-    call.site.auth.current(&*call.site.shared.store, cookie.ticket.clone()).await
+    let store = &*call.site.shared.store;
+    let mut session = call.site.auth.current(store, cookie.ticket.clone()).await?;
+    call.site.auth.renew_seal(store, &mut session).await?;
+    Ok(session)
 }
 
 fn shown(call: &Call<'_>, session: &Session) -> HttpResponse {

@@ -64,11 +64,11 @@ async fn file(dir: &Path, fallback: &str, request: &HttpRequest, path: &RoutePat
         return Err(Problem::NoRoute);
     }
     let wanted = relative(path).ok_or(Problem::NoRoute)?;
-    if let Some(found) = open(dir.join(&wanted)).await {
+    if let Some(found) = open(dir, &wanted).await {
         return Ok(respond(found, &wanted, request));
     }
     if request::is_navigation(request)
-        && let Some(found) = open(dir.join(fallback)).await
+        && let Some(found) = open(dir, Path::new(fallback)).await
     {
         return Ok(respond(found, Path::new(fallback), request));
     }
@@ -91,9 +91,15 @@ fn relative(path: &RoutePath) -> Option<PathBuf> {
     Some(file)
 }
 
-/// Opens a file on a thread that may wait for the disk.
-async fn open(file: PathBuf) -> Option<NamedFile> {
-    let opened = actix_web::web::block(move || NamedFile::open(&file).ok().filter(|found| found.metadata().is_file()));
+/// Opens a file below `dir`, on a thread that may wait for the disk. Links inside the directory are followed, as mounted
+/// configuration is full of them; one that leads out of it is no file of the site.
+async fn open(dir: &Path, file: &Path) -> Option<NamedFile> {
+    let (dir, file) = (dir.to_owned(), dir.join(file));
+    let opened = actix_web::web::block(move || {
+        let file = file.canonicalize().ok()?;
+        let inside = file.starts_with(dir.canonicalize().ok()?);
+        inside.then(|| NamedFile::open(&file).ok())?.filter(|found| found.metadata().is_file())
+    });
     opened.await.ok().flatten()
 }
 

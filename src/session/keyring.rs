@@ -146,6 +146,12 @@ impl Keyring {
         Some(body)
     }
 
+    /// Whether the key that seals now sealed this value.
+    #[must_use]
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed.get(..KEY_ID) == Some(&self.current.id[..])
+    }
+
     /// The index that files a new session under its user.
     #[must_use]
     pub fn subject_index(&self, issuer: &str, subject: &str) -> StoreKey {

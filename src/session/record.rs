@@ -107,6 +107,12 @@ impl Record {
     }
 }
 
+/// Whether the key that seals now sealed this record.
+#[must_use]
+pub fn is_current(ring: &Keyring, stored: &Stored) -> bool {
+    halves(&stored.sealed).is_some_and(|(meta, secrets)| ring.is_current(meta) && ring.is_current(secrets))
+}
+
 fn json<T: Serialize>(half: &T) -> zeroize::Zeroizing<Vec<u8>> {
     zeroize::Zeroizing::new(serde_json::to_vec(half).expect("a record has only text keys"))
 }

@@ -16,12 +16,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
+use self::redis::{RedisServer, RedisStore};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{StoreConfig, StoreKind};
 use file::FileStore;
 use grace::{Grace, Memory, PENDING_ENDS};
 use memory::MemoryStore;
-use redis::{RedisServer, RedisStore};
 
 pub mod file;
 pub mod grace;

@@ -1,3 +1,5 @@
+//! What the key ring promises.
+
 use super::*;
 
 const NAME: &str = "__Host-Http-cloakroom";

@@ -1,0 +1,85 @@
+//! A login attempt between the redirect to the provider and the callback: what its cookie holds.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Auth;
+use crate::clock::Timestamp;
+use crate::secret::{CodeVerifier, Nonce, State};
+use crate::session::keyring::CookiePurpose;
+
+/// How long a login may take, from the redirect to the callback.
+pub const LOGIN_LIFETIME: Duration = Duration::from_secs(600);
+
+/// The end of a state whose login was restarted once already. It is part of the state, and not of a cookie, because
+/// what it guards against is a browser that keeps no cookies.
+const RESTARTED: &str = ".r";
+
+/// One login attempt, sealed into a cookie of its own: everything its callback is checked against (RFC 9700 §4.4.2).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingLogin {
+    pub(super) provider: String,
+    pub(super) state: State,
+    pub(super) nonce: Nonce,
+    pub(super) verifier: CodeVerifier,
+    pub(super) return_to: String,
+    pub(super) started: Timestamp,
+    pub(super) silent: bool,
+}
+
+impl PendingLogin {
+    /// A fresh state; a login that is a restart carries the mark of it.
+    pub(super) fn new_state(restart: bool) -> State {
+        let mark = if restart { RESTARTED } else { "" };
+        State::new(format!("{}{mark}", State::random().expose()))
+    }
+
+    /// The first characters of the state, by which the callback finds its cookie.
+    #[must_use]
+    pub fn cookie_suffix(&self) -> &str {
+        Self::suffix_of(self.state.expose()).unwrap_or_default()
+    }
+
+    /// The same, of a state as a callback brings it; `None` when it cannot be one of ours.
+    #[must_use]
+    pub fn suffix_of(state: &str) -> Option<&str> {
+        let suffix = state.get(..8)?;
+        suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).then_some(suffix)
+    }
+
+    /// Whether `state` is this attempt's, in constant time.
+    #[must_use]
+    pub fn has_state(&self, state: &str) -> bool {
+        crate::secret::constant_time_eq(self.state.expose().as_bytes(), state.as_bytes())
+    }
+
+    /// When the attempt began.
+    #[must_use]
+    pub const fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// Whether the attempt that `state` belongs to was a restart already.
+    #[must_use]
+    pub fn was_restarted(state: &str) -> bool {
+        state.ends_with(RESTARTED)
+    }
+}
+
+impl Auth {
+    /// Seals an attempt as the value of its login cookie.
+    #[must_use]
+    pub fn seal_login(&self, cookie: &str, pending: &PendingLogin) -> String {
+        let json = serde_json::to_string(pending).expect("an attempt is plain text");
+        self.ring.seal_cookie(CookiePurpose::Login, cookie, &json)
+    }
+
+    /// Opens a login cookie; `None` when it is not ours, altered, or older than [`LOGIN_LIFETIME`].
+    #[must_use]
+    pub fn open_login(&self, cookie: &str, sealed: &str) -> Option<PendingLogin> {
+        let opened = self.ring.open_cookie(CookiePurpose::Login, cookie, sealed)?;
+        let pending: PendingLogin = serde_json::from_str(&opened.value).ok()?;
+        (self.clock.now().since(pending.started) <= LOGIN_LIFETIME).then_some(pending)
+    }
+}

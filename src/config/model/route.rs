@@ -1,0 +1,107 @@
+//! Where a site's requests go: its routes, its files, and the upstreams behind them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+/// `[site.spa]`
+#[derive(Clone, Debug)]
+pub enum SpaConfig {
+    /// Files from a directory.
+    Dir {
+        /// The directory.
+        dir: PathBuf,
+        /// The file, relative to `dir`, for navigations that match no file.
+        fallback: String,
+    },
+    /// A development server that answers everything no route takes.
+    DevServer(UpstreamConfig),
+}
+
+/// `[[site.route]]`
+#[derive(Clone, Debug)]
+pub struct RouteConfig {
+    /// The prefix: starts with `/`, no trailing `/` (except `/` itself), matched on segment boundaries.
+    pub path: String,
+    /// Where requests go.
+    pub upstream: UpstreamConfig,
+    /// Whether the prefix is cut off before forwarding.
+    pub strip_prefix: bool,
+    /// Whether a session is needed, and whether its token is attached.
+    pub access: Access,
+    /// The methods let through, upper case; `None` is all but TRACE and CONNECT.
+    pub methods: Option<Vec<String>>,
+    /// Whether `%2F` inside a segment passes.
+    pub encoded_slash: EncodedSlash,
+    /// Names of browser cookies that reach the upstream.
+    pub forward_cookies: Vec<String>,
+    /// Names of cookies the upstream may set.
+    pub allow_set_cookie: Vec<String>,
+    /// What `Cache-Control` answers on session routes get.
+    pub cache: CachePolicy,
+    /// Whether documents from this route may run in the SPA's origin.
+    pub documents: Documents,
+    /// The limit until the upstream's response head arrives.
+    pub timeout: Duration,
+    /// The largest request body, in bytes; `None` is unlimited.
+    pub max_body: Option<u64>,
+}
+
+/// `auth`: whether a route needs a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// No session, no forwarding; the token is attached.
+    Required,
+    /// The token is attached when there is a session.
+    Optional,
+    /// No session is looked up and no token is ever attached.
+    None,
+}
+
+/// `encoded_slash`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncodedSlash {
+    /// `%2F` in a path is refused.
+    Refuse,
+    /// `%2F` goes on untouched.
+    Pass,
+}
+
+/// `cache`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CachePolicy {
+    /// `private, no-store`, whatever the upstream says.
+    NoStore,
+    /// The upstream's own, with `private` forced.
+    Upstream,
+}
+
+/// `documents`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Documents {
+    /// Documents, frames and iframes get `Content-Security-Policy: sandbox`.
+    Sandboxed,
+    /// They run as the SPA's own.
+    Trusted,
+}
+
+/// Where proxied requests go.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// `http` or `https`, an authority, and a path that is put in front; no query, no user info.
+    pub url: Url,
+    /// Certificates for this upstream.
+    pub tls: TlsFiles,
+}
+
+/// PEM files for one outbound TLS connection; the platform's roots are used without a `ca`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TlsFiles {
+    /// Roots to trust instead of the platform's.
+    pub ca: Option<PathBuf>,
+    /// The client's certificate chain; always together with `client_key`.
+    pub client_cert: Option<PathBuf>,
+    /// The client's private key.
+    pub client_key: Option<PathBuf>,
+}

@@ -1,0 +1,124 @@
+//! What a site's sections mean: its session, its providers.
+
+use std::time::Duration;
+
+use super::super::Origin;
+use super::{RouteConfig, SpaConfig, TlsFiles};
+use crate::secret::{ClientSecret, MasterKey};
+
+/// `[[site]]`: one SPA origin with its own provider client, keys and cookie.
+#[derive(Clone, Debug)]
+pub struct SiteConfig {
+    /// The origin as browsers see it; cookies, redirect URI and host checks come from here.
+    pub origin: Origin,
+    /// Where the gateway's own endpoints live, such as `/bff`: starts with `/`, no trailing `/`.
+    pub base_path: String,
+    /// Whether the header `X-BFF: 1` is demanded in addition to the same-origin proof.
+    pub csrf: CsrfMode,
+    /// `[site.session]`
+    pub session: SessionConfig,
+    /// `[[site.provider]]`: at least one, the first is the default; names are unique within the site.
+    pub providers: Vec<ProviderConfig>,
+    /// `[site.spa]`
+    pub spa: Option<SpaConfig>,
+    /// `[[site.route]]`: no two with the same path.
+    pub routes: Vec<RouteConfig>,
+}
+
+impl SiteConfig {
+    /// The redirect URI registered at the provider.
+    #[must_use]
+    pub fn redirect_uri(&self) -> String {
+        format!("{}{}/callback", self.origin, self.base_path)
+    }
+
+    /// The post-logout redirect URI registered at the provider.
+    #[must_use]
+    pub fn post_logout_redirect_uri(&self) -> String {
+        format!("{}{}/logout/callback", self.origin, self.base_path)
+    }
+}
+
+/// `csrf`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CsrfMode {
+    /// Fetch metadata, else `Origin`, else the header.
+    Origin,
+    /// The header as well.
+    Header,
+}
+
+/// `[site.session]`
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// How long a session lives without activity.
+    pub idle: Duration,
+    /// How long a session lives at most.
+    pub absolute: Duration,
+    /// The cookie's `SameSite`.
+    pub same_site: SameSite,
+    /// The site's keys, at least one: the first seals, all open.
+    pub keys: Vec<MasterKey>,
+    /// The claims that `/bff/session` shows.
+    pub claims: Vec<String>,
+}
+
+/// `same_site`; `None` cannot be configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// `SameSite=Lax`
+    Lax,
+    /// `SameSite=Strict`
+    Strict,
+}
+
+/// `[[site.provider]]` with `kind = "oidc"`.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// The name used by `?provider=` and shown by `/bff/session`.
+    pub name: String,
+    /// The issuer exactly as written: it is compared byte for byte (OpenID Connect Discovery §4.3).
+    pub issuer: String,
+    /// The client's id.
+    pub client_id: String,
+    /// How the client proves itself at the token endpoint.
+    pub client_auth: ClientAuth,
+    /// The scopes of the authorization request; contains `openid`.
+    pub scopes: Vec<String>,
+    /// Further authorization parameters, such as `prompt` or `audience`; none that the gateway sets itself.
+    pub authorization_params: Vec<(String, String)>,
+    /// Signature algorithms accepted on ID tokens; asymmetric ones only.
+    pub id_token_algs: Vec<String>,
+    /// What the provider's logout URL carries.
+    pub logout_hint: LogoutHint,
+    /// The lifetime of an access token whose answer has no `expires_in`.
+    pub default_token_lifetime: Duration,
+    /// Tolerance for the provider's clock, 10 to 60 seconds.
+    pub clock_skew: Duration,
+    /// Whether `http://` beyond loopback is accepted.
+    pub plaintext: bool,
+    /// The limit on one call to the provider.
+    pub timeout: Duration,
+    /// Certificates for the back channel.
+    pub tls: TlsFiles,
+}
+
+/// How the client proves itself (RFC 6749 §2.3).
+#[derive(Clone, Debug)]
+pub enum ClientAuth {
+    /// A public client: PKCE alone.
+    None,
+    /// `client_secret_basic`
+    Basic(ClientSecret),
+    /// `client_secret_post`
+    Post(ClientSecret),
+}
+
+/// What the provider's logout URL carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogoutHint {
+    /// `id_token_hint`, as OpenID Connect RP-Initiated Logout recommends.
+    IdToken,
+    /// `client_id` alone, so that no ID token passes through the browser.
+    ClientId,
+}
