@@ -66,7 +66,8 @@ fn a_person_uses_both_demo_sites_of_dev_and_no_token_is_in_sight() {
 #[test]
 fn a_person_uses_two_sites_with_a_real_provider_and_no_token_is_in_sight() {
     let mut setup = Setup::two_sites();
-    setup.access_ttl = 2;
+    // Long enough for the journey: a logout at this provider takes the refresh tokens of the other site away as well.
+    setup.access_ttl = 120;
     setup.jwt = true;
     for site in &mut setup.sites {
         site.spa.push(format!("dir = \"{}\"", root().join("tests/browser/spa").display()));
