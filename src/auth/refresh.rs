@@ -176,7 +176,7 @@ impl Auth {
                 self.end_surely(session.key, EndReason::RefreshRejected, meta.ends_at).await;
                 settle(tell, Outcome::Ended(Why::Ended(EndReason::RefreshRejected))).await;
             }
-            Refreshed::Unavailable(reason) => {
+            Refreshed::Unavailable(reason) | Refreshed::Unknown(reason) => {
                 tracing::warn!(event = "refresh_unavailable", session = name, provider = meta.provider, reason);
                 settle(tell, Outcome::ProviderUnavailable).await;
             }

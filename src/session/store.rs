@@ -23,6 +23,7 @@ use file::FileStore;
 use grace::{Grace, Memory, PENDING_ENDS};
 use memory::MemoryStore;
 
+pub mod changes;
 pub mod file;
 pub mod grace;
 pub mod memory;
@@ -39,6 +40,10 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 pub trait Store: Send + Sync {
     /// What stands under `key`.
     fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded>;
+
+    /// What stands under `key` by the word of the store itself, never a copy from memory: for what must not be answered
+    /// during an outage.
+    fn load_now<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded>;
 
     /// Writes a new session at version 1; `false` when `key` is taken, by a live session or by the memory of an ended one.
     fn insert<'a>(&'a self, key: &'a StoreKey, entry: NewEntry) -> Answer<'a, bool>;
@@ -58,8 +63,62 @@ pub trait Store: Send + Sync {
     /// Reads a short-lived note and removes it: of any number of callers one gets it.
     fn take<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Option<Bytes>>;
 
+    /// Files a live session under one more index until `until`, as its keys change.
+    fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()>;
+
+    /// Takes the lease at `key` for `holder`, or renews it when `holder` has it already. Of any number of holders, one
+    /// has it at a time; it ends by itself after `ttl`, so that a holder that died keeps nobody waiting for long.
+    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease>;
+
+    /// Gives a lease back, if `holder` still has it. With a verdict, everyone who asks for the lease within the
+    /// verdict's time is told that instead of getting it.
+    fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()>;
+
+    /// Waits until the session at `key` may have changed, but no longer than `at_most`.
+    fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()>;
+
+    /// Live sessions in no particular order, a page at a time; start with [`Cursor::default`], go on with the page's
+    /// `next`. One that is written meanwhile may come twice, or not at all; one that stays as it is comes at least once.
+    fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page>;
+
     /// Whether the store answers.
     fn ping(&self) -> Answer<'_, ()>;
+}
+
+/// Who holds a lease: random, made anew for each attempt to get one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder(pub u128);
+
+impl Holder {
+    /// A fresh holder.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(u128::from_be_bytes(crate::secret::random_bytes()))
+    }
+}
+
+/// What became of the wish for a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// It is the asker's.
+    Mine,
+    /// It is another's.
+    Taken,
+    /// It is nobody's: what it was for was decided a moment ago.
+    Decided(Bytes),
+}
+
+/// Where a scan goes on; the store's own words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(pub Vec<u8>);
+
+/// Some live sessions.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The sessions.
+    pub sessions: Vec<(StoreKey, Stored)>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Cursor>,
 }
 
 /// Where connections to the configured store come from.

@@ -16,7 +16,9 @@ use redb::{Database, DatabaseError, ReadableDatabase as _};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use super::{Answer, EndReason, Ended, Loaded, NewEntry, Replaced, Store, StoreError, StoreKey};
+use super::{
+    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store, StoreError, StoreKey,
+};
 use crate::clock::{Clock, Timestamp};
 use rows::{Rows, prepare, read_index, read_session};
 use writer::{Job, Task, run};
@@ -95,6 +97,30 @@ impl FileStore {
 }
 
 impl Store for FileStore {
+    fn load_now<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
+        self.load(key)
+    }
+
+    fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
+        todo!("{index}{key}{until:?}")
+    }
+
+    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
+        todo!("{key}{holder:?}{ttl:?}")
+    }
+
+    fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
+        todo!("{key}{holder:?}{verdict:?}")
+    }
+
+    fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
+        todo!("{key}{at_most:?}")
+    }
+
+    fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
+        todo!("{from:?}")
+    }
+
     fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
         let key = *key;
         self.read(move |file, now| Ok(read_session(file, &key, now)?.map_or(Loaded::Absent, |row| row.loaded())))

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Answer, EndReason, Ended, Loaded, NewEntry, Replaced, Store, StoreKey, Stored};
+use super::{
+    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store, StoreKey, Stored,
+};
 use crate::clock::{Clock, Timestamp};
 use copies::Copies;
 
@@ -151,6 +153,30 @@ impl Memory {
 }
 
 impl Store for Grace {
+    fn load_now<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
+        self.inner.load(key)
+    }
+
+    fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
+        todo!("{index}{key}{until:?}")
+    }
+
+    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
+        todo!("{key}{holder:?}{ttl:?}")
+    }
+
+    fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
+        todo!("{key}{holder:?}{verdict:?}")
+    }
+
+    fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
+        todo!("{key}{at_most:?}")
+    }
+
+    fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
+        todo!("{from:?}")
+    }
+
     fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
         Box::pin(async move {
             if let Some(reason) = self.memory.pending_reason(key) {

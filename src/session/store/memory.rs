@@ -13,7 +13,9 @@ use bytes::Bytes;
 
 use super::grace::Dated;
 use super::row::Row;
-use super::{Answer, EndReason, Ended, Loaded, NewEntry, Replaced, Store, StoreError, StoreKey};
+use super::{
+    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store, StoreError, StoreKey,
+};
 use crate::clock::{Clock, Timestamp};
 
 /// Expired rows that one write removes at most: more than it adds, so that they cannot pile up, and few enough that
@@ -75,6 +77,30 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
+    fn load_now<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
+        self.load(key)
+    }
+
+    fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
+        todo!("{index}{key}{until:?}")
+    }
+
+    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
+        todo!("{key}{holder:?}{ttl:?}")
+    }
+
+    fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
+        todo!("{key}{holder:?}{verdict:?}")
+    }
+
+    fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
+        todo!("{key}{at_most:?}")
+    }
+
+    fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
+        todo!("{from:?}")
+    }
+
     fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
         let now = self.clock.now();
         answer(self.lock().session(key, now).map_or(Loaded::Absent, |row| row.loaded()))

@@ -16,7 +16,8 @@ use redis::{Script, Value};
 
 use super::grace::Dated;
 use super::{
-    Answer, END_REMEMBERED, EndReason, Ended, Loaded, NewEntry, Replaced, Store, StoreError, StoreKey, Stored,
+    Answer, Cursor, END_REMEMBERED, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store,
+    StoreError, StoreKey, Stored,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::config::RedisConfig;
@@ -59,6 +60,30 @@ pub struct RedisStore {
 }
 
 impl Store for RedisStore {
+    fn load_now<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
+        self.load(key)
+    }
+
+    fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
+        todo!("{index}{key}{until:?}")
+    }
+
+    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
+        todo!("{key}{holder:?}{ttl:?}")
+    }
+
+    fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
+        todo!("{key}{holder:?}{verdict:?}")
+    }
+
+    fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
+        todo!("{key}{at_most:?}")
+    }
+
+    fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
+        todo!("{from:?}")
+    }
+
     fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
         Box::pin(async move { Ok(self.load_dated(key).await?.0) })
     }
