@@ -1,8 +1,10 @@
-//! One refresh at a time for each session: the first request that finds the token due starts it, the others wait for it.
+//! One refresh at a time for each session, over any number of threads, workers and replicas.
 //!
-//! The refresh is a task of its own. It reads the session again before it calls the provider, and writes what it gets
-//! with compare-and-set: a write that came first is merged, an end that came first wins, and a store that is down is
-//! waited for with the rotated token in memory, where every request of this process finds it meanwhile.
+//! In this process the first request that finds the token due starts a flight, a task of its own; the others wait for
+//! its outcome. Over all processes the flight that holds the session's lease in the store calls the provider; the other
+//! flights wait for the record to change. `flight` is that task; this file is what a request sees of it.
+
+mod flight;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,19 +12,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Auth, CurrentError, Session, Why};
-use crate::provider::{Refreshed, Tokens};
+use super::{Auth, Session, Why};
 use crate::secret::AccessToken;
 use crate::session::lifecycle::{TokenLife, token_still_valid};
-use crate::session::record::Record;
-use crate::session::store::{EndReason, Loaded, Replaced, StoreError, StoreKey};
+use crate::session::store::StoreKey;
 
-/// How long a refresh that failed is not tried again, so that a dead provider is not hammered.
+/// How long a refresh that failed is not tried again, by this process or any other, so that a dead provider is not
+/// hammered.
 const COOL_DOWN: Duration = Duration::from_secs(2);
-
-/// How long to wait between attempts to store a rotated token.
-const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_LAST: Duration = Duration::from_secs(1);
 
 /// Why there is no token for a request.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +45,13 @@ enum Outcome {
 }
 
 type Waiting = watch::Receiver<Option<Outcome>>;
+type Tell = watch::Sender<Option<Outcome>>;
 
 /// The refreshes under way in this process, by session.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<HashMap<StoreKey, Flight>>);
+pub(super) struct Flights(Mutex<HashMap<StoreKey, Entry>>);
 
-struct Flight {
+struct Entry {
     /// The generation of the token that is being replaced.
     generation: u64,
     outcome: Waiting,
@@ -61,7 +59,7 @@ struct Flight {
 
 impl Flights {
     /// Joins the refresh of this token, or starts one; the second value is there for whoever has to do it.
-    fn join(&self, key: StoreKey, generation: u64) -> (Waiting, Option<watch::Sender<Option<Outcome>>>) {
+    fn join(&self, key: StoreKey, generation: u64) -> (Waiting, Option<Tell>) {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&key)
             && flight.generation >= generation
@@ -69,7 +67,7 @@ impl Flights {
             return (flight.outcome.clone(), None);
         }
         let (tell, outcome) = watch::channel(None);
-        flights.insert(key, Flight { generation, outcome: outcome.clone() });
+        flights.insert(key, Entry { generation, outcome: outcome.clone() });
         (outcome, Some(tell))
     }
 
@@ -123,132 +121,13 @@ impl Auth {
         let (waiting, tell) = self.flights.join(session.key, generation);
         if let Some(tell) = tell {
             let landing = Landing { auth: Arc::clone(self), key: session.key, generation };
-            let ticket = session.ticket.clone();
-            let auth = Arc::clone(self);
+            let flight = flight::Flight::new(Arc::clone(self), session.ticket.clone(), generation, tell);
             self.background.spawn(async move {
                 let _landing = landing;
-                let stored = auth.background.store().load(&ticket.store_key(&auth.site.origin)).await;
-                match auth.newest(ticket, stored) {
-                    Err(outcome) => settle(&tell, outcome).await,
-                    Ok(newest) if newest.record.meta.generation > generation => {
-                        settle(&tell, Outcome::Token(newest.record.secrets.access_token)).await;
-                    }
-                    Ok(newest) => auth.call_provider(newest, &tell).await,
-                }
+                flight.fly().await;
             });
         }
         waiting
-    }
-
-    fn newest(
-        self: &Arc<Self>,
-        ticket: crate::session::ticket::Ticket,
-        loaded: Result<Loaded, StoreError>,
-    ) -> Result<Session, Outcome> {
-        let key = ticket.store_key(&self.site.origin);
-        match loaded {
-            Ok(Loaded::Live(stored)) => self.judged(ticket, key, &stored).map_err(|error| match error {
-                CurrentError::Absent(why) => Outcome::Ended(why),
-                CurrentError::Store(_) => Outcome::StoreUnavailable,
-            }),
-            Ok(Loaded::Ended(reason)) => Err(Outcome::Ended(Why::Ended(reason))),
-            Ok(Loaded::Absent) => Err(Outcome::Ended(Why::NoSession)),
-            Err(error) => {
-                tracing::warn!(event = "refresh_postponed", session = %self.ring.log_name(&key), %error);
-                Err(Outcome::StoreUnavailable)
-            }
-        }
-    }
-
-    async fn call_provider(self: &Arc<Self>, session: Session, tell: &watch::Sender<Option<Outcome>>) {
-        let meta = &session.record.meta;
-        let name = self.ring.log_name(&session.key);
-        let (Some(provider), Some(refresh_token)) =
-            (self.provider(&meta.provider), session.record.secrets.refresh_token.as_ref())
-        else {
-            tracing::error!(event = "refresh_impossible", session = name, provider = meta.provider);
-            return settle(tell, Outcome::ProviderUnavailable).await;
-        };
-        match provider.refresh(refresh_token, &meta.subject).await {
-            Refreshed::Tokens(tokens) => self.keep(session, tokens, tell).await,
-            Refreshed::Rejected(reason) => {
-                tracing::info!(event = "refresh_rejected", session = name, provider = meta.provider, reason);
-                self.end_surely(session.key, EndReason::RefreshRejected, meta.ends_at).await;
-                settle(tell, Outcome::Ended(Why::Ended(EndReason::RefreshRejected))).await;
-            }
-            Refreshed::Unavailable(reason) | Refreshed::Unknown(reason) => {
-                tracing::warn!(event = "refresh_unavailable", session = name, provider = meta.provider, reason);
-                settle(tell, Outcome::ProviderUnavailable).await;
-            }
-            Refreshed::Misconfigured(reason) => {
-                tracing::error!(event = "refresh_misconfigured", session = name, provider = meta.provider, reason);
-                settle(tell, Outcome::ProviderUnavailable).await;
-            }
-        }
-    }
-
-    /// Stores what the provider gave, whatever happens to the record meanwhile.
-    async fn keep(self: &Arc<Self>, mut session: Session, tokens: Tokens, tell: &watch::Sender<Option<Outcome>>) {
-        let token = tokens.access_token.clone();
-        let name = self.ring.log_name(&session.key);
-        let mut pause = RETRY_FIRST;
-        while self.clock.now() < session.record.meta.ends_at {
-            let record = self.renewed(&session.record, &tokens);
-            let sealed = record.seal(&self.ring, &session.key, session.ticket.secret(), session.version + 1);
-            match self.background.store().replace(&session.key, session.version, sealed).await {
-                Ok(Replaced::Done) => {
-                    tracing::info!(event = "refreshed", session = name, generation = record.meta.generation);
-                    tell.send_replace(Some(Outcome::Token(token)));
-                    return;
-                }
-                // An end that came first wins; the new token is of use to nobody.
-                Ok(Replaced::Gone(reason)) => {
-                    self.revoke_later(&record);
-                    return settle(tell, Outcome::Ended(reason.map_or(Why::NoSession, Why::Ended))).await;
-                }
-                Ok(Replaced::Conflict) => {
-                    match self.newest(session.ticket.clone(), self.background.store().load(&session.key).await) {
-                        Ok(newest) => session = newest,
-                        Err(Outcome::StoreUnavailable) => {}
-                        Err(outcome) => {
-                            self.revoke_later(&record);
-                            return settle(tell, outcome).await;
-                        }
-                    }
-                    continue;
-                }
-                Err(error) => tracing::warn!(event = "rotated_token_waits", session = name, %error),
-            }
-            tell.send_replace(Some(Outcome::Token(token.clone())));
-            tokio::time::sleep(pause).await;
-            pause = pause.saturating_mul(2).min(RETRY_LAST);
-        }
-    }
-
-    /// The record with new tokens; what the provider left out stays as it was.
-    fn renewed(&self, record: &Record, tokens: &Tokens) -> Record {
-        let mut record = record.clone();
-        let now = self.clock.now();
-        record.secrets.access_token = tokens.access_token.clone();
-        if tokens.refresh_token.is_some() {
-            record.secrets.refresh_token.clone_from(&tokens.refresh_token);
-        }
-        if tokens.id_token.is_some() {
-            record.secrets.id_token.clone_from(&tokens.id_token);
-        }
-        record.meta.token_since = now;
-        record.meta.token_until = now.plus(tokens.expires_in);
-        record.meta.generation += 1;
-        record
-    }
-}
-
-/// Tells everyone, and keeps an outcome that is no token for a while, so that it is not asked for again at once.
-async fn settle(tell: &watch::Sender<Option<Outcome>>, outcome: Outcome) {
-    let remembered = !matches!(outcome, Outcome::Token(_));
-    tell.send_replace(Some(outcome));
-    if remembered {
-        tokio::time::sleep(COOL_DOWN).await;
     }
 }
 
