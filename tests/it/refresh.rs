@@ -79,6 +79,19 @@ fn a_refused_refresh_token_ends_the_session_and_is_tried_once() {
 }
 
 #[test]
+fn an_optional_route_goes_on_without_a_token_when_the_refresh_token_is_refused() {
+    let mut setup = Setup::one_site();
+    setup.sites[0].routes.push(vec!["path = \"/maybe\"".into(), "auth = \"optional\"".into()]);
+    let (world, mut browser) = with_a_due_token(setup);
+    world.provider.fault(&json!({ "client_id": world.client_id(), "path": "/token", "status": 400, "body": { "error": "invalid_grant" } }));
+    for _ in 0..2 {
+        assert_eq!(browser.get(&world.one(), "/maybe/x").status, 200);
+        assert!(world.upstream.last().all("authorization").is_empty());
+    }
+    browser.get(&world.one(), "/api/x").refuses(401, "refresh_rejected");
+}
+
+#[test]
 fn a_grant_revoked_at_the_provider_ends_the_session_at_the_next_refresh() {
     let mut setup = Setup::one_site();
     setup.access_ttl = 1;
