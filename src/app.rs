@@ -129,7 +129,8 @@ impl Gateway {
         reload.health.drain();
         if broken.is_none() {
             tokio::time::sleep(config.drain_delay).await;
-            handle.stop(true).await;
+            // The server counts whole seconds, one at least: what is left then ends with the process.
+            let _ = tokio::time::timeout_at(deadline, handle.stop(true)).await;
         }
         watch.abort();
         flush.abort();
