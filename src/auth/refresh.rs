@@ -164,7 +164,7 @@ impl Auth {
         let meta = &session.record.meta;
         let name = self.ring.log_name(&session.key);
         let (Some(provider), Some(refresh_token)) =
-            (self.provider(&meta.provider), session.record.secrets.refresh_token.as_ref())
+            (self.provider_of(&meta.provider, &meta.issuer), session.record.secrets.refresh_token.as_ref())
         else {
             tracing::error!(event = "refresh_impossible", session = name, provider = meta.provider);
             return settle(tell, Outcome::ProviderUnavailable).await;
