@@ -104,7 +104,7 @@ impl Auth {
     }
 
     async fn provider_logout(&self, record: &Record, return_to: &ReturnTo) -> Option<Url> {
-        let provider = self.provider(&record.meta.provider)?;
+        let provider = self.provider_of(&record.meta.provider, &record.meta.issuer)?;
         let state = State::random();
         let url = provider.logout_url(record.secrets.id_token.as_ref(), &state).await?;
         let key = self.note_key(b"logout", state.expose());
@@ -118,9 +118,9 @@ impl Auth {
     /// Gives a session's refresh token back to the provider, which may take its time (RFC 7009).
     pub(super) fn revoke_later(self: &Arc<Self>, record: &Record) {
         let Some(refresh_token) = record.secrets.refresh_token.clone() else { return };
-        let (auth, name) = (Arc::clone(self), record.meta.provider.clone());
+        let (auth, name, issuer) = (Arc::clone(self), record.meta.provider.clone(), record.meta.issuer.clone());
         self.background.spawn(async move {
-            let Some(provider) = auth.provider(&name) else { return };
+            let Some(provider) = auth.provider_of(&name, &issuer) else { return };
             if let Err(error) = provider.revoke(&refresh_token).await {
                 tracing::warn!(event = "revocation_failed", site = %auth.site.origin, provider = name, %error);
             }
