@@ -87,9 +87,24 @@ impl Auth {
         };
         self.revoke_later(&record);
         if everywhere {
-            self.end_all_of(&record.meta.issuer, &record.meta.subject).await?;
+            self.end_all_surely(&record).await?;
         }
         Ok(LoggedOut { logout_url: self.provider_logout(&record, return_to).await })
+    }
+
+    /// Ends every session of one user at this site; what the store does not take now, it takes when it is back.
+    async fn end_all_surely(self: &Arc<Self>, record: &Record) -> Result<(), StoreError> {
+        let (issuer, subject) = (record.meta.issuer.clone(), record.meta.subject.clone());
+        let ended = self.end_all_of(&issuer, &subject).await;
+        if ended.is_err() {
+            let (auth, ends_at) = (Arc::clone(self), record.meta.ends_at);
+            self.background.spawn(async move {
+                while auth.clock.now() < ends_at && auth.end_all_of(&issuer, &subject).await.is_err() {
+                    tokio::time::sleep(RETRY_LAST).await;
+                }
+            });
+        }
+        ended
     }
 
     /// Ends every session of one user at this site.
