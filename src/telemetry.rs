@@ -30,7 +30,11 @@ pub fn start(config: &LogConfig) -> Result<(), TryInitError> {
         LogLevel::Info => Level::INFO,
         LogLevel::Debug => Level::DEBUG,
     };
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(LevelFilter::ERROR);
+    let ours = Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        // A stranger's malformed request is no error of this process.
+        .with_target("actix_http", LevelFilter::OFF)
+        .with_default(LevelFilter::ERROR);
     let layer = match config.format {
         LogFormat::Json => layer().json().flatten_event(true).with_writer(io::stderr).with_filter(ours).boxed(),
         LogFormat::Text => layer()
