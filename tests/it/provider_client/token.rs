@@ -18,6 +18,7 @@ fn word(refreshed: &Refreshed) -> &'static str {
         Refreshed::Rejected(_) => "rejected",
         Refreshed::Unavailable(_) => "unavailable",
         Refreshed::Misconfigured(_) => "misconfigured",
+        Refreshed::Unknown(_) => "unknown",
     }
 }
 

@@ -17,7 +17,7 @@ const AT_MOST: Duration = Duration::from_millis(500);
 
 async fn fails_in_time(store: &dyn Store) -> String {
     let (id, started) = (key("s"), Instant::now());
-    let error = store.load(&id).await.unwrap_err().to_string();
+    let error = store.load_now(&id).await.unwrap_err().to_string();
     assert!(started.elapsed() < AT_MOST, "{:?}: {error}", started.elapsed());
     error
 }
@@ -97,10 +97,10 @@ async fn a_short_hiccup_under_load_loses_nobody_afterwards() {
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
     server.freeze();
     let id = key("s");
-    let failed = join_all((0..100).map(|_| store.load(&id))).await;
+    let failed = join_all((0..100).map(|_| store.load_now(&id))).await;
     assert!(failed.iter().all(Result::is_err));
     server.thaw();
-    let after = join_all((0..100).map(|_| store.load(&id))).await;
+    let after = join_all((0..100).map(|_| store.load_now(&id))).await;
     assert!(after.iter().all(Result::is_ok), "one hiccup is not a reason to stop asking");
 }
 
