@@ -7,6 +7,7 @@ mod grace;
 mod laws;
 mod memory;
 mod near;
+mod near_schedules;
 mod outages;
 mod place;
 mod process;

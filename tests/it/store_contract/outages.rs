@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cloakroom::config::{RedisConfig, TlsFiles};
-use cloakroom::session::store::{EndReason, Loaded, Store};
+use cloakroom::session::store::{Loaded, Store};
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -155,7 +155,7 @@ async fn a_replica_says_so_and_loses_nothing() {
     let store = connect(&server);
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
     server.say(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
-    let error = store.end(&key("s"), EndReason::Revoked).await.unwrap_err().to_string();
+    let error = store.replace(&key("s"), 1, bytes("two")).await.unwrap_err().to_string();
     assert!(error.contains("read-only"), "{error}");
     let error = store.put_once(&key("n"), bytes("x"), LONG).await.unwrap_err().to_string();
     assert!(error.contains("read-only"), "{error}");

@@ -1,6 +1,6 @@
 //! The laws of what replicas share: leases, news, indexes that grow, and walks through all sessions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use cloakroom::session::store::{Cursor, EndReason, Holder, Lease, Loaded, Replaced, Store, StoreKey, Stored};
@@ -172,6 +172,13 @@ pub(crate) async fn a_wait_ends_without_a_change_in_its_time(place: &Place) {
     assert!((50..5000).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
 }
 
+async fn insert(place: &Place, store: &dyn Store, ids: &[StoreKey]) {
+    for some in ids.chunks(200) {
+        let inserts = some.iter().map(|id| store.insert(id, place.entry(b"one", LONG, &[])));
+        assert!(join_all(inserts).await.into_iter().all(Result::unwrap));
+    }
+}
+
 /// Every session of a walk, with how often it came.
 async fn walk(store: &dyn Store) -> BTreeMap<StoreKey, (usize, Stored)> {
     let (mut found, mut from) = (BTreeMap::new(), Cursor::default());
@@ -191,8 +198,7 @@ pub(crate) async fn a_walk_shows_every_live_session(place: &Place) {
     let store = place.store();
     assert!(walk(&*store).await.is_empty());
     let ids: Vec<_> = (0..1234).map(|number| key(&format!("session {number}"))).collect();
-    let inserts = ids.iter().map(|id| store.insert(id, place.entry(b"one", LONG, &[key("i")])));
-    assert!(join_all(inserts).await.into_iter().all(Result::unwrap));
+    insert(place, &*store, &ids).await;
     store.put_once(&ids[0], bytes("note"), LONG).await.unwrap();
     store.hold(&ids[0], ONE, LONG).await.unwrap();
     store.end(&ids[1], EndReason::Revoked).await.unwrap();
@@ -200,8 +206,8 @@ pub(crate) async fn a_walk_shows_every_live_session(place: &Place) {
     store.replace(&ids[2], 1, bytes("two")).await.unwrap();
     place.pass(SHORT).await;
     let found = walk(&*store).await;
-    let expected: std::collections::BTreeSet<_> = ids.iter().filter(|id| **id != ids[1]).collect();
-    assert_eq!(found.keys().collect::<std::collections::BTreeSet<_>>(), expected);
+    let expected: BTreeSet<_> = ids.iter().filter(|id| **id != ids[1]).collect();
+    assert_eq!(found.keys().collect::<BTreeSet<_>>(), expected);
     assert_eq!(found[&ids[2]].1, Stored { version: 2, sealed: bytes("two") });
     assert_eq!(found[&ids[3]].1, Stored { version: 1, sealed: bytes("one") });
 }
@@ -210,9 +216,9 @@ pub(crate) async fn a_walk_misses_nobody_who_stays_while_others_come_and_go(plac
     let store = place.store();
     let stay: Vec<_> = (0..1500).map(|number| key(&format!("stays {number}"))).collect();
     let go: Vec<_> = (0..300).map(|number| key(&format!("goes {number}"))).collect();
-    let inserts = stay.iter().chain(&go).map(|id| store.insert(id, place.entry(b"x", LONG, &[])));
-    assert!(join_all(inserts).await.into_iter().all(Result::unwrap));
-    let (mut seen, mut from, mut round) = (std::collections::BTreeSet::new(), Cursor::default(), 0);
+    insert(place, &*store, &stay).await;
+    insert(place, &*store, &go).await;
+    let (mut seen, mut from, mut round) = (BTreeSet::new(), Cursor::default(), 0);
     loop {
         let page = store.scan(&from).await.unwrap();
         seen.extend(page.sessions.into_iter().map(|(id, _)| id));
