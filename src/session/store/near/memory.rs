@@ -102,6 +102,12 @@ impl Memory {
         Some(loaded)
     }
 
+    /// The store took a new session from here: whatever stood under its key before is forgotten.
+    pub(super) fn inserted(&self, key: &StoreKey, sealed: Bytes, until: Timestamp, ticket: Ticket) {
+        self.changes.copies().inserted(key, sealed, until, ticket);
+        self.changes.ring(key);
+    }
+
     /// The store took a new version from here.
     pub(super) fn replaced(&self, key: &StoreKey, version: u64, sealed: Bytes, ticket: Ticket) {
         self.changes.copies().replaced(key, version, sealed, ticket);
