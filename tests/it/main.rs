@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a panic is how a test fails")]
 #![expect(unreachable_pub, reason = "the support modules are the only readers of each other")]
 
+mod activity;
 mod admin;
 mod browser_journeys;
 mod callback;
