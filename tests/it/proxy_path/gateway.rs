@@ -28,6 +28,7 @@ pub(super) fn route(upstream: SocketAddr) -> RouteConfig {
         },
         strip_prefix: false,
         access: Access::Required,
+        sensitive: false,
         methods: None,
         encoded_slash: EncodedSlash::Refuse,
         forward_cookies: Vec::new(),
@@ -36,6 +37,7 @@ pub(super) fn route(upstream: SocketAddr) -> RouteConfig {
         documents: Documents::Sandboxed,
         timeout: Duration::from_secs(10),
         max_body: None,
+        replay_body: 64 << 10,
     }
 }
 
