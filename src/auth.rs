@@ -10,6 +10,7 @@ mod login;
 mod logout;
 mod pending;
 mod refresh;
+mod replay;
 
 use std::sync::Arc;
 

@@ -20,6 +20,7 @@ mod proxy;
 mod proxy_path;
 mod refresh;
 mod refresh_answers;
+mod replay;
 mod same_origin;
 mod secrets_in_logs;
 mod session;
