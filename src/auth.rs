@@ -3,12 +3,14 @@
 //! What must not die with the request that asked for it (a code's redemption, a refresh, a logout) runs as a task of its
 //! own through [`Background`]; everything else runs where it is called, on the store of the calling worker.
 
+mod activity;
 mod background;
 mod current;
 mod login;
 mod logout;
 mod pending;
 mod refresh;
+mod replay;
 
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ pub use self::logout::LoggedOut;
 pub use self::pending::{LOGIN_LIFETIME, PendingLogin};
 pub use self::refresh::TokenError;
 
+use self::activity::Touches;
 use self::refresh::Flights;
 use crate::clock::Clock;
 use crate::config::SiteConfig;
@@ -34,6 +37,7 @@ pub struct Auth {
     clock: Clock,
     background: Background,
     flights: Arc<Flights>,
+    touches: Touches,
 }
 
 impl Auth {
@@ -55,7 +59,7 @@ impl Auth {
             .collect::<Result<Vec<_>, _>>()?;
         let ring = Keyring::new(&site.origin, &site.session.keys).ok_or("the site has no key")?;
         let flights = predecessor.map(|auth| Arc::clone(&auth.flights)).unwrap_or_default();
-        Ok(Arc::new(Self { site, ring, providers, clock, background, flights }))
+        Ok(Arc::new(Self { site, ring, providers, clock, background, flights, touches: Touches::default() }))
     }
 
     /// The site.
