@@ -43,7 +43,7 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 
 /// A place that holds sessions.
 pub trait Store: Send + Sync {
-    /// What stands under `key`.
+    /// What stands under `key`; a shared store may be answered for by what this process has seen of it (see [`near`]).
     fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded>;
 
     /// What stands under `key` by the word of the store itself, never a copy from memory: for what must not be answered
