@@ -194,8 +194,7 @@ impl Auth {
         for _ in 0..WRITE_TRIES {
             let mut record = session.record.clone();
             change(&mut record);
-            let sealed = record.seal(&self.ring, &session.key, session.ticket.secret(), session.version + 1);
-            match store.replace(&session.key, session.version, sealed).await? {
+            match self.write(store, session, &record).await? {
                 Replaced::Done => {
                     session.life = judge(&record.meta, self.site.session.idle, self.clock.now())
                         .map_err(|reason| CurrentError::Absent(Why::Ended(reason)))?;
@@ -219,8 +218,7 @@ impl Auth {
     fn end_later(self: &Arc<Self>, key: StoreKey, reason: EndReason) {
         let auth = Arc::clone(self);
         self.background.spawn(async move {
-            tracing::info!(event = "session_ended", session = %auth.ring.log_name(&key), reason = reason.as_str());
-            if let Err(error) = auth.background.store().end(&key, reason).await {
+            if let Err(error) = auth.sessions.end(auth.background.store(), &key, reason).await {
                 tracing::debug!(session = %auth.ring.log_name(&key), %error, "the end was not written");
             }
         });
