@@ -2,8 +2,8 @@
 # One static binary on an empty base, run by nobody in particular. The file system may be read-only.
 
 FROM rust:1.90-alpine AS build
-# aws-lc is C and assembly: a compiler, make, cmake and perl build it.
-RUN apk add --no-cache build-base cmake perl linux-headers
+# aws-lc is C and assembly; a compiler builds it.
+RUN apk add --no-cache build-base linux-headers
 WORKDIR /src
 COPY . .
 # musl links statically by default; the system's root certificates are read at run time.

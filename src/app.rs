@@ -10,6 +10,7 @@ mod listen;
 mod operator;
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -137,7 +138,8 @@ impl Gateway {
         reload.desk.drain();
         if broken.is_none() {
             tokio::time::sleep(config.drain_delay).await;
-            handle.stop(true).await;
+            // The server counts whole seconds, one at least: what is left then ends with the process.
+            let _ = tokio::time::timeout_at(deadline, handle.stop(true)).await;
         }
         watch.abort();
         flush.abort();
@@ -234,13 +236,25 @@ impl Slot {
     }
 }
 
-/// Asks every provider for its metadata now and then, unless it is at hand.
+/// Asks every provider for its metadata now and then, unless it is at hand; says when one goes and when it is back.
 async fn look_after_providers(current: Arc<ArcSwap<Generation>>) {
+    let mut down = HashSet::new();
     loop {
         let generation = current.load_full();
-        for provider in generation.auths.iter().flat_map(|auth| auth.providers()) {
-            if let Err(why) = provider.warm_up().await {
-                tracing::warn!(event = "provider_down", provider = provider.name(), %why);
+        for auth in &generation.auths {
+            let origin = &auth.site().origin;
+            for provider in auth.providers() {
+                let name = provider.name();
+                let key = (origin.to_string(), name.to_owned());
+                match provider.warm_up().await {
+                    Ok(()) if down.remove(&key) => {
+                        tracing::info!(event = "provider_up", site = %origin, provider = name);
+                    }
+                    Err(why) if down.insert(key) => {
+                        tracing::warn!(event = "provider_down", site = %origin, provider = name, %why);
+                    }
+                    Ok(()) | Err(_) => {}
+                }
             }
         }
         tokio::time::sleep(LOOK_AT_PROVIDERS).await;

@@ -102,6 +102,12 @@ impl Auth {
         self.providers.iter().find(|provider| provider.name() == name)
     }
 
+    /// The provider of that name, if it still is the issuer that a login or a session began with: what one issuer gave
+    /// out, a code or a token, is never shown to another.
+    fn provider_of(&self, name: &str, issuer: &str) -> Option<&Provider> {
+        self.provider(name).filter(|provider| provider.issuer() == issuer)
+    }
+
     /// The key of a short-lived note of this site.
     fn note_key(&self, kind: &[u8], name: &str) -> StoreKey {
         StoreKey::of(&[kind, self.site.origin.to_string().as_bytes(), name.as_bytes()])

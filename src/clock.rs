@@ -1,10 +1,13 @@
 //! The time, as a value that is handed in: the system's in production, a hand-moved one in tests.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+/// Where the moments of manual clocks are counted from.
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Tells the time. Clones share the same source.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +33,16 @@ impl Clock {
             #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
             Self::System => Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, as_millis)),
             Self::Manual(millis) => Timestamp(millis.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// The current moment on a clock that never jumps, for what must not last longer because somebody set the time: it
+    /// means nothing outside this process. A manual clock moves both.
+    #[must_use]
+    pub fn instant(&self) -> Instant {
+        match self {
+            Self::System => Instant::now(),
+            Self::Manual(millis) => *ORIGIN + Duration::from_millis(millis.load(Ordering::SeqCst)),
         }
     }
 

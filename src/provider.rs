@@ -172,6 +172,12 @@ impl Provider {
         &self.config.name
     }
 
+    /// The configured issuer.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.config.issuer
+    }
+
     /// The URL that starts a login: code flow, PKCE S256, state, nonce (OpenID Connect Core §3.1.2.1).
     ///
     /// # Errors

@@ -5,13 +5,18 @@
 
 pub mod metrics;
 
+use std::fmt;
 use std::io::{self, IsTerminal as _};
 
 use tracing::Level;
+use tracing::field::Field;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
-use tracing_subscriber::{Layer as _, fmt};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::secret::random_bytes;
@@ -27,11 +32,16 @@ pub fn start(config: &LogConfig) -> Result<(), TryInitError> {
         LogLevel::Info => Level::INFO,
         LogLevel::Debug => Level::DEBUG,
     };
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(LevelFilter::ERROR);
+    let ours = Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        // A stranger's malformed request is no error of this process.
+        .with_target("actix_http", LevelFilter::OFF)
+        .with_default(LevelFilter::ERROR);
     let layer = match config.format {
-        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(io::stderr).with_filter(ours).boxed(),
-        LogFormat::Text => fmt::layer()
+        LogFormat::Json => layer().json().flatten_event(true).with_writer(io::stderr).with_filter(ours).boxed(),
+        LogFormat::Text => layer()
             .compact()
+            .fmt_fields(debug_fn(word).delimited(" "))
             .with_target(false)
             .with_ansi(io::stderr().is_terminal())
             .with_writer(io::stderr)
@@ -39,6 +49,21 @@ pub fn start(config: &LogConfig) -> Result<(), TryInitError> {
             .boxed(),
     };
     tracing_subscriber::registry().with(layer).try_init()
+}
+
+/// One field of a line of text: the event's name and the message as they are, everything else as `name=value`, in quotes
+/// where the value could be mistaken for more than one word.
+fn word(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let shown = format!("{value:?}");
+    let inside = shown.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&shown);
+    let plain =
+        !inside.is_empty() && !inside.contains(|c: char| c.is_whitespace() || c.is_control() || "\"\\=".contains(c));
+    match field.name() {
+        "event" | "message" if inside.chars().all(|c| !c.is_control()) => write!(writer, "{inside}"),
+        name if plain => write!(writer, "{name}={inside}"),
+        name if inside.len() < shown.len() => write!(writer, "{name}={shown}"),
+        name => write!(writer, "{name}={shown:?}"),
+    }
 }
 
 /// Names one request in logs, in its error body and at the upstream: 16 hexadecimal digits, never taken from the client.

@@ -42,6 +42,8 @@ impl Generation {
         fixed("a change of server.listen", now.server.listen == next.server.listen)?;
         fixed("a change of server.tls", now.server.tls == next.server.tls)?;
         fixed("a change of server.workers", now.server.workers == next.server.workers)?;
+        fixed("a change of server.shutdown_grace", now.server.shutdown_grace == next.server.shutdown_grace)?;
+        fixed("a change of server.drain_delay", now.server.drain_delay == next.server.drain_delay)?;
         fixed("a change of admin.listen", now.admin.listen == next.admin.listen)?;
         fixed("a change of [store]", now.store == next.store)?;
         fixed("a change of [log]", now.log == next.log)

@@ -173,7 +173,7 @@ impl Auth {
                 Ok(Session { ticket, key, version: stored.version, record, life, current_key })
             }
             Err(reason) => {
-                self.end_later(key, reason);
+                self.end_later(ticket, key, reason);
                 Err(CurrentError::Absent(Why::Ended(reason)))
             }
         }
@@ -214,13 +214,24 @@ impl Auth {
         Ok(())
     }
 
-    /// Ends a session that is over by the clock, so that every replica gives the same reason. Nothing depends on it.
-    fn end_later(self: &Arc<Self>, key: StoreKey, reason: EndReason) {
+    /// Ends a session that is over by the clock, so that every replica gives the same reason. Nothing depends on it, so
+    /// it is done only by the word of the store itself: a copy may be older than what another replica wrote.
+    fn end_later(self: &Arc<Self>, ticket: Ticket, key: StoreKey, reason: EndReason) {
         let auth = Arc::clone(self);
         self.background.spawn(async move {
-            if let Err(error) = auth.sessions.end(auth.background.store(), &key, reason).await {
+            if let Err(error) = auth.end_if_over(&ticket, &key, reason).await {
                 tracing::debug!(session = %auth.ring.log_name(&key), %error, "the end was not written");
             }
         });
+    }
+
+    async fn end_if_over(&self, ticket: &Ticket, key: &StoreKey, reason: EndReason) -> Result<(), StoreError> {
+        let store = self.background.store();
+        let Loaded::Live(stored) = store.load_now(key).await? else { return Ok(()) };
+        let Ok(record) = Record::open(&self.ring, key, ticket.secret(), &stored) else { return Ok(()) };
+        if judge(&record.meta, self.site.session.idle, self.clock.now()).is_ok() {
+            return Ok(());
+        }
+        self.sessions.end(store, key, reason).await.map(drop)
     }
 }

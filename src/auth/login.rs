@@ -144,6 +144,7 @@ impl Auth {
         })?;
         let pending = PendingLogin {
             provider: provider.name().to_owned(),
+            issuer: provider.issuer().to_owned(),
             state: attempt.state,
             nonce: attempt.nonce,
             verifier: attempt.verifier,
@@ -185,7 +186,7 @@ impl Auth {
         let return_to = ReturnTo::parse(&pending.return_to, &self.site.base_path)
             .map_err(|error| CallbackError::Invalid(error.to_string()))?;
         let provider = self
-            .provider(&pending.provider)
+            .provider_of(&pending.provider, &pending.issuer)
             .ok_or_else(|| CallbackError::Invalid("the provider of this login is not configured any more".into()))?;
         self.consume(&pending.state).await?;
         provider.check_response_issuer(answer.iss.as_deref()).await?;

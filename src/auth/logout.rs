@@ -89,13 +89,31 @@ impl Auth {
         };
         self.revoke_later(&record);
         if everywhere {
-            self.sessions.end_by_subject(store, &record.meta.issuer, &record.meta.subject).await?;
+            self.end_all_surely(&record).await?;
         }
         Ok(LoggedOut { logout_url: self.provider_logout(&record, return_to).await })
     }
 
+    /// Ends every session of one user at this site; what the store does not take now, it takes when it is back.
+    async fn end_all_surely(self: &Arc<Self>, record: &Record) -> Result<(), StoreError> {
+        let (issuer, subject) = (record.meta.issuer.clone(), record.meta.subject.clone());
+        let ended = self.sessions.end_by_subject(self.background.store(), &issuer, &subject).await;
+        if ended.is_err() {
+            let (auth, ends_at) = (Arc::clone(self), record.meta.ends_at);
+            self.background.spawn(async move {
+                let store = auth.background.store();
+                while auth.clock.now() < ends_at
+                    && auth.sessions.end_by_subject(store, &issuer, &subject).await.is_err()
+                {
+                    tokio::time::sleep(RETRY_LAST).await;
+                }
+            });
+        }
+        ended.map(drop)
+    }
+
     async fn provider_logout(&self, record: &Record, return_to: &ReturnTo) -> Option<Url> {
-        let provider = self.provider(&record.meta.provider)?;
+        let provider = self.provider_of(&record.meta.provider, &record.meta.issuer)?;
         let state = State::random();
         let url = provider.logout_url(record.secrets.id_token.as_ref(), &state).await?;
         let key = self.note_key(b"logout", state.expose());
@@ -109,9 +127,9 @@ impl Auth {
     /// Gives a session's refresh token back to the provider, which may take its time (RFC 7009).
     pub(super) fn revoke_later(self: &Arc<Self>, record: &Record) {
         let Some(refresh_token) = record.secrets.refresh_token.clone() else { return };
-        let (auth, name) = (Arc::clone(self), record.meta.provider.clone());
+        let (auth, name, issuer) = (Arc::clone(self), record.meta.provider.clone(), record.meta.issuer.clone());
         self.background.spawn(async move {
-            let Some(provider) = auth.provider(&name) else { return };
+            let Some(provider) = auth.provider_of(&name, &issuer) else { return };
             if let Err(error) = provider.revoke(&refresh_token).await {
                 tracing::warn!(event = "revocation_failed", site = %auth.site.origin, provider = name, %error);
             }

@@ -20,6 +20,8 @@ const RESTARTED: &str = ".r";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PendingLogin {
     pub(super) provider: String,
+    /// Whom the code is for, whatever a reload makes of the provider's name meanwhile (RFC 9700 §4.4.2).
+    pub(super) issuer: String,
     pub(super) state: State,
     pub(super) nonce: Nonce,
     pub(super) verifier: CodeVerifier,

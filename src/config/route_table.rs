@@ -51,11 +51,9 @@ fn site_table(site: &SiteConfig) -> String {
         table.push_str(&row);
         table.push('\n');
     }
-    let base = format!("{}{}", site.origin, site.base_path);
     table
         + &format!(
-            "  to register at the provider:\n    redirect URI              {}\n    post-logout redirect URI  {}\n    \
-         back-channel logout URI   {base}/backchannel-logout\n",
+            "  to register at the provider:\n    redirect URI              {}\n    post-logout redirect URI  {}\n",
             site.redirect_uri(),
             site.post_logout_redirect_uri(),
         )

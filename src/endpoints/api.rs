@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::cookies::BrowserCookies;
 use super::problem::Problem;
 use super::{Site, request};
-use crate::auth::{CurrentError, Session, Why};
+use crate::auth::{CurrentError, Session, TokenError, Why};
 use crate::config::{Access, EncodedSlash};
 use crate::guard::path::RoutePath;
 use crate::guard::same_origin;
@@ -57,7 +57,11 @@ async fn pass_with_session(site: &Site, access: Access, request: &HttpRequest) -
     {
         return Err(Problem::IdentityChanged);
     }
-    let token = site.auth.access_token(&session).await?;
+    let token = match site.auth.access_token(&session).await {
+        Ok(token) => token,
+        Err(TokenError::Ended(_)) if access == Access::Optional => return Ok(Pass::Session(proof, None)),
+        Err(error) => return Err(error.into()),
+    };
     let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
         .map_err(|_| Problem::BadRequest("the access token cannot be sent in a header"))?;
     bearer.set_sensitive(true);

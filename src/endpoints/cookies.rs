@@ -4,6 +4,8 @@
 //! can plant or hide a session in spite of the `__Host-` prefix. Here a name counts only as the exact bytes, and a name
 //! that comes twice counts as absent (RFC 6265bis §8.6).
 
+use std::collections::HashMap;
+
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{COOKIE, HeaderMap};
@@ -136,7 +138,11 @@ fn open_session(value: &[u8], names: &CookieNames, ring: &Keyring) -> Option<Ses
 }
 
 fn singles(found: &[(&[u8], &[u8])]) -> Vec<(String, String)> {
-    let once = |name: &[u8]| found.iter().filter(|(other, _)| *other == name).count() == 1;
+    let mut counts: HashMap<&[u8], usize> = HashMap::with_capacity(found.len());
+    for (name, _) in found {
+        *counts.entry(name).or_default() += 1;
+    }
+    let once = |name: &[u8]| counts.get(name) == Some(&1);
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
     found.iter().filter(|(name, _)| once(name)).filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
 }
@@ -223,6 +229,18 @@ mod tests {
         assert!(!finds(&site, &[format!("{own}; __Host-Http-cloakroom=x").as_bytes()]));
         assert!(!finds(&site, &[format!("__Host-Http-cloakroom=x; {own}").as_bytes()]));
         assert!(!finds(&site, &[own.as_bytes(), own.as_bytes()]));
+    }
+
+    #[test]
+    fn any_number_of_login_cookies_is_read_in_one_pass_and_a_repeated_one_is_left_out() {
+        let site = site();
+        let many: String = (0..200_000).map(|number| format!("__Host-Http-cloakroom-login-{number}=x; ")).collect();
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_str(&format!("{many}__Host-Http-cloakroom-login-7=y")).unwrap());
+        let cookies = BrowserCookies::read(&headers, &site.names, &site.ring);
+        assert_eq!(cookies.logins.len(), 199_999);
+        assert_eq!(cookies.login("__Host-Http-cloakroom-login-7"), None);
+        assert_eq!(cookies.login("__Host-Http-cloakroom-login-8"), Some("x"));
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub async fn answer(worker: &Worker, request: ServiceRequest) -> ServiceResponse
         Err(bad) => return refuse(&Problem::BadPath(bad.0), request, &id, Some(site)),
     };
     if path.after(&site.auth.site().base_path).is_some() {
+        // No endpoint of ours has one in its path, and only a route can say that it wants one.
+        if path.has_encoded_slash() {
+            return refuse(&Problem::BadPath("it holds an encoded slash"), request, &id, Some(site));
+        }
         return door.endpoints.answer(request, payload, id).await;
     }
     match pass_on(worker, site, &request, payload, &path, &id).await {

@@ -18,20 +18,20 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Finishes `answer` as a page; everything but `again`, a path of ours, is shown as text.
+/// Finishes `answer` as a page. `again` is what the button says and where it leads: a path of ours, or "" for this very page.
 pub(super) fn respond(
     answer: &mut HttpResponseBuilder,
     title: &str,
     detail: &str,
     reason: &str,
     request_id: &str,
-    again: Option<&str>,
+    again: Option<(&str, &str)>,
 ) -> HttpResponse {
     super::close_to_browsers(answer);
     answer.insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"));
     answer.insert_header((header::CONTENT_SECURITY_POLICY, POLICY.as_str()));
     let link = match again {
-        Some(login) => format!("<a class=\"again\" href=\"{}\">Log in</a>", escape(login)),
+        Some((what, path)) => format!("<a class=\"again\" href=\"{}\">{}</a>", escape(path), escape(what)),
         None => String::new(),
     };
     answer.body(format!(
@@ -40,10 +40,20 @@ pub(super) fn respond(
          <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1><p>{detail}</p>{link}\
          <p class=\"fine\">{reason} · {request_id}</p></main></body></html>\n",
         title = escape(title),
-        detail = escape(detail),
+        detail = escape(&sentence(detail)),
         reason = escape(reason),
         request_id = escape(request_id),
     ))
+}
+
+/// A remark such as "an empty segment" the way people are spoken to: "An empty segment."
+fn sentence(remark: &str) -> String {
+    let mut letters = remark.chars();
+    let mut sentence: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    if !sentence.ends_with(['.', '!', '?']) {
+        sentence.push('.');
+    }
+    sentence
 }
 
 fn escape(text: &str) -> String {

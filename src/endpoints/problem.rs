@@ -138,7 +138,11 @@ impl Problem {
             _ => {}
         }
         if asker.navigation {
-            let again = login_url.filter(|_| matches!(self, Self::Absent(_) | Self::LoginFailed(_)));
+            let again = match self {
+                Self::Absent(_) | Self::LoginFailed(_) => login_url.map(|path| ("Log in", path)),
+                Self::ProviderUnavailable => Some(("Try again", "")),
+                _ => None,
+            };
             return page::respond(&mut answer, title, self.detail(), reason, asker.request_id, again);
         }
         let body = Body {

@@ -1,5 +1,6 @@
 //! A request's words, read once and without trust.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::HttpRequest;
@@ -100,18 +101,32 @@ impl Query {
     /// # Errors
     /// [`Problem::BadRequest`] when a parameter comes twice (RFC 6749 §3.1).
     pub(super) fn read(uri: &Uri) -> Result<Self, Problem> {
-        let query = uri.query().unwrap_or_default();
+        Self::parse(uri.query().unwrap_or_default()).ok_or(Problem::BadRequest("a parameter is repeated"))
+    }
+
+    fn parse(query: &str) -> Option<Self> {
         let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        for (at, (name, _)) in pairs.iter().enumerate() {
-            if pairs[..at].iter().any(|(other, _)| other == name) {
-                return Err(Problem::BadRequest("a parameter is repeated"));
-            }
-        }
-        Ok(Self(pairs))
+        let mut names = HashSet::with_capacity(pairs.len());
+        pairs.iter().all(|(name, _)| names.insert(name)).then_some(())?;
+        Some(Self(pairs))
     }
 
     /// A parameter's value; an empty one is there.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_parameter_is_found_and_any_number_of_others_is_read_in_one_pass() {
+        assert!(Query::parse("a=1&b=2&%61=3").is_none());
+        let many: String = (0..200_000).map(|number| format!("{number}&")).collect();
+        let query = Query::parse(&many).expect("no parameter is repeated");
+        assert_eq!(query.get("199999"), Some(""));
+        assert!(Query::parse(&format!("{many}0")).is_none());
     }
 }

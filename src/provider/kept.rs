@@ -176,7 +176,8 @@ impl<T: Send + Sync + 'static> Kept<T> {
                 state.failure = None;
             }
             Err(Unavailable(reason)) => {
-                tracing::warn!(what = &*self.what, reason, "fetching from the provider failed");
+                // Whoever needed it says so as a warning.
+                tracing::debug!(event = "fetch_failed", what = &*self.what, reason);
                 let wait = state.failure.as_ref().map_or(FIRST_WAIT, |last| (last.wait * 2).min(LONGEST_WAIT));
                 state.failure = Some(Failure { reason: reason.clone(), at: now, wait });
             }

@@ -67,7 +67,7 @@ async fn try_refresh(
     let metadata = provider.metadata().await?;
     provider.keys().await?;
     let fields = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
-    let tokens = call(provider, &metadata, fields).await?;
+    let mut tokens = call(provider, &metadata, fields).await?;
     if let Some(id_token) = &tokens.id_token {
         let expected = expected(provider, &tokens, Occasion::Refresh { subject });
         match id_token::verify(provider, id_token, &expected).await {
@@ -76,7 +76,12 @@ async fn try_refresh(
                 logout::revoke_in_background(provider, &metadata, tokens.refresh_token);
                 return Ok(Refreshed::Rejected(reason));
             }
-            Err(error) => return Err(error),
+            // Its key cannot be had now. What came along is kept all the same, as the refresh token before it may be
+            // spent; of the ID token itself nothing is.
+            Err(error) => {
+                tracing::warn!(event = "id_token_unverified", provider = provider.config.name, %error);
+                tokens.id_token = None;
+            }
         }
     }
     Ok(Refreshed::Tokens(tokens))

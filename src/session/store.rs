@@ -5,33 +5,38 @@
 //! back: [`Replaced::Conflict`] and [`Replaced::Gone`] are outcomes, not errors. "There is no such session" and "the
 //! store cannot say" never look alike: the first is [`Loaded::Absent`], the second is [`StoreError`].
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context, SHA256};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+
+pub use key::StoreKey;
 
 use self::redis::{RedisServer, RedisStore};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{StoreConfig, StoreKind};
+use changes::Changes;
 use file::FileStore;
-use grace::{Grace, Memory, PENDING_ENDS};
 use memory::MemoryStore;
+use near::{Memory, Near, PENDING_ENDS};
 
+mod bells;
 pub mod changes;
 pub mod file;
-pub mod grace;
+mod key;
+mod leases;
 pub mod memory;
+pub mod near;
 pub mod redis;
 mod row;
 
 /// How long the reason of an end is remembered at most.
 pub const END_REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// Sessions on one page of an embedded store's scan.
+const PAGE: usize = 500;
 
 /// The answer of a store, some time later.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -74,7 +79,8 @@ pub trait Store: Send + Sync {
     /// verdict's time is told that instead of getting it.
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()>;
 
-    /// Waits until the session at `key` may have changed, but no longer than `at_most`.
+    /// Waits until the session at `key` may have changed, but no longer than `at_most`. Counted from the call, not from the
+    /// first poll: who calls this, then loads, and awaits this only then, misses nothing.
     fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()>;
 
     /// Live sessions in no particular order, a page at a time; start with [`Cursor::default`], go on with the page's
@@ -136,13 +142,10 @@ enum Source {
 struct Remote {
     server: RedisServer,
     clock: Clock,
-    grace: Option<Outages>,
-}
-
-/// What all workers of this process share about outages, and the connection that ends what ended meanwhile.
-struct Outages {
+    /// What all workers of this process know together.
     memory: Arc<Memory>,
-    flusher: Arc<RedisStore>,
+    /// The connection that ends what ended during an outage.
+    flusher: RedisStore,
 }
 
 impl Stores {
@@ -157,11 +160,10 @@ impl Stores {
             StoreKind::File(path) => Source::Embedded(Arc::new(FileStore::open(path, clock)?)),
             StoreKind::Redis(redis) => {
                 let server = RedisServer::new(redis)?;
-                let grace = (!config.grace.is_zero()).then(|| Outages {
-                    memory: Arc::new(Memory::new(config.grace, clock.clone())),
-                    flusher: Arc::new(server.connect(clock.clone())),
-                });
-                Source::Redis(Arc::new(Remote { server, clock, grace }))
+                let changes = Arc::new(Changes::default());
+                let memory = Arc::new(Memory::new(config.grace, changes, clock.clone()));
+                let flusher = server.connect(clock.clone());
+                Source::Redis(Arc::new(Remote { server, clock, memory, flusher }))
             }
         };
         Ok(Self(source))
@@ -175,64 +177,16 @@ impl Stores {
             Source::Embedded(store) => Arc::clone(store),
             Source::Redis(remote) => {
                 let store = Arc::new(remote.server.connect(remote.clock.clone()));
-                match &remote.grace {
-                    Some(outages) => Arc::new(Grace::new(store, Arc::clone(&outages.memory))),
-                    None => store,
-                }
+                Arc::new(Near::new(store, Arc::clone(&remote.memory)))
             }
         }
     }
 
-    /// Sends the ends that an outage kept from the store, as far as it answers again. Call every second or so, always
-    /// from the same runtime; without an outage it costs nothing.
+    /// Sends the ends that an outage kept from the store, as far as it answers again, and lets go of copies that nobody
+    /// asked for. Call every second or so, always from the same runtime; without an outage it costs nothing.
     pub async fn flush_pending_ends(&self) {
         let Source::Redis(remote) = &self.0 else { return };
-        if let Some(outages) = &remote.grace {
-            outages.memory.flush(&*outages.flusher, PENDING_ENDS).await;
-        }
-    }
-}
-
-/// A key in the store: the SHA-256 of something secret, with its purpose mixed in. There is no way back.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StoreKey([u8; 32]);
-
-impl StoreKey {
-    /// Hashes the parts, each with its length in front so that no two lists of parts collide.
-    #[must_use]
-    pub fn of(parts: &[&[u8]]) -> Self {
-        let mut context = Context::new(&SHA256);
-        for part in parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        let mut hash = [0; 32];
-        hash.copy_from_slice(context.finish().as_ref());
-        Self(hash)
-    }
-
-    /// The hash itself.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// Takes back a key that a store kept as bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl fmt::Display for StoreKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for StoreKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StoreKey({self})")
+        remote.memory.flush(&remote.flusher, PENDING_ENDS).await;
     }
 }
 
@@ -326,3 +280,8 @@ impl EndReason {
 #[derive(Debug, thiserror::Error)]
 #[error("the store does not answer: {0}")]
 pub struct StoreError(pub String);
+
+/// A place to go on that this store never named.
+fn no_cursor() -> StoreError {
+    StoreError("a scan cannot go on from there".to_owned())
+}

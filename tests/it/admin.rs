@@ -1,6 +1,6 @@
 //! The listener for operators: contract section 7.
 
-use crate::support::{Browser, Redis, Request, Response, Setup, World, fresh_key, free_port, send};
+use crate::support::{Browser, Redis, Request, Response, Setup, World, free_port, fresh_key, send};
 
 #[test]
 fn the_probes_tell_life_from_readiness() {

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 
 use serde_json::json;
 
-use crate::support::{Browser, Page, World};
+use crate::support::{Browser, OidcProvider, Page, World};
 
 /// A login that waits before its callback.
 fn held(world: &World, browser: &mut Browser) -> Page {
@@ -151,6 +151,28 @@ fn an_answer_of_another_issuer_or_of_none_is_refused_before_the_code_is_sent() {
         assert!(!browser.is_signed_in(&world.one()));
     }
     assert_eq!(world.redemptions(), 0);
+}
+
+#[test]
+fn a_login_that_a_reload_gave_to_another_issuer_sends_it_no_code() {
+    let world = World::new();
+    let mut browser = Browser::new();
+    let callback = held(&world, &mut browser);
+    let other = OidcProvider::start(0);
+    world.setup.register(&other);
+    let (old, new) = (world.provider.issuer(), other.issuer());
+    // Without `iss` in its answers nothing but the attempt itself says whose code it is.
+    let metadata = json!({
+        "issuer": new, "authorization_endpoint": format!("{new}/auth"), "token_endpoint": format!("{new}/token"),
+        "jwks_uri": format!("{new}/jwks"),
+    });
+    other.fault(&json!({ "path": "/.well-known/openid-configuration", "status": 200, "body": metadata }));
+    world.rewrite(|text| text.replace(&old, &new));
+    world.reload();
+    let page = browser.open(&with_query(&callback.url, |name, value| (name != "iss").then(|| value.to_owned())));
+    assert_eq!(page.response.status, 400, "{}", page.response.text());
+    assert!(!browser.is_signed_in(&world.one()) && browser.login_cookies(&world.one()).is_empty());
+    assert_eq!(other.token_calls(world.client_id(), ""), 0, "the other issuer saw a code");
 }
 
 #[test]

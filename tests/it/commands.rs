@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::TcpStream;
 use std::process::Output;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -269,6 +269,34 @@ fn sigterm_does_not_wait_for_ever() {
     world.gateway.process.signal("TERM");
     world.gateway.process.wait(Duration::from_secs(6));
     hanging.join().expect("the connection ends");
+}
+
+#[test]
+fn the_grace_of_a_shutdown_is_kept_to_the_split_second() {
+    for (grace, delay) in [("200ms", "0s"), ("1s", "800ms")] {
+        let mut setup = Setup::one_site();
+        setup.server = vec![format!("shutdown_grace = \"{grace}\""), format!("drain_delay = \"{delay}\"")];
+        setup.sites[0].routes[0].push("auth = \"none\"".into());
+        let mut world = World::of(setup);
+        world.upstream.answers(|_| Reply::Hang);
+        let (port, call) = (world.setup.port, world.request("GET", "/api/never"));
+        let hanging = std::thread::spawn(move || crate::support::send_raw(port, &call.bytes()));
+        eventually("the upstream should be asked", || (world.upstream.count() > 0).then_some(()));
+        world.gateway.process.signal("TERM");
+        let asked = Instant::now();
+        assert_eq!(world.gateway.process.wait(Duration::from_secs(10)).code(), Some(0));
+        assert!(asked.elapsed() < Duration::from_millis(1500), "{grace} {delay}: {:?}", asked.elapsed());
+        hanging.join().expect("the connection ends");
+    }
+}
+
+#[test]
+fn a_reload_that_changes_the_time_for_a_shutdown_is_refused_like_every_other_that_cannot_take_effect() {
+    let world = World::new();
+    world.rewrite(|text| text.replace("shutdown_grace = \"5s\"", "shutdown_grace = \"6s\""));
+    world.reload();
+    let output = world.gateway.process.output();
+    assert!(output.contains("reload_refused") && output.contains("server.shutdown_grace"), "{output}");
 }
 
 #[test]

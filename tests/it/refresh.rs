@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Browser, Setup, World, eventually};
+use crate::support::{Browser, OidcProvider, Setup, World, eventually};
 
 /// A world with one signed-in browser whose token is over; new tokens live for an hour.
 fn with_a_due_token(setup: Setup) -> (World, Browser) {
@@ -76,6 +76,38 @@ fn a_refused_refresh_token_ends_the_session_and_is_tried_once() {
     world.provider.heal(Some(world.client_id()));
     browser.sign_in(&world.one(), "ada");
     assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+}
+
+#[test]
+fn an_optional_route_goes_on_without_a_token_when_the_refresh_token_is_refused() {
+    let mut setup = Setup::one_site();
+    setup.sites[0].routes.push(vec!["path = \"/maybe\"".into(), "auth = \"optional\"".into()]);
+    let (world, mut browser) = with_a_due_token(setup);
+    world.provider.fault(&json!({ "client_id": world.client_id(), "path": "/token", "status": 400, "body": { "error": "invalid_grant" } }));
+    for _ in 0..2 {
+        assert_eq!(browser.get(&world.one(), "/maybe/x").status, 200);
+        assert!(world.upstream.last().all("authorization").is_empty());
+    }
+    browser.get(&world.one(), "/api/x").refuses(401, "refresh_rejected");
+}
+
+#[test]
+fn a_reload_to_another_issuer_sends_it_no_token_of_the_old_one() {
+    let (world, mut browser) = with_a_due_token(Setup::one_site());
+    let other = OidcProvider::start(0);
+    world.setup.register(&other);
+    let (old, new) = (world.provider.issuer(), other.issuer());
+    world.rewrite(|text| text.replace(&old, &new));
+    world.reload();
+    browser.get(&world.one(), "/api/x").refuses(503, "provider_unavailable");
+    assert!(browser.is_signed_in(&world.one()), "a configuration ends no session");
+    world.rewrite(|text| text.replace(&new, &old));
+    world.reload();
+    let answer = eventually("the session should go on", || {
+        Some(browser.get(&world.one(), "/api/x")).filter(|answer| answer.status != 503)
+    });
+    assert_eq!(answer.status, 200);
+    assert_eq!(other.token_calls(world.client_id(), ""), 0, "the other issuer saw a refresh token");
 }
 
 #[test]

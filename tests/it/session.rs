@@ -192,6 +192,15 @@ fn methods_and_paths_under_the_base_path_are_exact() {
 }
 
 #[test]
+fn an_encoded_slash_under_the_base_path_is_as_ambiguous_as_elsewhere() {
+    let world = World::new();
+    let browser = Browser::new();
+    for path in ["/bff/session%2F", "/bff/a%2Fb", "/bff/session/%2fextend"] {
+        world.send(&world.own_request(&browser, "GET", path)).refuses(400, "bad_path");
+    }
+}
+
+#[test]
 fn another_base_path_moves_every_endpoint() {
     let mut setup = Setup::one_site();
     setup.sites[0].site.push("base_path = \"/_auth\"".into());

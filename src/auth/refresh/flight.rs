@@ -122,7 +122,7 @@ impl Flight {
     async fn refresh(&self, session: Session) -> (Outcome, Option<(Bytes, Duration)>) {
         let meta = &session.record.meta;
         let unavailable = (Outcome::ProviderUnavailable, Some((UNAVAILABLE, COOL_DOWN)));
-        let Some(provider) = self.auth.provider(&meta.provider) else {
+        let Some(provider) = self.auth.provider_of(&meta.provider, &meta.issuer) else {
             tracing::error!(event = "refresh_impossible", session = self.name(), provider = meta.provider);
             return unavailable;
         };

@@ -16,11 +16,14 @@ use redb::{Database, DatabaseError, ReadableDatabase as _};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
+use super::bells::Bells;
+use super::leases::Leases;
 use super::{
     Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store, StoreError, StoreKey,
+    no_cursor,
 };
 use crate::clock::{Clock, Timestamp};
-use rows::{Rows, prepare, read_index, read_session};
+use rows::{Rows, prepare, read_index, read_page, read_session};
 use writer::{Job, Task, run};
 
 mod rows;
@@ -36,6 +39,8 @@ const QUEUE: usize = 1024;
 pub struct FileStore {
     database: Arc<Database>,
     clock: Clock,
+    leases: Leases,
+    bells: Arc<Bells>,
     jobs: Option<SyncSender<Box<dyn Job>>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -51,15 +56,17 @@ impl FileStore {
         let database = Database::builder().set_cache_size(CACHE).create(path).map_err(|error| wrong(explain(error)))?;
         prepare(&database, clock.now()).map_err(|error| wrong(error.to_string()))?;
         let database = Arc::new(database);
+        let bells = Arc::new(Bells::default());
         let (jobs, queue) = sync_channel(QUEUE);
         let writer = thread::Builder::new()
             .name("session-file".to_owned())
             .spawn({
-                let (database, clock) = (Arc::clone(&database), clock.clone());
-                move || run(&database, &queue, &clock)
+                let (database, clock, bells) = (Arc::clone(&database), clock.clone(), Arc::clone(&bells));
+                move || run(&database, &queue, &clock, &bells)
             })
             .map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { database, clock, jobs: Some(jobs), writer: Some(writer) })
+        let leases = Leases::new(clock.clone());
+        Ok(Self { database, clock, leases, bells, jobs: Some(jobs), writer: Some(writer) })
     }
 
     fn write<T, W>(&self, work: W) -> Answer<'static, T>
@@ -101,26 +108,6 @@ impl Store for FileStore {
         self.load(key)
     }
 
-    fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
-        todo!("{index}{key}{until:?}")
-    }
-
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
-        todo!("{key}{holder:?}{ttl:?}")
-    }
-
-    fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
-        todo!("{key}{holder:?}{verdict:?}")
-    }
-
-    fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
-        todo!("{key}{at_most:?}")
-    }
-
-    fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
-        todo!("{from:?}")
-    }
-
     fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
         let key = *key;
         self.read(move |file, now| Ok(read_session(file, &key, now)?.map_or(Loaded::Absent, |row| row.loaded())))
@@ -154,6 +141,41 @@ impl Store for FileStore {
     fn take<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Option<Bytes>> {
         let key = *key;
         self.write(move |rows| rows.take(&key))
+    }
+
+    fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
+        let (index, key) = (*index, *key);
+        self.write(move |rows| rows.file(&index, &key, until))
+    }
+
+    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
+        let lease = self.leases.hold(key, holder, ttl);
+        Box::pin(async move { Ok(lease) })
+    }
+
+    fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
+        self.leases.release(key, holder, verdict);
+        self.bells.ring(key);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
+        let rung = self.bells.wait(key, at_most);
+        Box::pin(async move {
+            rung.await;
+            Ok(())
+        })
+    }
+
+    fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
+        let after = match from.0.as_slice() {
+            [] => None,
+            bytes => match bytes.try_into() {
+                Ok(key) => Some(StoreKey::from_bytes(key)),
+                Err(_) => return Box::pin(async { Err(no_cursor()) }),
+            },
+        };
+        self.read(move |file, now| read_page(file, after, now))
     }
 
     /// Answers when the writing thread does: a disk that hangs is noticed.

@@ -6,15 +6,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::ready;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::grace::Dated;
+use super::bells::Bells;
+use super::leases::Leases;
+use super::near::Dated;
 use super::row::Row;
 use super::{
-    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store, StoreError, StoreKey,
+    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, PAGE, Page, Replaced, Store, StoreError,
+    StoreKey, no_cursor,
 };
 use crate::clock::{Clock, Timestamp};
 
@@ -27,6 +31,8 @@ const SWEPT_AT_ONCE: usize = 64;
 pub struct MemoryStore {
     clock: Clock,
     rows: Mutex<Rows>,
+    leases: Leases,
+    bells: Bells,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +55,8 @@ impl MemoryStore {
     /// An empty store that takes the time from `clock`.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, rows: Mutex::default() }
+        let leases = Leases::new(clock.clone());
+        Self { clock, rows: Mutex::default(), leases, bells: Bells::default() }
     }
 
     /// How many rows of any kind are kept, expired ones that were not swept yet included.
@@ -74,31 +81,21 @@ impl MemoryStore {
         let outcome = work(&mut rows, now);
         answer(outcome)
     }
+
+    /// A write of the session at `key`, whose waiters look again.
+    fn write_session<T>(&self, key: &StoreKey, work: impl FnOnce(&mut Rows, Timestamp) -> T) -> Answer<'static, T>
+    where
+        T: Send + 'static,
+    {
+        let outcome = self.write(work);
+        self.bells.ring(key);
+        outcome
+    }
 }
 
 impl Store for MemoryStore {
     fn load_now<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
         self.load(key)
-    }
-
-    fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
-        todo!("{index}{key}{until:?}")
-    }
-
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
-        todo!("{key}{holder:?}{ttl:?}")
-    }
-
-    fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
-        todo!("{key}{holder:?}{verdict:?}")
-    }
-
-    fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
-        todo!("{key}{at_most:?}")
-    }
-
-    fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
-        todo!("{from:?}")
     }
 
     fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
@@ -107,7 +104,7 @@ impl Store for MemoryStore {
     }
 
     fn insert<'a>(&'a self, key: &'a StoreKey, entry: NewEntry) -> Answer<'a, bool> {
-        self.write(|rows, now| {
+        self.write_session(key, |rows, now| {
             let free = rows.session(key, now).is_none();
             if free {
                 rows.insert(*key, entry);
@@ -117,14 +114,14 @@ impl Store for MemoryStore {
     }
 
     fn replace<'a>(&'a self, key: &'a StoreKey, expected: u64, sealed: Bytes) -> Answer<'a, Replaced> {
-        self.write(|rows, now| match rows.session(key, now) {
+        self.write_session(key, |rows, now| match rows.session(key, now) {
             Some(row) => row.replace(expected, sealed),
             None => Replaced::Gone(None),
         })
     }
 
     fn end<'a>(&'a self, key: &'a StoreKey, reason: EndReason) -> Answer<'a, Ended> {
-        self.write(|rows, now| {
+        self.write_session(key, |rows, now| {
             let Some(row) = rows.session(key, now) else { return Ended::Already(None) };
             let outcome = row.end(reason, now);
             let until = row.until();
@@ -137,7 +134,11 @@ impl Store for MemoryStore {
         let now = self.clock.now();
         let rows = self.lock();
         let filed = rows.indexes.get(index).into_iter().flatten();
-        answer(filed.filter(|(until, _)| *until > now).map(|(_, key)| *key).collect())
+        let mut keys: Vec<_> = filed.filter(|(until, _)| *until > now).map(|(_, key)| *key).collect();
+        // One that was filed again for longer stands there twice.
+        keys.sort_unstable();
+        keys.dedup();
+        answer(keys)
     }
 
     fn put_once<'a>(&'a self, key: &'a StoreKey, note: Bytes, ttl: Duration) -> Answer<'a, bool> {
@@ -157,6 +158,34 @@ impl Store for MemoryStore {
             let (until, note) = rows.notes.remove(key)?;
             (until > now).then_some(note)
         })
+    }
+
+    fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
+        self.write(|rows, _| rows.file(*index, *key, until))
+    }
+
+    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
+        answer(self.leases.hold(key, holder, ttl))
+    }
+
+    fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
+        self.leases.release(key, holder, verdict);
+        self.bells.ring(key);
+        answer(())
+    }
+
+    fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
+        let rung = self.bells.wait(key, at_most);
+        Box::pin(async move {
+            rung.await;
+            Ok(())
+        })
+    }
+
+    /// Goes by the absolute end, in whose order the sessions stand already.
+    fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
+        let page = self.lock().page(from, self.clock.now());
+        Box::pin(ready(page))
     }
 
     fn ping(&self) -> Answer<'_, ()> {
@@ -179,11 +208,38 @@ impl Rows {
     fn insert(&mut self, key: StoreKey, entry: NewEntry) {
         let until = entry.expires_at;
         for index in entry.indexes {
-            self.indexes.entry(index).or_default().insert((until, key));
-            self.due.insert((until, Kind::Index, index));
+            self.file(index, key, until);
         }
         self.sessions.insert(key, Row::first(entry.sealed, until));
         self.due.insert((until, Kind::Session, key));
+    }
+
+    fn file(&mut self, index: StoreKey, key: StoreKey, until: Timestamp) {
+        self.indexes.entry(index).or_default().insert((until, key));
+        self.due.insert((until, Kind::Index, index));
+    }
+
+    /// The next sessions after `from`, which names the last one of the page before.
+    fn page(&self, from: &Cursor, now: Timestamp) -> Result<Page, StoreError> {
+        let mut last = (now, Kind::Note, StoreKey::from_bytes([u8::MAX; 32]));
+        if !from.0.is_empty() {
+            let (until, key) = from.0.split_first_chunk().ok_or_else(no_cursor)?;
+            let key = StoreKey::from_bytes(key.try_into().map_err(|_| no_cursor())?);
+            last = last.max((Timestamp::from_millis(u64::from_be_bytes(*until)), Kind::Session, key));
+        }
+        let mut sessions = Vec::new();
+        for (until, kind, key) in self.due.range((Excluded(last), Unbounded)) {
+            // The entry of a session that ended before its time is no more than a note to sweep it.
+            let Some(Row::Live { stored, until: ends }) = self.sessions.get(key) else { continue };
+            if *kind == Kind::Session && ends == until {
+                sessions.push((*key, stored.clone()));
+            }
+            if sessions.len() == PAGE {
+                let next = [&until.as_millis().to_be_bytes(), key.as_bytes().as_slice()].concat();
+                return Ok(Page { sessions, next: Some(Cursor(next)) });
+            }
+        }
+        Ok(Page { sessions, next: None })
     }
 
     fn sweep(&mut self, now: Timestamp) {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use redis::{Script, Value};
 
-use super::grace::Dated;
+use super::near::Dated;
 use super::{
     Answer, Cursor, END_REMEMBERED, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store,
     StoreError, StoreKey, Stored,

@@ -10,6 +10,7 @@ use cloakroom::secret::{AuthorizationCode, ClientSecret};
 use serde_json::{Value, json};
 
 use super::hostile::{Hostile, Manner, NOW, Reply, VERIFIER, attempt, redeem, refresh};
+use super::signing::Key;
 
 /// What a refresh comes to, as a word.
 fn word(refreshed: &Refreshed) -> &'static str {
@@ -247,6 +248,19 @@ async fn an_id_token_of_a_refresh_must_be_the_same_users() {
     let forged = op.id_token(|_| {}).rsplit_once('.').unwrap().0.to_owned() + ".AAAA";
     op.give(&forged);
     assert_eq!(word(&refresh(&client).await), "rejected");
+}
+
+#[tokio::test]
+async fn a_rotated_refresh_token_is_not_lost_when_the_key_of_its_id_token_cannot_be_had() {
+    let op = Hostile::start().await;
+    let client = op.client();
+    op.give(&op.id_token(|_| {}));
+    assert_eq!(word(&refresh(&client).await), "tokens");
+    op.set("/jwks", Reply::raw(500, ""));
+    op.give(&Key::p256().token(r#"{"alg":"ES256","kid":"k2","typ":"JWT"}"#, &op.claims().to_string()));
+    let Refreshed::Tokens(tokens) = refresh(&client).await else { panic!("the refresh token is gone") };
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "rt-1");
+    assert!(tokens.id_token.is_none(), "nothing unverified is kept");
 }
 
 #[tokio::test]

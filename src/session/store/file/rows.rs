@@ -1,5 +1,6 @@
 //! How sessions, indexes and notes lie in the file's tables.
 
+use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes};
@@ -7,7 +8,7 @@ use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableTable, Table, Table
 
 use crate::clock::Timestamp;
 use crate::session::store::row::Row;
-use crate::session::store::{EndReason, Ended, NewEntry, Replaced, StoreKey, Stored};
+use crate::session::store::{Cursor, EndReason, Ended, NewEntry, PAGE, Page, Replaced, StoreKey, Stored};
 
 type Hash = [u8; 32];
 
@@ -59,7 +60,29 @@ pub(super) fn read_index(
     for entry in file.open_table(INDEXES)?.range(live)? {
         found.push(StoreKey::from_bytes(entry?.0.value().2));
     }
+    // One that was filed again for longer stands there twice.
+    found.sort_unstable();
+    found.dedup();
     Ok(found)
+}
+
+/// The live sessions that come after one key, a page of them.
+pub(super) fn read_page(file: &ReadTransaction, after: Option<StoreKey>, now: Timestamp) -> Result<Page, redb::Error> {
+    let start = after.map_or(Unbounded, |key| Excluded(*key.as_bytes()));
+    let mut sessions = Vec::new();
+    for (looked_at, entry) in file.open_table(SESSIONS)?.range((start, Unbounded))?.enumerate() {
+        let (key, row) = entry?;
+        let key = StoreKey::from_bytes(key.value());
+        if let Row::Live { stored, until } = read(row.value())?
+            && until > now
+        {
+            sessions.push((key, stored));
+        }
+        if looked_at + 1 == PAGE {
+            return Ok(Page { sessions, next: Some(Cursor(key.as_bytes().to_vec())) });
+        }
+    }
+    Ok(Page { sessions, next: None })
 }
 
 /// The tables inside one write transaction.
@@ -70,6 +93,7 @@ pub(super) struct Rows<'t> {
     due: Table<'t, (u64, u8, Hash, Hash), ()>,
     now: Timestamp,
     changed: bool,
+    written: Vec<StoreKey>,
 }
 
 impl<'t> Rows<'t> {
@@ -81,22 +105,21 @@ impl<'t> Rows<'t> {
             due: transaction.open_table(DUE)?,
             now,
             changed: false,
+            written: Vec::new(),
         })
     }
 
-    /// Whether anything was written.
-    pub(super) const fn changed(&self) -> bool {
-        self.changed
+    /// Lets go of the tables; whether anything was written, and to which sessions.
+    pub(super) fn close(self) -> (bool, Vec<StoreKey>) {
+        (self.changed, self.written)
     }
 
     pub(super) fn insert(&mut self, key: &StoreKey, entry: NewEntry) -> Result<bool, redb::Error> {
         if session(&self.sessions, key, self.now)?.is_some() {
             return Ok(false);
         }
-        let until = entry.expires_at.as_millis();
         for index in &entry.indexes {
-            self.indexes.insert((*index.as_bytes(), until, *key.as_bytes()), ())?;
-            self.due.insert((until, FILED, *key.as_bytes(), *index.as_bytes()), ())?;
+            self.file(index, key, entry.expires_at)?;
         }
         self.put(key, &Row::first(entry.sealed, entry.expires_at))?;
         Ok(true)
@@ -118,6 +141,14 @@ impl<'t> Rows<'t> {
             self.put(key, &row)?;
         }
         Ok(outcome)
+    }
+
+    pub(super) fn file(&mut self, index: &StoreKey, key: &StoreKey, until: Timestamp) -> Result<(), redb::Error> {
+        let until = until.as_millis();
+        self.indexes.insert((*index.as_bytes(), until, *key.as_bytes()), ())?;
+        self.due.insert((until, FILED, *key.as_bytes(), *index.as_bytes()), ())?;
+        self.changed = true;
+        Ok(())
     }
 
     pub(super) fn put_once(&mut self, key: &StoreKey, note: &[u8], ttl: Duration) -> Result<bool, redb::Error> {
@@ -170,6 +201,7 @@ impl<'t> Rows<'t> {
         self.sessions.insert(*key.as_bytes(), encode(row).as_slice())?;
         self.due.insert((row.until().as_millis(), SESSION, *key.as_bytes(), NO_INDEX), ())?;
         self.changed = true;
+        self.written.push(*key);
         Ok(())
     }
 }
@@ -180,8 +212,11 @@ fn session(
     now: Timestamp,
 ) -> Result<Option<Row>, redb::Error> {
     let Some(found) = sessions.get(*key.as_bytes())? else { return Ok(None) };
-    let row = decode(found.value()).ok_or_else(|| redb::Error::Corrupted("a session row cannot be read".to_owned()))?;
-    Ok(Some(row).filter(|row| row.until() > now))
+    Ok(Some(read(found.value())?).filter(|row| row.until() > now))
+}
+
+fn read(bytes: &[u8]) -> Result<Row, redb::Error> {
+    decode(bytes).ok_or_else(|| redb::Error::Corrupted("a session row cannot be read".to_owned()))
 }
 
 /// Kind (1 byte), expiry (8), then version (8) and the sealed record, or the word of the reason.

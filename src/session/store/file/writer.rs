@@ -8,7 +8,8 @@ use tokio::sync::oneshot::Sender;
 
 use super::rows::Rows;
 use crate::clock::Clock;
-use crate::session::store::StoreError;
+use crate::session::store::bells::Bells;
+use crate::session::store::{StoreError, StoreKey};
 
 /// Writes that share one transaction at most.
 const BATCH: usize = 256;
@@ -58,7 +59,7 @@ where
 }
 
 /// Runs until the last sender is gone.
-pub(super) fn run(database: &Database, queue: &Receiver<Box<dyn Job>>, clock: &Clock) {
+pub(super) fn run(database: &Database, queue: &Receiver<Box<dyn Job>>, clock: &Clock, bells: &Bells) {
     loop {
         let mut batch: Vec<_> = match queue.recv_timeout(SWEEP_EVERY) {
             Ok(first) => std::iter::once(first).chain(queue.try_iter().take(BATCH - 1)).collect(),
@@ -66,13 +67,17 @@ pub(super) fn run(database: &Database, queue: &Receiver<Box<dyn Job>>, clock: &C
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let committed = commit(database, &mut batch, clock).map_err(|error| format!("the file: {error}"));
+        for key in committed.iter().flatten() {
+            bells.ring(key);
+        }
         for job in batch {
-            job.answer(committed.clone().map_err(StoreError));
+            job.answer(committed.clone().map(drop).map_err(StoreError));
         }
     }
 }
 
-fn commit(database: &Database, batch: &mut [Box<dyn Job>], clock: &Clock) -> Result<(), redb::Error> {
+/// Does the whole batch; returns the sessions that are different now.
+fn commit(database: &Database, batch: &mut [Box<dyn Job>], clock: &Clock) -> Result<Vec<StoreKey>, redb::Error> {
     // Durability::Immediate is redb's default: when this returns, the file is synced.
     let transaction = database.begin_write()?;
     let mut rows = Rows::open(&transaction, clock.now())?;
@@ -80,13 +85,12 @@ fn commit(database: &Database, batch: &mut [Box<dyn Job>], clock: &Clock) -> Res
         job.work(&mut rows)?;
     }
     rows.sweep()?;
-    let changed = rows.changed();
-    drop(rows);
+    let (changed, written) = rows.close();
     // A lost race or a second take changes nothing and need not wait for the disk.
     if changed {
         transaction.commit()?
     } else {
         transaction.abort()?
     }
-    Ok(())
+    Ok(written)
 }

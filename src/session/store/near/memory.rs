@@ -1,0 +1,200 @@
+//! What one process knows about sessions: the copies that all its workers share, and the ends that the store must still
+//! be told.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::copies::{Kept, READ_AGAIN, Ticket};
+use crate::clock::{Clock, Timestamp};
+use crate::session::store::changes::Changes;
+use crate::session::store::{EndReason, Loaded, Store, StoreKey};
+
+/// Ends that wait for the store at most. One more is told to the caller as failed and forgotten, and an alarm says so.
+pub const PENDING_ENDS: usize = 10_000;
+
+/// Shared by all workers of a process; one for each store.
+#[derive(Debug)]
+pub struct Memory {
+    clock: Clock,
+    grace: Duration,
+    changes: Arc<Changes>,
+    pending: Pending,
+    turned: Mutex<Instant>,
+}
+
+impl Memory {
+    /// Copies that are believed as far as `changes` vouches for them, and bridge an outage for `grace`; zero is not at
+    /// all. Each needs a [`Changes`] of its own.
+    #[must_use]
+    pub fn new(grace: Duration, changes: Arc<Changes>, clock: Clock) -> Self {
+        let turned = Mutex::new(clock.instant());
+        Self { clock, grace, changes, pending: Pending::default(), turned }
+    }
+
+    /// Sends up to `most` pending ends, until one fails; also lets go of copies that are too old.
+    pub async fn flush(&self, store: &dyn Store, most: usize) {
+        self.turn();
+        self.send(store, most).await;
+    }
+
+    /// How many ends wait for the store.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Sends up to `most` pending ends, until one fails.
+    pub(super) async fn send(&self, store: &dyn Store, most: usize) {
+        for (key, reason) in self.pending.first(most) {
+            match store.end(&key, reason).await {
+                Ok(_) => self.ended(&key, Some(reason)),
+                Err(_) => return,
+            }
+        }
+    }
+
+    pub(super) const fn changes(&self) -> &Arc<Changes> {
+        &self.changes
+    }
+
+    /// Why a session is over that ended here and may not be over in the store yet.
+    pub(super) fn pending_reason(&self, key: &StoreKey) -> Option<EndReason> {
+        self.pending.reason(key)
+    }
+
+    /// What can be told without asking the store.
+    pub(super) fn near(&self, key: &StoreKey) -> Option<Loaded> {
+        if let Some(reason) = self.pending.reason(key) {
+            return Some(Loaded::Ended(reason));
+        }
+        let now = self.clock.instant();
+        self.changes.copies().near(key, now, self.clock.now(), self.changes.vouching(now))
+    }
+
+    /// To be taken before the store is asked.
+    pub(super) fn ticket(&self, key: &StoreKey) -> Ticket {
+        self.changes.ticket(key, self.clock.instant())
+    }
+
+    /// Takes in what the store said. Nothing is returned when the session ended while the answer was under way and only
+    /// the store knows why.
+    pub(super) fn learn(&self, key: &StoreKey, loaded: Loaded, until: Timestamp, ticket: Ticket) -> Option<Loaded> {
+        let copies = self.changes.copies();
+        match &loaded {
+            Loaded::Ended(reason) => copies.over(key, Some(*reason), ticket.asked),
+            Loaded::Absent => copies.over(key, None, ticket.asked),
+            Loaded::Live(stored) => {
+                // What ended here wins, told to the store or not.
+                if let Some(reason) = self.pending.reason(key) {
+                    return Some(Loaded::Ended(reason));
+                }
+                match copies.live(key, stored, until, ticket) {
+                    Kept::Fine => {}
+                    Kept::Over(reason) => return Some(Loaded::Ended(reason)),
+                    Kept::Outrun => return None,
+                }
+            }
+        }
+        Some(loaded)
+    }
+
+    /// The store took a new version from here.
+    pub(super) fn replaced(&self, key: &StoreKey, version: u64, sealed: Bytes, ticket: Ticket) {
+        self.changes.copies().replaced(key, version, sealed, ticket);
+        self.changes.ring(key);
+    }
+
+    /// The store refused to replace `version`, because it has another one.
+    pub(super) fn conflict(&self, key: &StoreKey, version: u64) {
+        self.changes.copies().conflict(key, version);
+    }
+
+    /// Remembers an end before it is sent.
+    pub(super) fn ending(&self, key: &StoreKey, reason: EndReason) {
+        if !self.pending.add(key, reason) {
+            tracing::error!("too many logouts wait for the store: one is not remembered");
+        }
+    }
+
+    /// The store knows about the end now.
+    pub(super) fn ended(&self, key: &StoreKey, reason: Option<EndReason>) {
+        self.changes.copies().over(key, reason, self.clock.instant());
+        self.pending.remove(key);
+        self.changes.ring(key);
+    }
+
+    /// What is known while the store does not answer.
+    pub(super) fn recall(&self, key: &StoreKey) -> Option<Loaded> {
+        if let Some(reason) = self.pending.reason(key) {
+            return Some(Loaded::Ended(reason));
+        }
+        let heard_in = |life| self.changes.heard_in(life);
+        let (loaded, confirmed) = self.changes.copies().recall(key, self.clock.now(), heard_in)?;
+        let bridged = !self.grace.is_zero() && self.clock.instant().saturating_duration_since(confirmed) <= self.grace;
+        (bridged || matches!(loaded, Loaded::Ended(_))).then_some(loaded)
+    }
+
+    /// A copy is told for [`READ_AGAIN`] and then bridges an outage for `grace`; what nobody asked for by then is of no use.
+    fn turn(&self) {
+        let now = self.clock.instant();
+        let mut turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(*turned) >= READ_AGAIN + self.grace {
+            *turned = now;
+            self.changes.copies().turn();
+        }
+    }
+}
+
+/// Ends that the store may not know yet.
+#[derive(Debug, Default)]
+struct Pending {
+    reasons: Mutex<HashMap<StoreKey, EndReason>>,
+    /// How many there are, so that a request need not take the lock to find that there are none.
+    count: AtomicUsize,
+}
+
+impl Pending {
+    fn len(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    fn reason(&self, key: &StoreKey) -> Option<EndReason> {
+        if self.len() == 0 {
+            return None;
+        }
+        self.lock().get(key).copied()
+    }
+
+    fn first(&self, most: usize) -> Vec<(StoreKey, EndReason)> {
+        if self.len() == 0 {
+            return Vec::new();
+        }
+        self.lock().iter().take(most).map(|(key, reason)| (*key, *reason)).collect()
+    }
+
+    /// Whether it is among them now; the first reason stays.
+    fn add(&self, key: &StoreKey, reason: EndReason) -> bool {
+        let mut reasons = self.lock();
+        let room = reasons.len() < PENDING_ENDS || reasons.contains_key(key);
+        if room {
+            reasons.entry(*key).or_insert(reason);
+            self.count.store(reasons.len(), Ordering::SeqCst);
+        }
+        room
+    }
+
+    fn remove(&self, key: &StoreKey) {
+        let mut reasons = self.lock();
+        reasons.remove(key);
+        self.count.store(reasons.len(), Ordering::SeqCst);
+    }
+
+    /// A panic elsewhere cannot leave this half written: every change is one map access.
+    fn lock(&self) -> MutexGuard<'_, HashMap<StoreKey, EndReason>> {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
