@@ -6,25 +6,30 @@ mod file;
 mod grace;
 mod laws;
 mod memory;
+mod near;
+mod near_schedules;
 mod outages;
 mod place;
+mod process;
 mod races;
 mod redis;
+mod schedules;
 mod server;
+mod shared;
 
 /// Runs each law on each kind of store.
 macro_rules! on_every_store {
     ($($laws:ident: $($law:ident)*;)*) => {
         mod on_memory {
-            use super::{laws, place::Place, races};
+            use super::{laws, place::Place, races, shared};
             $($(#[tokio::test] async fn $law() { $laws::$law(&Place::memory()).await })*)*
         }
         mod on_file {
-            use super::{laws, place::Place, races};
+            use super::{laws, place::Place, races, shared};
             $($(#[tokio::test] async fn $law() { $laws::$law(&Place::file()).await })*)*
         }
         mod on_redis {
-            use super::{laws, place::Place, races};
+            use super::{laws, place::Place, races, shared};
             $($(#[tokio::test] async fn $law() { $laws::$law(&Place::redis()).await })*)*
         }
     };
@@ -60,4 +65,21 @@ on_every_store! {
         every_version_is_replaced_exactly_once
         an_end_that_races_replaces_is_final
         of_many_ends_one_is_now;
+    shared:
+        load_now_tells_what_stands_there
+        a_lease_has_one_holder
+        a_lease_ends_by_itself
+        a_renewed_lease_lasts_longer
+        a_verdict_is_told_to_all_for_its_time
+        a_verdict_needs_the_lease
+        a_lease_is_neither_session_nor_note_nor_index
+        of_fifty_who_want_a_lease_one_gets_it
+        what_is_done_under_a_lease_is_done_alone
+        a_session_can_be_filed_under_one_more_index
+        a_session_filed_again_stays_for_the_longer_time_and_is_listed_once
+        a_wait_ends_with_a_write_or_an_end
+        a_wait_counts_from_the_call
+        a_wait_ends_without_a_change_in_its_time
+        a_walk_shows_every_live_session
+        a_walk_misses_nobody_who_stays_while_others_come_and_go;
 }

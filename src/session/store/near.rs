@@ -21,7 +21,6 @@ use bytes::Bytes;
 
 use super::{
     Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store, StoreError, StoreKey,
-    Stored,
 };
 use crate::clock::Timestamp;
 pub(super) use copies::{Copies, Ticket};
@@ -93,8 +92,7 @@ impl Store for Near {
             let ticket = self.memory.ticket(key);
             let inserted = self.inner.insert(key, entry).await?;
             if inserted {
-                self.memory.learn(key, Loaded::Live(Stored { version: 1, sealed }), until, ticket);
-                self.memory.changes().ring(key);
+                self.memory.inserted(key, sealed, until, ticket);
             }
             Ok(inserted)
         })

@@ -19,6 +19,7 @@ fn word(refreshed: &Refreshed) -> &'static str {
         Refreshed::Rejected(_) => "rejected",
         Refreshed::Unavailable(_) => "unavailable",
         Refreshed::Misconfigured(_) => "misconfigured",
+        Refreshed::Unknown(_) => "unknown",
     }
 }
 

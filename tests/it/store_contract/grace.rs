@@ -1,111 +1,19 @@
 //! What the outage grace promises, on a store that can be switched off, and once on a real Redis.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use cloakroom::clock::{Clock, Timestamp};
+use cloakroom::clock::Clock;
 use cloakroom::config::{StoreConfig, StoreKind};
-use cloakroom::session::store::grace::{Dated, Grace, Memory, PENDING_ENDS};
-use cloakroom::session::store::memory::MemoryStore;
-use cloakroom::session::store::{Answer, EndReason, Ended, Loaded, NewEntry, Replaced, Store, StoreError, StoreKey};
-use cloakroom::session::store::{Stored, Stores};
+use cloakroom::session::store::changes::Change;
+use cloakroom::session::store::near::PENDING_ENDS;
+use cloakroom::session::store::{EndReason, Loaded, Replaced, Store as _, Stored, Stores};
 
-use super::place::{LONG, bytes, entry, hand_moved, key};
+use super::place::{LONG, bytes, entry, key};
+use super::process::{GRACE, Process};
 use super::server::RedisProcess;
 
-const GRACE: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Works, fails every command, or never answers, as told.
-struct Switched {
-    store: MemoryStore,
-    down: AtomicBool,
-    hangs: AtomicBool,
-    /// Has lost all sessions, as a Redis does that is flushed.
-    empty: AtomicBool,
-}
-
-macro_rules! switched {
-    ($self:ident, $call:ident($($argument:expr),*)) => {
-        if $self.hangs.load(Ordering::SeqCst) {
-            Box::pin(std::future::pending())
-        } else if $self.down.load(Ordering::SeqCst) {
-            Box::pin(async { Err(StoreError("switched off".to_owned())) })
-        } else {
-            $self.store.$call($($argument),*)
-        }
-    };
-}
-
-impl Store for Switched {
-    fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
-        switched!(self, load(key))
-    }
-    fn insert<'a>(&'a self, key: &'a StoreKey, entry: NewEntry) -> Answer<'a, bool> {
-        switched!(self, insert(key, entry))
-    }
-    fn replace<'a>(&'a self, key: &'a StoreKey, expected: u64, sealed: Bytes) -> Answer<'a, Replaced> {
-        switched!(self, replace(key, expected, sealed))
-    }
-    fn end<'a>(&'a self, key: &'a StoreKey, reason: EndReason) -> Answer<'a, Ended> {
-        switched!(self, end(key, reason))
-    }
-    fn indexed<'a>(&'a self, index: &'a StoreKey) -> Answer<'a, Vec<StoreKey>> {
-        switched!(self, indexed(index))
-    }
-    fn put_once<'a>(&'a self, key: &'a StoreKey, note: Bytes, ttl: Duration) -> Answer<'a, bool> {
-        switched!(self, put_once(key, note, ttl))
-    }
-    fn take<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Option<Bytes>> {
-        switched!(self, take(key))
-    }
-    fn ping(&self) -> Answer<'_, ()> {
-        switched!(self, ping())
-    }
-}
-
-impl Dated for Switched {
-    fn load_dated<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, (Loaded, Timestamp)> {
-        if self.empty.load(Ordering::SeqCst) {
-            return Box::pin(async { Ok((Loaded::Absent, Timestamp::default())) });
-        }
-        switched!(self, load_dated(key))
-    }
-}
-
-/// Two workers of one process, in front of one store.
-struct Process {
-    clock: Clock,
-    inner: Arc<Switched>,
-    memory: Arc<Memory>,
-    one: Grace,
-    two: Grace,
-}
-
-impl Process {
-    fn start() -> Self {
-        let clock = hand_moved();
-        let store = MemoryStore::new(clock.clone());
-        let off = || AtomicBool::new(false);
-        let inner = Arc::new(Switched { store, down: off(), hangs: off(), empty: off() });
-        let memory = Arc::new(Memory::new(GRACE, clock.clone()));
-        let worker = || Grace::new(Arc::clone(&inner) as Arc<dyn Dated>, Arc::clone(&memory));
-        let (one, two) = (worker(), worker());
-        Self { clock, inner, memory, one, two }
-    }
-
-    fn down(&self, down: bool) {
-        self.inner.down.store(down, Ordering::SeqCst);
-    }
-
-    async fn session(&self, life: Duration) -> StoreKey {
-        let id = key("s");
-        assert!(self.one.insert(&id, entry(&self.clock, b"one", life, &[key("i")])).await.unwrap());
-        id
-    }
-}
 
 fn live(version: u64, sealed: &'static str) -> Loaded {
     Loaded::Live(Stored { version, sealed: bytes(sealed) })
@@ -186,6 +94,7 @@ async fn an_end_seen_from_the_store_is_not_forgotten_in_an_outage() {
     let process = Process::start();
     let id = process.session(LONG).await;
     process.inner.store.end(&id, EndReason::Revoked).await.unwrap();
+    process.clock.advance(SECOND * 2);
     assert_eq!(process.one.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
     process.down(true);
     assert_eq!(process.two.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
@@ -202,10 +111,60 @@ async fn an_end_met_by_a_write_is_not_forgotten_either() {
 }
 
 #[tokio::test]
+async fn without_a_grace_an_outage_is_told_at_once() {
+    let process = Process::with(Duration::ZERO);
+    let id = process.session(LONG).await;
+    process.down(true);
+    process.clock.advance(SECOND * 2);
+    assert!(process.one.load(&id).await.is_err());
+    process.one.end(&id, EndReason::Revoked).await.unwrap_err();
+    assert_eq!(process.two.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked), "a logout waits all the same");
+}
+
+#[tokio::test]
+async fn a_copy_counts_from_when_its_channel_was_last_heard() {
+    let process = Process::start();
+    process.hear();
+    let id = process.session(LONG).await;
+    process.clock.advance(SECOND * 20);
+    process.hear();
+    process.down(true);
+    process.clock.advance(GRACE);
+    assert_eq!(process.two.load(&id).await.unwrap(), live(1, "one"));
+    process.changes.lost();
+    assert_eq!(process.two.load(&id).await.unwrap(), live(1, "one"), "a new channel takes nothing away");
+    process.clock.advance(SECOND);
+    assert!(process.two.load(&id).await.is_err());
+}
+
+#[tokio::test]
+async fn a_change_heard_before_the_outage_ends_the_vouching_and_an_end_ends_the_copy() {
+    let process = Process::start();
+    process.hear();
+    let id = process.session(LONG).await;
+    process.clock.advance(SECOND * 5);
+    process.hear();
+    process.changes.changed(&id, Change::Written(2));
+    process.down(true);
+    process.clock.advance(GRACE);
+    process.hear();
+    assert_eq!(process.one.load(&id).await.unwrap(), live(1, "one"), "the last that was read bridges");
+    process.clock.advance(SECOND);
+    process.hear();
+    assert!(process.one.load(&id).await.is_err());
+    process.down(false);
+    process.one.load(&id).await.unwrap();
+    process.down(true);
+    process.changes.changed(&id, Change::Ended);
+    assert!(process.one.load(&id).await.is_err());
+}
+
+#[tokio::test]
 async fn an_absent_session_is_not_served_from_memory() {
     let process = Process::start();
     let id = process.session(LONG).await;
     process.inner.empty.store(true, Ordering::SeqCst);
+    process.clock.advance(SECOND * 2);
     assert_eq!(process.one.load(&id).await.unwrap(), Loaded::Absent);
     process.inner.empty.store(false, Ordering::SeqCst);
     process.down(true);

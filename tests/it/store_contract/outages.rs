@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cloakroom::config::{RedisConfig, TlsFiles};
-use cloakroom::session::store::{EndReason, Loaded, Store};
+use cloakroom::session::store::{Loaded, Store};
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ const AT_MOST: Duration = Duration::from_millis(500);
 
 async fn fails_in_time(store: &dyn Store) -> String {
     let (id, started) = (key("s"), Instant::now());
-    let error = store.load(&id).await.unwrap_err().to_string();
+    let error = store.load_now(&id).await.unwrap_err().to_string();
     assert!(started.elapsed() < AT_MOST, "{:?}: {error}", started.elapsed());
     error
 }
@@ -97,10 +97,10 @@ async fn a_short_hiccup_under_load_loses_nobody_afterwards() {
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
     server.freeze();
     let id = key("s");
-    let failed = join_all((0..100).map(|_| store.load(&id))).await;
+    let failed = join_all((0..100).map(|_| store.load_now(&id))).await;
     assert!(failed.iter().all(Result::is_err));
     server.thaw();
-    let after = join_all((0..100).map(|_| store.load(&id))).await;
+    let after = join_all((0..100).map(|_| store.load_now(&id))).await;
     assert!(after.iter().all(Result::is_ok), "one hiccup is not a reason to stop asking");
 }
 
@@ -155,7 +155,7 @@ async fn a_replica_says_so_and_loses_nothing() {
     let store = connect(&server);
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
     server.say(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
-    let error = store.end(&key("s"), EndReason::Revoked).await.unwrap_err().to_string();
+    let error = store.replace(&key("s"), 1, bytes("two")).await.unwrap_err().to_string();
     assert!(error.contains("read-only"), "{error}");
     let error = store.put_once(&key("n"), bytes("x"), LONG).await.unwrap_err().to_string();
     assert!(error.contains("read-only"), "{error}");

@@ -1,27 +1,21 @@
 //! The bounded copies of sessions seen: in shards, so that workers seldom meet, and in two generations each, the older of
 //! which is dropped as a whole.
 
-use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use shard::{Copy, Live, Over, Shard};
+
 use crate::clock::Timestamp;
 use crate::session::store::changes::{Change, TRUSTED_FOR};
 use crate::session::store::{EndReason, Loaded, StoreKey, Stored};
 
+mod shard;
+
 /// Parts with a lock of their own; a hit takes one for reading.
 const SHARDS: usize = 64;
-
-/// Counters of changes in each shard.
-const SEQUENCES: usize = 16;
-
-/// What one generation of one shard may hold. All of it together is 64 MiB, some 20,000 sessions in use at a time.
-const GENERATION: usize = 512 * 1024;
-
-/// What a copy costs beside its sealed record: map entry, key, reference counts.
-const OVERHEAD: usize = 250;
 
 /// However alive the channel is, a copy is asked for again after this: a store that was emptied tells nobody.
 pub(super) const READ_AGAIN: Duration = Duration::from_secs(30);
@@ -52,37 +46,6 @@ pub(super) enum Kept {
     Outrun,
 }
 
-#[derive(Debug, Default)]
-struct Shard {
-    young: HashMap<StoreKey, Copy>,
-    young_bytes: usize,
-    old: HashMap<StoreKey, Copy>,
-    sequences: [u64; SEQUENCES],
-}
-
-#[derive(Clone, Debug)]
-enum Copy {
-    Live(Live),
-    /// Kept as well, so that an answer which was under way cannot bring the session back. Others end sessions without
-    /// telling why.
-    Over {
-        reason: Option<EndReason>,
-        since: Instant,
-    },
-}
-
-#[derive(Clone, Debug)]
-struct Live {
-    stored: Stored,
-    until: Timestamp,
-    /// When it was true for certain.
-    seen: Instant,
-    /// The life of the channel that tells of later changes.
-    vouched_by: Option<u64>,
-    /// The highest version heard of; beyond the copy's own, it only serves an outage.
-    newest: u64,
-}
-
 impl Default for Copies {
     fn default() -> Self {
         Self(std::iter::repeat_with(RwLock::default).take(SHARDS).collect())
@@ -93,9 +56,10 @@ impl Copies {
     /// What may be told without asking the store, while `vouching` is the life of the channel that is trusted.
     pub(super) fn near(&self, key: &StoreKey, now: Instant, time: Timestamp, vouching: Option<u64>) -> Option<Loaded> {
         match self.read(key).find(key)? {
-            Copy::Over { reason, since } => {
+            Copy::Over(Over { reason, since, until }) => {
                 let fresh = now.saturating_duration_since(*since) <= TRUSTED_FOR;
-                reason.filter(|_| fresh).map(Loaded::Ended)
+                let remembered = until.is_some_and(|until| time < until);
+                reason.filter(|_| fresh && remembered).map(Loaded::Ended)
             }
             Copy::Live(live) => {
                 let age = now.saturating_duration_since(live.seen);
@@ -115,7 +79,7 @@ impl Copies {
         heard_in: impl Fn(u64) -> Option<Instant>,
     ) -> Option<(Loaded, Instant)> {
         match self.read(key).find(key)? {
-            Copy::Over { reason, since } => reason.map(|reason| (Loaded::Ended(reason), *since)),
+            Copy::Over(over) => over.reason.map(|reason| (Loaded::Ended(reason), over.since)),
             Copy::Live(live) if time < live.until => {
                 Some((Loaded::Live(live.stored.clone()), live.confirmed(heard_in)))
             }
@@ -127,9 +91,9 @@ impl Copies {
     pub(super) fn live(&self, key: &StoreKey, stored: &Stored, until: Timestamp, ticket: Ticket) -> Kept {
         let mut shard = self.write(key);
         let newest = match shard.find(key) {
-            Some(Copy::Over { reason, .. }) => return reason.map_or(Kept::Outrun, Kept::Over),
+            Some(Copy::Over(over)) => return over.reason.map_or(Kept::Outrun, Kept::Over),
             // Nobody remembers which version was heard of, so whatever was heard meanwhile may have been this session's.
-            None if shard.sequences[sequence_of(key)] != ticket.sequence => return Kept::Fine,
+            None if shard.sequence(key) != ticket.sequence => return Kept::Fine,
             None => stored.version,
             Some(Copy::Live(held)) => {
                 let older = (stored.version, ticket.asked) < (held.stored.version, held.seen);
@@ -166,7 +130,10 @@ impl Copies {
     pub(super) fn over(&self, key: &StoreKey, reason: Option<EndReason>, since: Instant) {
         let mut shard = self.write(key);
         match reason {
-            Some(reason) => shard.put(key, Copy::Over { reason: Some(reason), since }),
+            Some(_) => {
+                let until = shard.find(key).and_then(Copy::until);
+                shard.put(key, Copy::Over(Over { reason, since, until }));
+            }
             None => shard.remove(key),
         }
     }
@@ -179,8 +146,7 @@ impl Copies {
         heard_in: impl Fn(u64) -> Option<Instant>,
     ) {
         let mut shard = self.write(key);
-        let sequence = &mut shard.sequences[sequence_of(key)];
-        *sequence = sequence.wrapping_add(1);
+        shard.count(key);
         let Some(Copy::Live(live)) = shard.find_mut(key) else { return };
         match change {
             Change::Written(version) if version > live.newest => {
@@ -189,15 +155,15 @@ impl Copies {
             }
             Change::Written(_) => {}
             Change::Ended => {
-                let since = live.seen;
-                shard.put(key, Copy::Over { reason: None, since });
+                let over = Over { reason: None, since: live.seen, until: Some(live.until) };
+                shard.put(key, Copy::Over(over));
             }
         }
     }
 
     /// How many changes were heard of in the neighbourhood of `key`.
     pub(in crate::session::store) fn sequence(&self, key: &StoreKey) -> u64 {
-        self.read(key).sequences[sequence_of(key)]
+        self.read(key).sequence(key)
     }
 
     /// Begins a new generation everywhere and drops what nobody saw since the last time.
@@ -218,68 +184,6 @@ impl Copies {
 
     fn shard(&self, key: &StoreKey) -> &RwLock<Shard> {
         &self.0[usize::from(key.as_bytes()[0]) % SHARDS]
-    }
-}
-
-/// A key is a hash, so any of its bytes choose evenly; the first has chosen the shard.
-const fn sequence_of(key: &StoreKey) -> usize {
-    key.as_bytes()[1] as usize % SEQUENCES
-}
-
-impl Live {
-    const fn is_newest(&self) -> bool {
-        self.newest <= self.stored.version
-    }
-
-    /// When it was last true for certain: when it was seen, or until its channel was last heard.
-    fn confirmed(&self, heard_in: impl Fn(u64) -> Option<Instant>) -> Instant {
-        let heard = self.vouched_by.filter(|_| self.is_newest()).and_then(heard_in);
-        heard.map_or(self.seen, |heard| heard.max(self.seen))
-    }
-}
-
-impl Shard {
-    fn find(&self, key: &StoreKey) -> Option<&Copy> {
-        self.young.get(key).or_else(|| self.old.get(key))
-    }
-
-    fn find_mut(&mut self, key: &StoreKey) -> Option<&mut Copy> {
-        self.young.get_mut(key).or_else(|| self.old.get_mut(key))
-    }
-
-    /// A record too large for its shard is not kept.
-    fn put(&mut self, key: &StoreKey, copy: Copy) {
-        self.remove(key);
-        let cost = copy.cost();
-        if cost > GENERATION {
-            return;
-        }
-        if self.young_bytes + cost > GENERATION {
-            self.turn();
-        }
-        self.young_bytes += cost;
-        self.young.insert(*key, copy);
-    }
-
-    fn remove(&mut self, key: &StoreKey) {
-        if let Some(copy) = self.young.remove(key) {
-            self.young_bytes -= copy.cost();
-        }
-        self.old.remove(key);
-    }
-
-    fn turn(&mut self) {
-        self.old = std::mem::take(&mut self.young);
-        self.young_bytes = 0;
-    }
-}
-
-impl Copy {
-    fn cost(&self) -> usize {
-        match self {
-            Self::Live(live) => OVERHEAD + live.stored.sealed.len(),
-            Self::Over { .. } => OVERHEAD,
-        }
     }
 }
 

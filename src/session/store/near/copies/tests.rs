@@ -1,5 +1,8 @@
 //! What the copies promise by themselves: bounds, and the order of what they are told.
 
+use bytes::Bytes;
+
+use super::shard::{GENERATION, OVERHEAD};
 use super::*;
 
 const START: Timestamp = Timestamp::from_secs(1000);
