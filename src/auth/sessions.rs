@@ -2,6 +2,7 @@
 //!
 //! Nothing here opens a token, so nothing is revoked at the provider: ending another's session deletes its tokens.
 
+mod revocation;
 mod roster;
 
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::roster::{KeyCount, KeyReport, Listing, Roster, RosterError, Target};
+pub use self::revocation::Target;
+pub use self::roster::{KeyCount, KeyReport, Listing, Roster, RosterError};
 
 use crate::clock::Clock;
 use crate::config::{Origin, SiteConfig};

@@ -19,6 +19,7 @@ mod provider_client;
 mod proxy;
 mod proxy_path;
 mod refresh;
+mod roster;
 mod same_origin;
 mod secrets_in_logs;
 mod session;
