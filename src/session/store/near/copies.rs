@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use shard::{Copy, Live, Over, Shard};
+use shard::{Copy, Over, Shard};
 
 use crate::clock::Timestamp;
 use crate::session::store::changes::{Change, TRUSTED_FOR};
@@ -89,40 +89,41 @@ impl Copies {
 
     /// The store said that it is live; an answer that was outrun changes nothing.
     pub(super) fn live(&self, key: &StoreKey, stored: &Stored, until: Timestamp, ticket: Ticket) -> Kept {
-        let mut shard = self.write(key);
-        let newest = match shard.find(key) {
-            Some(Copy::Over(over)) => return over.reason.map_or(Kept::Outrun, Kept::Over),
-            // Nobody remembers which version was heard of, so whatever was heard meanwhile may have been this session's.
-            None if shard.sequence(key) != ticket.sequence => return Kept::Fine,
-            None => stored.version,
-            Some(Copy::Live(held)) => {
-                let older = (stored.version, ticket.asked) < (held.stored.version, held.seen);
-                if older {
-                    return Kept::Fine;
-                }
-                held.newest.max(stored.version)
-            }
-        };
-        let Ticket { asked: seen, vouched_by, .. } = ticket;
-        shard.put(key, Copy::Live(Live { stored: stored.clone(), until, seen, vouched_by, newest }));
-        Kept::Fine
+        self.write(key).learn(key, stored, until, ticket)
     }
 
-    /// A session known before was replaced from here. One not known is not kept: its absolute end is missing.
+    /// It was inserted from here, so that whatever ended under its key is long forgotten by the store.
+    pub(super) fn inserted(&self, key: &StoreKey, sealed: Bytes, until: Timestamp, ticket: Ticket) {
+        let mut shard = self.write(key);
+        if let Some(Copy::Over(_)) = shard.find(key) {
+            shard.remove(key);
+        }
+        shard.learn(key, &Stored { version: 1, sealed }, until, ticket);
+    }
+
+    /// It was replaced from here. One not known before is not kept, for its absolute end is missing; an answer that is
+    /// under way is outrun all the same.
     pub(super) fn replaced(&self, key: &StoreKey, version: u64, sealed: Bytes, ticket: Ticket) {
-        let until = match self.read(key).find(key) {
-            Some(Copy::Live(live)) => live.until,
-            _ => return,
-        };
-        self.live(key, &Stored { version, sealed }, until, ticket);
+        let mut shard = self.write(key);
+        match shard.find(key) {
+            Some(Copy::Live(live)) => {
+                let until = live.until;
+                shard.learn(key, &Stored { version, sealed }, until, ticket);
+            }
+            Some(Copy::Over(_)) => {}
+            None => shard.count(key),
+        }
     }
 
     /// The store has another version than `version`, which somebody had read.
     pub(super) fn conflict(&self, key: &StoreKey, version: u64) {
-        if let Some(Copy::Live(live)) = self.write(key).find_mut(key)
-            && live.stored.version == version
-        {
-            live.newest = live.newest.max(version.saturating_add(1));
+        let mut shard = self.write(key);
+        match shard.find_mut(key) {
+            Some(Copy::Live(live)) if live.stored.version == version => {
+                live.newest = live.newest.max(version.saturating_add(1));
+            }
+            Some(_) => {}
+            None => shard.count(key),
         }
     }
 
@@ -134,7 +135,10 @@ impl Copies {
                 let until = shard.find(key).and_then(Copy::until);
                 shard.put(key, Copy::Over(Over { reason, since, until }));
             }
-            None => shard.remove(key),
+            None => {
+                shard.remove(key);
+                shard.count(key);
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::copies::{Kept, READ_AGAIN, Ticket};
 use crate::clock::{Clock, Timestamp};
 use crate::session::store::changes::Changes;
-use crate::session::store::{EndReason, Loaded, Store, StoreKey, Stored};
+use crate::session::store::{EndReason, Loaded, Store, StoreKey};
 
 /// Ends that wait for the store at most. One more is told to the caller as failed and forgotten, and an alarm says so.
 pub const PENDING_ENDS: usize = 10_000;
@@ -104,8 +104,7 @@ impl Memory {
 
     /// The store took a new session from here: whatever stood under its key before is forgotten.
     pub(super) fn inserted(&self, key: &StoreKey, sealed: Bytes, until: Timestamp, ticket: Ticket) {
-        self.changes.copies().over(key, None, ticket.asked);
-        self.learn(key, Loaded::Live(Stored { version: 1, sealed }), until, ticket);
+        self.changes.copies().inserted(key, sealed, until, ticket);
         self.changes.ring(key);
     }
 

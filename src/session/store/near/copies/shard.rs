@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use super::{Kept, Ticket};
 use crate::clock::Timestamp;
 use crate::session::store::{EndReason, StoreKey, Stored};
 
@@ -83,12 +84,29 @@ impl Shard {
         *sequence = sequence.wrapping_add(1);
     }
 
+    /// Takes in what the store said, unless a change has outrun it.
+    pub(super) fn learn(&mut self, key: &StoreKey, stored: &Stored, until: Timestamp, ticket: Ticket) -> Kept {
+        let newest = match self.find(key) {
+            Some(Copy::Over(over)) => return over.reason.map_or(Kept::Outrun, Kept::Over),
+            // Nobody remembers which version was heard of, so whatever was heard meanwhile may have been this session's.
+            None if self.sequence(key) != ticket.sequence => return Kept::Fine,
+            None => stored.version,
+            Some(Copy::Live(held)) if (stored.version, ticket.asked) < (held.stored.version, held.seen) => {
+                return Kept::Fine;
+            }
+            Some(Copy::Live(held)) => held.newest.max(stored.version),
+        };
+        let Ticket { asked: seen, vouched_by, .. } = ticket;
+        self.put(key, Copy::Live(Live { stored: stored.clone(), until, seen, vouched_by, newest }));
+        Kept::Fine
+    }
+
     /// A record too large for its shard is not kept.
     pub(super) fn put(&mut self, key: &StoreKey, copy: Copy) {
         self.remove(key);
         let cost = copy.cost();
         if cost > GENERATION {
-            return;
+            return self.count(key);
         }
         if self.young_bytes + cost > GENERATION {
             self.turn();
@@ -107,6 +125,10 @@ impl Shard {
     pub(super) fn turn(&mut self) {
         self.old = std::mem::take(&mut self.young);
         self.young_bytes = 0;
+        // With a copy goes the knowledge of its version, so no answer that is under way can be compared with it.
+        for sequence in &mut self.sequences {
+            *sequence = sequence.wrapping_add(1);
+        }
     }
 }
 
