@@ -3,12 +3,14 @@
 //! What must not die with the request that asked for it (a code's redemption, a refresh, a logout) runs as a task of its
 //! own through [`Background`]; everything else runs where it is called, on the store of the calling worker.
 
+mod activity;
 mod background;
 mod current;
 mod login;
 mod logout;
 mod pending;
 mod refresh;
+mod replay;
 pub mod sessions;
 mod write;
 
@@ -21,6 +23,7 @@ pub use self::logout::LoggedOut;
 pub use self::pending::{LOGIN_LIFETIME, PendingLogin};
 pub use self::refresh::TokenError;
 
+use self::activity::Touches;
 use self::refresh::Flights;
 use self::sessions::SiteSessions;
 use crate::clock::Clock;
@@ -41,6 +44,7 @@ pub struct Auth {
     clock: Clock,
     background: Background,
     flights: Arc<Flights>,
+    touches: Touches,
 }
 
 impl Auth {
@@ -65,7 +69,8 @@ impl Auth {
         let flights = predecessor.map(|auth| Arc::clone(&auth.flights)).unwrap_or_default();
         let name = site.origin.to_string();
         metrics::expect_site(&name, &EndReason::ALL.map(EndReason::as_str), providers.iter().map(Provider::name));
-        Ok(Arc::new(Self { site, name, ring, sessions, providers, clock, background, flights }))
+        let touches = Touches::default();
+        Ok(Arc::new(Self { site, name, ring, sessions, providers, clock, background, flights, touches }))
     }
 
     /// The site.

@@ -124,9 +124,10 @@ pub enum Refreshed {
     Tokens(Tokens),
     /// The refresh token is refused: the session is over.
     Rejected(String),
-    /// No usable answer, and the refresh token was surely not used: the session goes on, the refresh is tried again later.
+    /// No connection, or an answer that refuses for now (5xx, 429): the refresh token was not used, the session goes on,
+    /// the refresh is tried again later.
     Unavailable(String),
-    /// The request was sent and no answer came: the refresh token may be used up or not.
+    /// The request was sent and no complete, usable answer came: the refresh token may be used up or not.
     Unknown(String),
     /// The client itself is refused: an operator must act, no session ends.
     Misconfigured(String),

@@ -1,4 +1,4 @@
-//! The session a ticket stands for, and what counts as its use.
+//! The session a ticket stands for, and how it is written back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::session::ticket::Ticket;
 const WRITE_TRIES: usize = 4;
 
 /// A live session, as read for one request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Session {
     pub(super) ticket: Ticket,
     pub(super) key: StoreKey,
@@ -79,40 +79,19 @@ impl Auth {
     /// [`CurrentError`]: over, unknown, or nobody can say.
     pub async fn current(self: &Arc<Self>, store: &dyn Store, ticket: Ticket) -> Result<Session, CurrentError> {
         let key = ticket.store_key(&self.site.origin);
-        match store.load(&key).await? {
-            Loaded::Live(stored) => self.judged(ticket, key, &stored),
-            Loaded::Ended(reason) => Err(CurrentError::Absent(Why::Ended(reason))),
-            Loaded::Absent if ticket.ends_at() <= self.clock.now() => {
-                Err(CurrentError::Absent(Why::Ended(EndReason::Expired)))
-            }
-            Loaded::Absent => Err(CurrentError::Absent(Why::NoSession)),
-        }
+        let loaded = store.load(&key).await?;
+        self.loaded(ticket, key, loaded)
     }
 
-    /// Counts a request as activity, which postpones the idle end; written at most once per tenth of the idle time.
-    /// A store that cannot take the write costs the session nothing now.
+    /// The same by the word of the store itself, never from a copy in memory: for what must not go on while the store
+    /// is down, and for what must know the newest.
     ///
     /// # Errors
-    /// [`CurrentError::Absent`] when the session turns out to be over.
-    pub async fn touch(self: &Arc<Self>, store: &dyn Store, session: &mut Session) -> Result<(), CurrentError> {
-        if !session.life.touch_due {
-            return Ok(());
-        }
-        match self.write_activity(store, session).await {
-            Err(CurrentError::Store(error)) => {
-                tracing::debug!(session = %self.ring.log_name(&session.key), %error, "activity was not written");
-                Ok(())
-            }
-            outcome => outcome,
-        }
-    }
-
-    /// Counts as activity at once, as the user asked for it.
-    ///
-    /// # Errors
-    /// [`CurrentError`], when the session is over or the store cannot take the write.
-    pub async fn extend(self: &Arc<Self>, store: &dyn Store, session: &mut Session) -> Result<(), CurrentError> {
-        self.write_activity(store, session).await
+    /// [`CurrentError`]: over, unknown, or nobody can say.
+    pub async fn current_now(self: &Arc<Self>, store: &dyn Store, ticket: Ticket) -> Result<Session, CurrentError> {
+        let key = ticket.store_key(&self.site.origin);
+        let loaded = store.load_now(&key).await?;
+        self.loaded(ticket, key, loaded)
     }
 
     /// Seals a record anew that an older key of the ring sealed, so that the older key can be dropped one day. What
@@ -124,7 +103,7 @@ impl Auth {
         if session.current_key {
             return Ok(());
         }
-        match self.rewrite(store, session, |_| {}).await {
+        match self.rewrite(store, session, |session| !session.current_key, |_| {}).await {
             Err(CurrentError::Store(error)) => {
                 tracing::debug!(session = %self.ring.log_name(&session.key), %error, "the record keeps its older key");
                 Ok(())
@@ -153,6 +132,17 @@ impl Auth {
         self.ring.is_pin_of(pin, &session.record.meta.issuer, &session.record.meta.subject)
     }
 
+    fn loaded(self: &Arc<Self>, ticket: Ticket, key: StoreKey, loaded: Loaded) -> Result<Session, CurrentError> {
+        match loaded {
+            Loaded::Live(stored) => self.judged(ticket, key, &stored),
+            Loaded::Ended(reason) => Err(CurrentError::Absent(Why::Ended(reason))),
+            Loaded::Absent if ticket.ends_at() <= self.clock.now() => {
+                Err(CurrentError::Absent(Why::Ended(EndReason::Expired)))
+            }
+            Loaded::Absent => Err(CurrentError::Absent(Why::NoSession)),
+        }
+    }
+
     /// The session as it was stored, if it still lives; one found to be over is ended in the store as well.
     pub(super) fn judged(
         self: &Arc<Self>,
@@ -179,19 +169,19 @@ impl Auth {
         }
     }
 
-    async fn write_activity(self: &Arc<Self>, store: &dyn Store, session: &mut Session) -> Result<(), CurrentError> {
-        let now = self.clock.now();
-        self.rewrite(store, session, |record| record.meta.last_seen = record.meta.last_seen.max(now)).await
-    }
-
-    /// Writes the session with a change on top of whatever was written meanwhile.
-    async fn rewrite(
+    /// Writes the session with a change on top of whatever was written meanwhile, unless that has made it not `due` any
+    /// more.
+    pub(super) async fn rewrite(
         self: &Arc<Self>,
         store: &dyn Store,
         session: &mut Session,
+        due: impl Fn(&Session) -> bool,
         change: impl Fn(&mut Record),
     ) -> Result<(), CurrentError> {
         for _ in 0..WRITE_TRIES {
+            if !due(session) {
+                return Ok(());
+            }
             let mut record = session.record.clone();
             change(&mut record);
             match self.write(store, session, &record).await? {
@@ -204,13 +194,13 @@ impl Auth {
                     return Ok(());
                 }
                 // Another write came first, a refresh perhaps: the change goes on top of it.
-                Replaced::Conflict => *session = self.current(store, session.ticket.clone()).await?,
+                Replaced::Conflict => *session = self.current_now(store, session.ticket.clone()).await?,
                 Replaced::Gone(reason) => {
                     return Err(CurrentError::Absent(reason.map_or(Why::NoSession, Why::Ended)));
                 }
             }
         }
-        // Every one of those writes was another request's, with the same change.
+        // So many writes by others in so short a time: the next request gets its turn.
         Ok(())
     }
 

@@ -68,7 +68,8 @@ fn route_row(route: &RouteConfig) -> [String; 4] {
     };
     let upstream = route.upstream.url.as_str().trim_end_matches('/');
     let note = if route.strip_prefix { " (prefix stripped)" } else { "" };
-    [below(&route.path), methods, auth.to_owned(), format!("{upstream}{note}")]
+    let auth = if route.sensitive { format!("{auth}, sensitive") } else { auth.to_owned() };
+    [below(&route.path), methods, auth, format!("{upstream}{note}")]
 }
 
 fn spa_row(spa: &SpaConfig) -> [String; 4] {

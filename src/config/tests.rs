@@ -110,6 +110,7 @@ fn what_is_not_written_has_its_default() {
     assert!(matches!(&provider.client_auth, ClientAuth::Basic(secret) if secret.expose() == SECRET));
     let [route] = site.routes.as_slice() else { panic!("one route") };
     assert_eq!((route.access, route.methods.as_ref(), route.max_body), (Access::Required, None, None));
+    assert_eq!((route.sensitive, route.replay_body), (false, 64 << 10));
     assert!(site.spa.is_none());
 }
 
@@ -130,6 +131,8 @@ fn what_is_written_is_what_is_meant() {
         encoded_slash = "pass"
         forward_cookies = ["theme"]
         max_body = "10MiB"
+        replay_body = "1KiB"
+        sensitive = true
         timeout = "250ms"
         "#
     ));
@@ -142,6 +145,14 @@ fn what_is_written_is_what_is_meant() {
     assert_eq!((route.access, route.encoded_slash), (Access::Optional, EncodedSlash::Pass));
     assert_eq!(route.methods.as_deref(), Some(&["GET".to_owned()][..]));
     assert_eq!((route.max_body, route.timeout), (Some(10 << 20), Duration::from_millis(250)));
+    assert_eq!((route.sensitive, route.replay_body), (true, 1024));
+}
+
+#[test]
+fn nothing_kept_for_a_second_time_is_zero_in_any_unit() {
+    for off in ["0", "\"0B\"", "\"0MiB\""] {
+        assert_eq!(understood(&format!("{SITE}replay_body = {off}")).sites[0].routes[0].replay_body, 0, "{off}");
+    }
 }
 
 #[test]
@@ -200,7 +211,7 @@ fn the_route_table_shows_every_way_in_and_no_secret() {
     let local =
         LOCAL.replace("[[site.provider]]", "[site.spa]\ndev_server = \"http://127.0.0.1:5173\"\n[[site.provider]]");
     let config = understood(&format!(
-        "[store]\nurl = {{ env = \"REDIS_URL\" }}\n{SITE}methods = [\"GET\"]\n{}",
+        "[store]\nurl = {{ env = \"REDIS_URL\" }}\n{SITE}methods = [\"GET\"]\nsensitive = true\n{}",
         local.replace("[[site.provider]]", "[site.session]\nkeys = [{ env = \"KEY_TWO\" }]\n[[site.provider]]")
     ));
     let expected = "\
@@ -209,9 +220,9 @@ admin   127.0.0.1:9090
 store   rediss://…@redis.example:6379/0
 
 https://app.example  (session: idle 30m, absolute 12h)
-  path      methods       auth      goes to
-  /bff[/…]  per endpoint  -         the gateway (main = https://id.example)
-  /api[/…]  GET           required  https://api.example
+  path      methods       auth                 goes to
+  /bff[/…]  per endpoint  -                    the gateway (main = https://id.example)
+  /api[/…]  GET           required, sensitive  https://api.example
   to register at the provider:
     redirect URI              https://app.example/bff/callback
     post-logout redirect URI  https://app.example/bff/logout/callback

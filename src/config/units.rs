@@ -45,6 +45,16 @@ pub(super) fn in_words(duration: Duration) -> String {
     if millis == 0 { "0s".to_owned() } else { format!("{millis}ms") }
 }
 
+/// The size as an operator would write it.
+pub(super) fn size_in_words(bytes: u64) -> String {
+    for (unit, size) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if bytes >= size && bytes.is_multiple_of(size) {
+            return format!("{}{unit}", bytes / size);
+        }
+    }
+    format!("{bytes}B")
+}
+
 fn split(text: &str) -> (&str, &str) {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     text.split_at(digits)
@@ -86,6 +96,13 @@ mod tests {
         }
         for text in ["", "10", "10MB", "10M", "1.5MiB", "-1B", "99999999999GiB", "10mib"] {
             assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_said_in_its_largest_whole_unit() {
+        for text in ["0B", "1023B", "64KiB", "1025KiB", "10MiB", "2GiB"] {
+            assert_eq!(size_in_words(size(text).expect("is a size")), text);
         }
     }
 

@@ -79,16 +79,36 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Node) -> Res
 
 /// A size, or `"unlimited"`.
 pub(super) fn size_limit(node: &Node) -> Result<Option<u64>, Wrong> {
+    match &node.kind {
+        Kind::Text(text) if text == "unlimited" => Ok(None),
+        _ => any_size(node).map(Some),
+    }
+}
+
+/// A size within `range`; a bare `0` is 0 bytes in any unit.
+pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&Node) -> Result<u64, Wrong> {
+    move |node| {
+        let size = if matches!(node.kind, Kind::Integer(0)) { 0 } else { any_size(node)? };
+        if range.contains(&size) {
+            return Ok(size);
+        }
+        let side = if size < *range.start() { "small" } else { "large" };
+        let (least, most) = (units::size_in_words(*range.start()), units::size_in_words(*range.end()));
+        Err(Wrong::new(
+            format!("\"{}\" is too {side}", units::size_in_words(size)),
+            format!("write a size from \"{least}\" to \"{most}\""),
+        ))
+    }
+}
+
+fn any_size(node: &Node) -> Result<u64, Wrong> {
     if let Kind::Integer(number) = node.kind {
         return Err(Wrong::new(
             "expected a size, found an integer",
             format!("write it with its unit, such as \"{number}B\" or \"10MiB\""),
         ));
     }
-    match text(node)? {
-        "unlimited" => Ok(None),
-        text => units::size(text).map(Some),
-    }
+    units::size(text(node)?)
 }
 
 /// How many worker threads, or `"per-core"`.

@@ -105,6 +105,7 @@ impl Arrangement<'_> {
             upstream: upstream(&self.api),
             strip_prefix: false,
             access: Access::Required,
+            sensitive: false,
             methods: None,
             encoded_slash: EncodedSlash::Refuse,
             forward_cookies: Vec::new(),
@@ -113,6 +114,7 @@ impl Arrangement<'_> {
             documents: Documents::Sandboxed,
             timeout: Duration::from_secs(60),
             max_body: Some(10 * 1024 * 1024),
+            replay_body: 64 * 1024,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::guard::path::RoutePath;
 use crate::guard::same_origin;
 use crate::proxy::forward::{Forward, Pass, forward};
 use crate::proxy::route::Route;
+use crate::secret::AccessToken;
 use crate::telemetry::RequestId;
 
 /// Calls the route's upstream.
@@ -33,23 +34,35 @@ pub(super) async fn call(
     if !route.allows(request.method().as_str()) {
         return Err(Problem::Method(route.allow_header()));
     }
-    let pass = match route.config.access {
-        Access::None => Pass::Public,
-        Access::Required | Access::Optional => pass_with_session(site, route.config.access, request).await?,
+    let (pass, sent) = match route.config.access {
+        Access::None => (Pass::Public, None),
+        Access::Required | Access::Optional => admit(site, route, request).await?,
+    };
+    let renew = async || {
+        let Sent { session, token } = sent.as_ref()?;
+        bearer(&site.auth.newer_token(&*site.shared.store, session, token).await?).ok()
     };
     let origin = &site.auth.site().origin;
     let forwarded = Forward { request, payload, path, route, origin, client, request_id: id.as_str(), pass };
-    Ok(forward(&site.shared.clients, forwarded).await?)
+    Ok(forward(&site.shared.clients, forwarded, renew).await?)
 }
 
-async fn pass_with_session(site: &Site, access: Access, request: &HttpRequest) -> Result<Pass, Problem> {
+/// The session that a request goes on with, and the token it takes along.
+struct Sent {
+    session: Session,
+    token: AccessToken,
+}
+
+async fn admit(site: &Site, route: &Route, request: &HttpRequest) -> Result<(Pass, Option<Sent>), Problem> {
     let words = request::words(request);
     let config = site.auth.site();
     let proof = same_origin::check(&words, &config.origin, config.csrf).map_err(|error| Problem::CrossSite(error.0))?;
     same_origin::check_destination(&words).map_err(|error| Problem::CrossSite(error.0))?;
-    let session = match current(site, request).await {
+    let session = match current(site, request, route.config.sensitive).await {
         Ok(session) => session,
-        Err(CurrentError::Absent(_)) if access == Access::Optional => return Ok(Pass::Session(proof, None)),
+        Err(CurrentError::Absent(_)) if route.config.access == Access::Optional => {
+            return Ok((Pass::Session(proof, None), None));
+        }
         Err(error) => return Err(error.into()),
     };
     if let Some(pin) = request::one(request.headers(), "x-bff-pin")
@@ -59,20 +72,28 @@ async fn pass_with_session(site: &Site, access: Access, request: &HttpRequest) -
     }
     let token = match site.auth.access_token(&session).await {
         Ok(token) => token,
-        Err(TokenError::Ended(_)) if access == Access::Optional => return Ok(Pass::Session(proof, None)),
+        Err(TokenError::Ended(_)) if route.config.access == Access::Optional => {
+            return Ok((Pass::Session(proof, None), None));
+        }
         Err(error) => return Err(error.into()),
     };
+    let pass = Pass::Session(proof, Some(bearer(&token)?));
+    Ok((pass, Some(Sent { session, token })))
+}
+
+fn bearer(token: &AccessToken) -> Result<HeaderValue, Problem> {
     let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
         .map_err(|_| Problem::BadRequest("the access token cannot be sent in a header"))?;
     bearer.set_sensitive(true);
-    Ok(Pass::Session(proof, Some(bearer)))
+    Ok(bearer)
 }
 
-async fn current(site: &Site, request: &HttpRequest) -> Result<Session, CurrentError> {
+async fn current(site: &Site, request: &HttpRequest, sensitive: bool) -> Result<Session, CurrentError> {
     let ticket = BrowserCookies::ticket(request.headers(), &site.names, site.auth.ring())
         .ok_or(CurrentError::Absent(Why::NoSession))?;
     let store = &*site.shared.store;
-    let mut session = site.auth.current(store, ticket).await?;
+    let mut session =
+        if sensitive { site.auth.current_now(store, ticket).await? } else { site.auth.current(store, ticket).await? };
     if request::one(request.headers(), "x-bff-background") != Some(b"1") {
         site.auth.touch(store, &mut session).await?;
     }

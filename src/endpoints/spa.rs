@@ -54,7 +54,7 @@ pub(super) async fn serve(
             let origin = &site.auth.site().origin;
             let request_id = id.as_str();
             let forwarded = Forward { request, payload, path, route, origin, client, request_id, pass: Pass::Public };
-            Ok(forward(&site.shared.clients, forwarded).await?)
+            Ok(forward(&site.shared.clients, forwarded, async || None).await?)
         }
     }
 }

@@ -29,6 +29,22 @@ pub(super) struct BackChannel {
     trouble: Arc<Mutex<Option<String>>>,
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Silence {
+    /// There was no connection: the provider has surely not seen the request.
+    NotSent(String),
+    /// The request may have arrived and been acted on; no complete answer came back.
+    NoAnswer(String),
+}
+
+impl From<Silence> for Unavailable {
+    fn from(silence: Silence) -> Self {
+        let (Silence::NotSent(reason) | Silence::NoAnswer(reason)) = silence;
+        Self(reason)
+    }
+}
+
 /// An answer, whatever its status.
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -54,7 +70,8 @@ impl BackChannel {
             .retry(reqwest::retry::never())
             .referer(false)
             .tcp_nodelay(true)
-            .connect_timeout(config.timeout.min(CONNECT))
+            // Shorter than the limit on the whole, so that a connection that does not come about is told from an answer.
+            .connect_timeout(CONNECT.min(config.timeout / 2))
             .timeout(config.timeout)
             .pool_idle_timeout(IDLE_CONNECTION)
             .build()
@@ -72,7 +89,7 @@ impl BackChannel {
     }
 
     /// One POST of a form.
-    pub(super) async fn post(&self, url: &Url, form: &Form<'_>) -> Result<Answer, Unavailable> {
+    pub(super) async fn post(&self, url: &Url, form: &Form<'_>) -> Result<Answer, Silence> {
         let mut request = self.http.post(url.clone()).form(&form.fields);
         if let Some(credentials) = &form.authorization {
             request = request.header(AUTHORIZATION, credentials.clone());
@@ -85,15 +102,16 @@ impl BackChannel {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn call(&self, request: RequestBuilder) -> Result<Answer, Unavailable> {
+    async fn call(&self, request: RequestBuilder) -> Result<Answer, Silence> {
         let answer = match request.header(ACCEPT, HeaderValue::from_static("application/json")).send().await {
             Ok(response) => read(response).await,
-            Err(error) => Err(Unavailable(describe(&error))),
+            Err(error) if error.is_connect() || error.is_builder() => Err(Silence::NotSent(describe(&error))),
+            Err(error) => Err(Silence::NoAnswer(describe(&error))),
         };
         let trouble = match &answer {
             Ok(answer) if answer.status >= 500 => Some(format!("the provider answered {}", answer.status)),
             Ok(_) => None,
-            Err(Unavailable(reason)) => Some(reason.clone()),
+            Err(Silence::NotSent(reason) | Silence::NoAnswer(reason)) => Some(reason.clone()),
         };
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
         answer
@@ -121,15 +139,15 @@ pub(super) fn check_scheme(url: &Url, plaintext: bool) -> Result<(), &'static st
     Ok(())
 }
 
-async fn read(mut response: Response) -> Result<Answer, Unavailable> {
-    let too_large = || Unavailable(format!("the answer is larger than {LARGEST_ANSWER} bytes"));
+async fn read(mut response: Response) -> Result<Answer, Silence> {
+    let too_large = || Silence::NoAnswer(format!("the answer is larger than {LARGEST_ANSWER} bytes"));
     let announced = response.content_length().unwrap_or(0);
     if announced > LARGEST_ANSWER as u64 {
         return Err(too_large());
     }
     let status = response.status().as_u16();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Unavailable(describe(&error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| Silence::NoAnswer(describe(&error)))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(too_large());
         }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::back_channel::Form;
+use super::back_channel::{Answer, Form, Silence};
 use super::client_auth::authenticate;
 use super::discovery::Metadata;
 use super::id_token::{self, Expected, Occasion};
-use super::{Attempt, Grant, Provider, RedeemError, Refreshed, Tokens, logout, refusal};
+use super::{Attempt, Grant, Provider, RedeemError, Refreshed, Tokens, Unavailable, logout, refusal};
 use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken};
 
 /// No lifetime is believed beyond this.
@@ -31,7 +31,8 @@ pub(super) async fn redeem(
         ("redirect_uri", &*provider.redirect_uri),
         ("code_verifier", attempt.verifier.expose()),
     ];
-    let tokens = call(provider, &metadata, fields).await?;
+    let answer = call(provider, &metadata, fields).await.map_err(Unavailable::from)?;
+    let tokens = tokens(provider, &answer)?;
     let occasion = Occasion::Login { nonce: &attempt.nonce, max_age: provider.max_age };
     let verified = match &tokens.id_token {
         None => Err(RedeemError::Invalid("it has no `id_token`".to_owned())),
@@ -47,15 +48,17 @@ pub(super) async fn redeem(
 }
 
 /// Gets new tokens. An answer whose ID token is invalid or another user's is [`Refreshed::Rejected`]: the session can no
-/// longer be tied to its user, so it must end (§12.2). An answer that cannot be read at all is [`Refreshed::Unavailable`],
-/// and so is a request that was sent and never answered, although the token may be spent. `nonce` and `auth_time` of the
-/// login are not kept, so that they are not compared; `iat` must be recent.
+/// longer be tied to its user, so it must end (§12.2). A request that was sent and not answered is [`Refreshed::Unknown`],
+/// and so is an answer that grants something and cannot be used: the token may be spent either way. An answer that
+/// refuses, 5xx included, has not spent it. `nonce` and `auth_time` of the login are not kept, so that they are not
+/// compared; `iat` must be recent.
 pub(super) async fn refresh(provider: &Provider, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
     match try_refresh(provider, refresh_token, subject).await {
         Ok(refreshed) => refreshed,
         Err(RedeemError::Rejected(reason)) => Refreshed::Rejected(reason),
         Err(RedeemError::Misconfigured(reason)) => Refreshed::Misconfigured(reason),
-        Err(RedeemError::Unavailable(reason) | RedeemError::Invalid(reason)) => Refreshed::Unavailable(reason),
+        Err(RedeemError::Unavailable(reason)) => Refreshed::Unavailable(reason),
+        Err(RedeemError::Invalid(reason)) => Refreshed::Unknown(reason),
     }
 }
 
@@ -67,7 +70,12 @@ async fn try_refresh(
     let metadata = provider.metadata().await?;
     provider.keys().await?;
     let fields = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
-    let mut tokens = call(provider, &metadata, fields).await?;
+    let answer = match call(provider, &metadata, fields).await {
+        Ok(answer) => answer,
+        Err(Silence::NotSent(reason)) => return Ok(Refreshed::Unavailable(reason)),
+        Err(Silence::NoAnswer(reason)) => return Ok(Refreshed::Unknown(reason)),
+    };
+    let mut tokens = tokens(provider, &answer)?;
     if let Some(id_token) = &tokens.id_token {
         let expected = expected(provider, &tokens, Occasion::Refresh { subject });
         match id_token::verify(provider, id_token, &expected).await {
@@ -98,15 +106,13 @@ fn expected<'a>(provider: &'a Provider, tokens: &'a Tokens, occasion: Occasion<'
     }
 }
 
-async fn call(
-    provider: &Provider,
-    metadata: &Metadata,
-    fields: Vec<(&'static str, &str)>,
-) -> Result<Tokens, RedeemError> {
+async fn call(provider: &Provider, metadata: &Metadata, fields: Vec<(&'static str, &str)>) -> Result<Answer, Silence> {
     let form = authenticate(&provider.config, Form { fields, authorization: None });
-    let answer = provider.caller.post(&metadata.token_endpoint, &form).await?;
-    let members = answer.json();
-    match members {
+    provider.caller.post(&metadata.token_endpoint, &form).await
+}
+
+fn tokens(provider: &Provider, answer: &Answer) -> Result<Tokens, RedeemError> {
+    match answer.json() {
         // GitHub refuses with 200, and an `error` member.
         Ok(members) if answer.status == 200 && !members.contains_key("error") => {
             read(members, provider.config.default_token_lifetime)

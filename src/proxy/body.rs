@@ -8,5 +8,5 @@ mod download;
 mod upload;
 
 pub use download::Download;
+pub(super) use upload::{Limits, Upload, declared_length};
 pub use upload::{RequestBody, UploadError};
-pub(super) use upload::{Upload, declared_length};

@@ -1,7 +1,8 @@
 //! One request, forwarded: headers cleaned, the bearer added, bodies streamed both ways, the answer cleaned.
 //!
 //! Three steps, kept apart so that a request can be prepared again: `prepare` builds what goes to the
-//! upstream, `send` waits for the head of its response, `answer` makes it the browser's.
+//! upstream, `send` waits for the head of its response, `answer` makes it the browser's. An upstream that refuses a
+//! token which was replaced meanwhile is asked once more with the newer one, if the whole request is still at hand.
 
 use std::net::IpAddr;
 
@@ -14,7 +15,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::{Request, Response, StatusCode};
 
-use super::body::{Download, RequestBody, Upload, UploadError, declared_length};
+use super::body::{Download, Limits, RequestBody, Upload, UploadError, declared_length};
 use super::headers::answer::{Asked, inbound, wants_document};
 use super::headers::request::{Framing, Own, has_looped, outbound};
 use super::route::Route;
@@ -72,15 +73,30 @@ pub enum ForwardError {
     Loop,
 }
 
-/// Forwards and answers.
+/// Forwards and answers. `renew` is asked when the upstream refuses the bearer that went along with a request which can
+/// be repeated: a value that has replaced it is sent in its place, once; with `None` the refusal is passed on.
 ///
 /// # Errors
 /// [`ForwardError`] when there is no answer to pass on.
-pub async fn forward(clients: &UpstreamClients, mut forward: Forward<'_>) -> Result<HttpResponse, ForwardError> {
+pub async fn forward(
+    clients: &UpstreamClients,
+    mut forward: Forward<'_>,
+    renew: impl AsyncFnOnce() -> Option<HeaderValue>,
+) -> Result<HttpResponse, ForwardError> {
     let payload = std::mem::replace(&mut forward.payload, Payload::None);
     forward.check(&payload)?;
-    let (upload, body) = Upload::start(payload, forward.route.config.max_body);
-    let response = forward.send(clients, body, &upload).await?;
+    let (upload, body) = Upload::start(payload, forward.limits());
+    let mut response = forward.send(clients, body, &upload).await?;
+    if response.status() == StatusCode::UNAUTHORIZED
+        && forward.bearer().is_some()
+        && let Some(body) = upload.again()
+        && let Some(newer) = renew().await
+    {
+        // Nobody reads the refusal's body: dropped, it takes its connection with it unless all of it is here already.
+        drop(response);
+        forward.replace_bearer(newer);
+        response = forward.send(clients, body, &Upload::default()).await?;
+    }
     forward.answer(response)
 }
 
@@ -101,6 +117,27 @@ impl Forward<'_> {
         Ok(())
     }
 
+    /// What may pass of the body, and what is kept of it: a whole small body, where there is a token to be renewed.
+    fn limits(&self) -> Limits {
+        let most = if self.bearer().is_some() { self.route.config.replay_body } else { 0 };
+        let kept = declared_length(self.request).filter(|length| *length <= most);
+        Limits { whole: self.route.config.max_body, kept }
+    }
+
+    /// The bearer that goes along: what the route says counts, whatever the caller hands in.
+    fn bearer(&self) -> Option<&HeaderValue> {
+        match &self.pass {
+            Pass::Session(_, bearer) if self.route.config.access != Access::None => bearer.as_ref(),
+            _ => None,
+        }
+    }
+
+    fn replace_bearer(&mut self, newer: HeaderValue) {
+        if let Pass::Session(_, bearer) = &mut self.pass {
+            *bearer = Some(newer);
+        }
+    }
+
     /// The request as the upstream gets it.
     fn prepare(&self, body: RequestBody) -> Result<Request<RequestBody>, ForwardError> {
         let framing = match declared_length(self.request) {
@@ -108,18 +145,13 @@ impl Forward<'_> {
             None if body.is_empty() => Framing::None,
             None => Framing::Chunked,
         };
-        let bearer = match &self.pass {
-            // What the route says counts, whatever the caller hands in.
-            Pass::Session(_, bearer) if self.route.config.access != Access::None => bearer.as_ref(),
-            _ => None,
-        };
         let own = Own {
             route: self.route,
             origin: self.origin,
             client: self.client,
             request_id: self.request_id,
             version: self.request.version(),
-            bearer,
+            bearer: self.bearer(),
             framing,
         };
         let bad = ForwardError::BadRequest;

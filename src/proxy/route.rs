@@ -68,6 +68,7 @@ impl Route {
             upstream: upstream.clone(),
             strip_prefix: false,
             access: Access::None,
+            sensitive: false,
             methods: None,
             encoded_slash: EncodedSlash::Pass,
             forward_cookies: Vec::new(),
@@ -77,6 +78,7 @@ impl Route {
             // A development server may compile for a while before it answers.
             timeout: Duration::from_secs(120),
             max_body: None,
+            replay_body: 0,
         })
     }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a panic is how a test fails")]
 #![expect(unreachable_pub, reason = "the support modules are the only readers of each other")]
 
+mod activity;
 mod admin;
 mod browser_journeys;
 mod callback;
@@ -19,6 +20,8 @@ mod provider_client;
 mod proxy;
 mod proxy_path;
 mod refresh;
+mod refresh_answers;
+mod replay;
 mod roster;
 mod same_origin;
 mod secrets_in_logs;

@@ -5,4 +5,5 @@ mod failures;
 mod gateway;
 mod headers;
 mod paths;
+mod replays;
 mod sockets;

@@ -174,7 +174,9 @@ fn a_client_that_the_provider_refuses_alarms_and_ends_no_session() {
     let answer = browser.get(&world.one(), "/api/x");
     assert_eq!((answer.status, answer.reason()), (503, "provider_unavailable"), "{}", answer.text());
     assert!(browser.is_signed_in(&world.one()));
-    assert!(world.gateway.process.output().to_lowercase().contains("error"), "an operator must see it");
+    eventually("an operator should see it", || {
+        world.gateway.process.output().to_lowercase().contains("error").then_some(())
+    });
     world.provider.heal(Some(world.client_id()));
     eventually("the refresh should work again", || (browser.get(&world.one(), "/api/x").status == 200).then_some(()));
 }

@@ -30,6 +30,8 @@ pub struct RouteConfig {
     pub strip_prefix: bool,
     /// Whether a session is needed, and whether its token is attached.
     pub access: Access,
+    /// Whether only the store's own word about the session counts: never a copy from memory, no grace in an outage.
+    pub sensitive: bool,
     /// The methods let through, upper case; `None` is all but TRACE and CONNECT.
     pub methods: Option<Vec<String>>,
     /// Whether `%2F` inside a segment passes.
@@ -46,6 +48,8 @@ pub struct RouteConfig {
     pub timeout: Duration,
     /// The largest request body, in bytes; `None` is unlimited.
     pub max_body: Option<u64>,
+    /// The largest request body, in bytes, that is kept so that the request can be sent once more with a newer token.
+    pub replay_body: u64,
 }
 
 /// `auth`: whether a route needs a session.

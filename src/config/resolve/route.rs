@@ -4,9 +4,13 @@ use super::{hours, seconds};
 use crate::config::address::upstream;
 use crate::config::path::route_path;
 use crate::config::section::Section;
-use crate::config::value::{choice, cookie_name, duration, flag, method, settable_cookie, size_limit};
+use crate::config::value::{choice, cookie_name, duration, flag, method, settable_cookie, size, size_limit};
 use crate::config::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig};
 use std::time::Duration;
+
+/// What is kept of a request that may be sent again; as much as any of its kind, as it is held in memory meanwhile.
+const REPLAY_BODY: u64 = 64 << 10;
+const LARGEST_REPLAY_BODY: u64 = 1 << 20;
 
 /// The route; `None` when path or upstream are missing or wrong.
 pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
@@ -20,6 +24,15 @@ pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
     }
     let upstream = upstream(section, "upstream");
     let access = [("required", Access::Required), ("optional", Access::Optional), ("none", Access::None)];
+    let access = section.or("auth", Access::Required, choice(&access));
+    let sensitive = section.or("sensitive", false, flag);
+    if sensitive && access == Access::None {
+        section.fault(
+            "sensitive",
+            "is about sessions, and no session is looked up with auth = \"none\"",
+            "write auth = \"required\", or remove `sensitive`",
+        );
+    }
     let slashes = [("refuse", EncodedSlash::Refuse), ("pass", EncodedSlash::Pass)];
     let caches = [("no-store", CachePolicy::NoStore), ("upstream", CachePolicy::Upstream)];
     let documents = [("sandboxed", Documents::Sandboxed), ("trusted", Documents::Trusted)];
@@ -29,7 +42,8 @@ pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
     }
     Some(RouteConfig {
         strip_prefix: section.or("strip_prefix", false, flag),
-        access: section.or("auth", Access::Required, choice(&access)),
+        access,
+        sensitive,
         methods,
         encoded_slash: section.or("encoded_slash", EncodedSlash::Refuse, choice(&slashes)),
         forward_cookies: section.list("forward_cookies", cookie_name).unwrap_or_default(),
@@ -38,6 +52,7 @@ pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
         documents: section.or("documents", Documents::Sandboxed, choice(&documents)),
         timeout: section.or("timeout", seconds(30), duration(Duration::from_millis(1)..=hours(1))),
         max_body: section.or("max_body", None, size_limit),
+        replay_body: section.or("replay_body", REPLAY_BODY, size(0..=LARGEST_REPLAY_BODY)),
         path: path?,
         upstream: upstream?,
     })

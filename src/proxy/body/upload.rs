@@ -1,9 +1,9 @@
 //! The browser's body on its way to the upstream.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -32,8 +32,26 @@ pub enum UploadError {
 /// One step of the copy. The end is a message of its own: a task that vanishes is a body that broke off.
 type Step = Result<Option<Bytes>, UploadError>;
 
-/// What hyper sends: nothing, or what arrives through the channel.
-pub struct RequestBody(Option<mpsc::Receiver<Step>>);
+/// What hyper sends.
+pub struct RequestBody(Source);
+
+enum Source {
+    /// Nothing, or nothing more.
+    Empty,
+    /// What arrives through the channel.
+    Stream(mpsc::Receiver<Step>),
+    /// What was kept of a body that is sent again.
+    Kept(std::vec::IntoIter<Bytes>),
+}
+
+/// How much of a body may be held, and passed on.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// The most that the route lets through.
+    pub(crate) whole: Option<u64>,
+    /// The length of a body that is kept beside being passed on; `None`: it is not.
+    pub(crate) kept: Option<u64>,
+}
 
 /// The copy of one request body, seen from the request's own task.
 #[derive(Default)]
@@ -41,6 +59,15 @@ pub(crate) struct Upload {
     failure: Cell<Option<UploadError>>,
     moved: Cell<Option<Instant>>,
     waiting: Cell<bool>,
+    kept: RefCell<Kept>,
+}
+
+/// The pieces of a body so far; shared with those on their way, not copied.
+#[derive(Default)]
+struct Kept {
+    pieces: Vec<Bytes>,
+    /// What is still to come; `None` when nothing is kept.
+    missing: Option<u64>,
 }
 
 /// The body's length if the browser has declared one. The server has checked that there is one declaration at most.
@@ -50,14 +77,31 @@ pub(crate) fn declared_length(request: &HttpRequest) -> Option<u64> {
 
 impl Upload {
     /// Starts to copy `payload`, if there is one, and hands out its other end.
-    pub(crate) fn start(payload: Payload, limit: Option<u64>) -> (Rc<Self>, RequestBody) {
-        let upload = Rc::new(Self::default());
-        if matches!(payload, Payload::None) {
+    pub(crate) fn start(payload: Payload, limits: Limits) -> (Rc<Self>, RequestBody) {
+        let empty = matches!(payload, Payload::None);
+        let kept = Kept { pieces: Vec::new(), missing: if empty { Some(0) } else { limits.kept } };
+        let upload = Rc::new(Self { kept: RefCell::new(kept), ..Self::default() });
+        if empty {
             return (upload, RequestBody::empty());
         }
         let (sender, receiver) = mpsc::channel(1);
-        actix_web::rt::spawn(copy(payload, limit.unwrap_or(u64::MAX), sender, Rc::clone(&upload)));
-        (upload, RequestBody(Some(receiver)))
+        actix_web::rt::spawn(copy(payload, limits.whole.unwrap_or(u64::MAX), sender, Rc::clone(&upload)));
+        (upload, RequestBody(Source::Stream(receiver)))
+    }
+
+    /// The same body once more: none, or one that was kept and is there to its last byte.
+    pub(crate) fn again(&self) -> Option<RequestBody> {
+        let kept = self.kept.borrow();
+        let source = if kept.pieces.is_empty() { Source::Empty } else { Source::Kept(kept.pieces.clone().into_iter()) };
+        (kept.missing == Some(0)).then_some(RequestBody(source))
+    }
+
+    fn keep(&self, piece: &Bytes) {
+        let mut kept = self.kept.borrow_mut();
+        let Some(missing) = kept.missing else { return };
+        // More than was declared cannot be; if it were, the body is not what was promised and nothing of it is used.
+        kept.missing = missing.checked_sub(piece.len() as u64);
+        kept.pieces.push(piece.clone());
     }
 
     /// Why the body ended early, if it did.
@@ -94,6 +138,7 @@ async fn copy(mut payload: Payload, limit: u64, sender: mpsc::Sender<Step>, uplo
             Ok(Some(Ok(piece))) => match left.checked_sub(piece.len() as u64) {
                 Some(rest) => {
                     left = rest;
+                    upload.keep(&piece);
                     Ok(Some(piece))
                 }
                 None => Err(UploadError::TooLarge),
@@ -118,13 +163,13 @@ impl RequestBody {
     /// No body at all.
     #[must_use]
     pub const fn empty() -> Self {
-        Self(None)
+        Self(Source::Empty)
     }
 
     /// Whether there is no body at all.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.0.is_none()
+        matches!(self.0, Source::Empty)
     }
 }
 
@@ -133,12 +178,15 @@ impl Body for RequestBody {
     type Error = UploadError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        let Some(receiver) = &mut self.0 else { return Poll::Ready(None) };
-        let step = std::task::ready!(receiver.poll_recv(cx)).unwrap_or(Err(UploadError::Broken));
+        let step = match &mut self.0 {
+            Source::Empty => Ok(None),
+            Source::Kept(pieces) => Ok(pieces.next()),
+            Source::Stream(receiver) => ready!(receiver.poll_recv(cx)).unwrap_or(Err(UploadError::Broken)),
+        };
         Poll::Ready(match step {
             Ok(Some(piece)) => Some(Ok(Frame::data(piece))),
             Ok(None) => {
-                self.0 = None;
+                self.0 = Source::Empty;
                 None
             }
             Err(error) => Some(Err(error)),

@@ -42,6 +42,8 @@ pub(super) enum Manner {
     Never,
     /// Without saying how long the body is.
     Unannounced,
+    /// All but the last byte, then close.
+    CutShort,
 }
 
 impl Reply {
@@ -309,6 +311,7 @@ async fn serve(
         Manner::Never => std::future::pending().await,
         Manner::After(delay) => tokio::time::sleep(delay).await,
         Manner::Promptly | Manner::Unannounced => {}
+        Manner::CutShort => return socket.write_all(&whole[..whole.len() - 1]).await.ok(),
         Manner::Dripping(delay) => {
             for byte in &whole {
                 socket.write_all(&[*byte]).await.ok()?;

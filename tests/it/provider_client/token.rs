@@ -18,6 +18,7 @@ fn word(refreshed: &Refreshed) -> &'static str {
         Refreshed::Tokens(_) => "tokens",
         Refreshed::Rejected(_) => "rejected",
         Refreshed::Unavailable(_) => "unavailable",
+        Refreshed::Unknown(_) => "unknown",
         Refreshed::Misconfigured(_) => "misconfigured",
         Refreshed::Unknown(_) => "unknown",
     }
@@ -140,7 +141,7 @@ async fn a_code_is_never_sent_again_after_an_unclear_failure() {
         op.set("/token", Reply::raw(200, "").with(manner));
         let client = op.client_with(|config| config.timeout = Duration::from_millis(500));
         assert!(matches!(redeem(&client).await, Err(RedeemError::Unavailable(_))));
-        assert!(matches!(refresh(&client).await, Refreshed::Unavailable(_)));
+        assert_eq!(word(&refresh(&client).await), "unknown");
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(op.count("/token"), 2, "one for the code, one for the refresh");
     }
@@ -217,15 +218,55 @@ async fn each_answer_to_a_refresh_has_its_meaning() {
         (500, json!({ "error": "invalid_grant" }), "unavailable"),
         (503, json!({}), "unavailable"),
         (404, json!({}), "unavailable"),
-        (200, json!({}), "unavailable"),
-        (200, json!([]), "unavailable"),
-        (200, json!({ "access_token": "a", "token_type": "mac" }), "unavailable"),
+        (502, json!(null), "unavailable"),
+        (200, json!({}), "unknown"),
+        (200, json!([]), "unknown"),
+        (200, json!({ "access_token": "a", "token_type": "mac" }), "unknown"),
     ] {
         op.set("/token", Reply::json(status, &body));
         assert_eq!(word(&refresh(&client).await), expected, "{status} {body}");
     }
     op.set("/token", Reply::raw(200, vec![b'{'; 2 * 1024 * 1024]));
+    assert_eq!(word(&refresh(&client).await), "unknown");
+}
+
+#[tokio::test]
+async fn a_request_without_a_whole_answer_may_have_spent_the_token() {
+    for manner in [Manner::HangUp, Manner::Never, Manner::CutShort] {
+        let op = Hostile::start().await;
+        op.set("/token", Reply::json(200, &json!({ "access_token": "at-2", "token_type": "Bearer" })).with(manner));
+        let client = op.client_with(|config| config.timeout = Duration::from_millis(500));
+        assert_eq!(word(&refresh(&client).await), "unknown");
+        assert_eq!(op.count("/token"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_connection_has_surely_not_spent_the_token() {
+    let op = Hostile::start().await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let plain = op.issuer().replace("http:", "https:");
+    for nowhere in [format!("http://{closed}/token"), format!("{plain}/token")] {
+        op.metadata(|metadata| metadata["token_endpoint"] = nowhere.as_str().into());
+        assert_eq!(word(&refresh(&op.client()).await), "unavailable", "{nowhere}");
+    }
+    // Accepted by the kernel, never greeted: the handshake runs into the limit on connecting.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("https://{}/token", mute.local_addr().unwrap());
+    op.metadata(|metadata| metadata["token_endpoint"] = endpoint.into());
+    let client = op.client_with(|config| config.timeout = Duration::from_secs(1));
     assert_eq!(word(&refresh(&client).await), "unavailable");
+}
+
+#[tokio::test]
+async fn an_id_token_that_cannot_be_checked_leaves_the_refresh_unknown() {
+    let op = Hostile::start().await;
+    let client = op.client();
+    assert_eq!(word(&refresh(&client).await), "tokens");
+    op.set("/jwks", Reply::raw(500, ""));
+    let header = r#"{"alg":"ES256","kid":"k2","typ":"JWT"}"#;
+    op.give(&Key::p256().token(header, &op.claims().to_string()));
+    assert_eq!(word(&refresh(&client).await), "unknown");
 }
 
 #[tokio::test]

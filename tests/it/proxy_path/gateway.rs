@@ -28,6 +28,7 @@ pub(super) fn route(upstream: SocketAddr) -> RouteConfig {
         },
         strip_prefix: false,
         access: Access::Required,
+        sensitive: false,
         methods: None,
         encoded_slash: EncodedSlash::Refuse,
         forward_cookies: Vec::new(),
@@ -36,6 +37,7 @@ pub(super) fn route(upstream: SocketAddr) -> RouteConfig {
         documents: Documents::Sandboxed,
         timeout: Duration::from_secs(10),
         max_body: None,
+        replay_body: 64 << 10,
     }
 }
 
@@ -107,7 +109,10 @@ async fn answer(request: &HttpRequest, payload: Payload, site: &Site) -> Result<
     let client = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
     let payload = payload.into_inner();
     let one = Forward { request, payload, path: &path, route, origin: &origin, client, request_id: "r-1", pass };
-    forward(&site.clients, one).await.map_err(|error| match error {
+    // Another token has been issued meanwhile, unless the request says that it goes with the newest.
+    let replaced = !request.headers().contains_key("x-newest");
+    let renew = async || replaced.then(|| HeaderValue::from_static("Bearer n3wer"));
+    forward(&site.clients, one, renew).await.map_err(|error| match error {
         ForwardError::Unreachable(_) => StatusCode::BAD_GATEWAY,
         ForwardError::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ForwardError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -1,0 +1,76 @@
+//! What real providers answer to a refresh, and what becomes of the session: contract section 6.5.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Browser, Setup, World};
+
+/// A world with one signed-in browser whose token is over; the provider answers the next refresh with this.
+fn answered(setup: Setup, status: u16, body: &Value, times: i64) -> (World, Browser) {
+    let mut setup = setup;
+    setup.access_ttl = 1;
+    let mut world = World::of(setup);
+    let browser = world.signed_in();
+    world.tokens_live(3600);
+    world.provider.fault(
+        &json!({ "client_id": world.client_id(), "path": "/token", "status": status, "body": body, "times": times }),
+    );
+    // The wait for a clock: the provider says for how long its token is good.
+    std::thread::sleep(Duration::from_millis(1100));
+    (world, browser)
+}
+
+#[test]
+fn passport_12_refuses_a_refresh_token_in_words_of_its_own() {
+    let body = json!({
+        "error": "invalid_request",
+        "error_description": "The refresh token is invalid.",
+        "hint": "Token has been revoked",
+        "message": "The refresh token is invalid.",
+    });
+    let (world, mut browser) = answered(Setup::one_site(), 401, &body, -1);
+    let before = world.redemptions();
+    for _ in 0..3 {
+        browser.get(&world.one(), "/api/x").refuses(401, "refresh_rejected");
+    }
+    assert_eq!(world.redemptions() - before, 1, "the provider is asked once");
+    assert_eq!(browser.session(&world.one())["reason"], "refresh_rejected");
+    assert_eq!(world.upstream.count(), 0);
+}
+
+#[test]
+fn a_401_about_the_client_ends_no_session() {
+    let body = json!({ "error": "invalid_request", "hint": "Check the `client_id` parameter" });
+    let (world, mut browser) = answered(Setup::one_site(), 401, &body, -1);
+    browser.get(&world.one(), "/api/x").refuses(503, "provider_unavailable");
+    assert!(browser.is_signed_in(&world.one()));
+}
+
+#[test]
+fn without_a_new_refresh_token_the_old_one_is_used_again() {
+    let body = json!({ "access_token": "made-up-1", "token_type": "Bearer", "expires_in": 1 });
+    let (world, mut browser) = answered(Setup::one_site(), 200, &body, 1);
+    assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+    assert_eq!(world.upstream.last().bearer(), "made-up-1");
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+    assert_eq!(world.upstream.last().bearer(), world.provider.latest(world.client_id(), "access_token"));
+    assert_eq!(world.provider.token_calls(world.client_id(), "refresh_token"), 1, "the provider knew the old one");
+    assert_eq!(world.provider.ledger(world.client_id())["refused"], 0);
+}
+
+#[test]
+fn a_token_of_unknown_life_lives_as_long_as_configured() {
+    let body = json!({ "access_token": "made-up-1", "token_type": "Bearer" });
+    let mut setup = Setup::one_site();
+    setup.sites[0].provider.push("default_token_lifetime = \"2s\"".into());
+    let (world, mut browser) = answered(setup, 200, &body, 1);
+    for _ in 0..3 {
+        assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+        assert_eq!(world.upstream.last().bearer(), "made-up-1");
+    }
+    std::thread::sleep(Duration::from_millis(2100));
+    assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+    assert_eq!(world.upstream.last().bearer(), world.provider.latest(world.client_id(), "access_token"));
+}
