@@ -20,7 +20,14 @@ const PAUSE_PER_WORK: u32 = 20;
 pub(super) async fn take(current: Arc<ArcSwap<Generation>>, background: Background) {
     loop {
         let started = Instant::now();
-        let sites = current.load().auths.iter().map(|auth| Arc::clone(auth.sessions())).collect();
+        let generation = current.load_full();
+        let admin = &generation.config.admin;
+        if admin.token.is_none() && !admin.metrics_public {
+            // Nobody can read the metrics.
+            tokio::time::sleep(EVERY).await;
+            continue;
+        }
+        let sites = generation.auths.iter().map(|auth| Arc::clone(auth.sessions())).collect();
         match Roster::new(sites).keys(background.store()).await {
             Ok(report) => {
                 LIVE_SESSIONS.replace(report.keys.into_iter().map(|count| ([count.site, count.key], count.sessions)));

@@ -255,3 +255,25 @@ fn rotate(world: &World) {
     looker.post(&one, "/bff/logout?everywhere=true");
     ended(&mut worker, &one);
 }
+
+#[test]
+fn a_refresh_moves_a_session_to_the_new_key_and_its_indexes_too() {
+    let mut setup = Setup::one_site();
+    setup.access_ttl = 3;
+    let world = world(setup, "memory:");
+    let one = world.one();
+    let (old, new) = (world.setup.sites[0].key.clone(), fresh_key());
+    let mut browser = sign_in(&one, USER);
+    world.rewrite(|text| text.replace(&format!("keys = [\"{old}\"]"), &format!("keys = [\"{new}\", \"{old}\"]")));
+    world.reload();
+    eventually("a refresh should seal the record anew", || {
+        assert_eq!(browser.get(&one, "/api/x").status, 200);
+        (counts(&world) == [1, 0]).then_some(())
+    });
+    assert!(lines(&world, &["list"])[0]["generation"].as_u64() > Some(1), "it was the refresh that did it");
+    assert!(browser.is_signed_in(&one), "its cookie is sealed anew");
+    world.rewrite(|text| text.replace(&format!("\"{new}\", \"{old}\""), &format!("\"{new}\"")));
+    world.reload();
+    assert_eq!(printed(&world, &["revoke", "--subject", USER]), "1 session ended\n");
+    ended(&mut browser, &one);
+}
