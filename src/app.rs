@@ -4,8 +4,10 @@
 //! prepares itself for it, so that no connection and no request is dropped. What a reload cannot replace (listeners, the
 //! store) is refused.
 
+mod census;
 mod generation;
 mod listen;
+mod operator;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -18,15 +20,19 @@ use actix_web::dev::{Server, ServiceRequest, fn_service};
 use actix_web::{App, HttpServer};
 use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use self::generation::Generation;
-use crate::admin::{self, Health};
+use crate::admin::{self, Desk};
 use crate::auth::Background;
 use crate::clock::Clock;
 use crate::config::{Config, ServerConfig};
 use crate::endpoints::{Worker, answer};
 use crate::session::store::{Store, Stores};
+
+pub use self::operator::Operator;
+pub use crate::auth::sessions::{KeyCount, KeyReport, ListedSession, Listing, Target};
 
 /// How often the providers are looked at, so that one that is down is known to be, and known to be back.
 const LOOK_AT_PROVIDERS: Duration = Duration::from_secs(10);
@@ -54,7 +60,7 @@ pub struct BuildError(pub String);
 #[derive(Clone)]
 pub struct Reload {
     current: Arc<ArcSwap<Generation>>,
-    health: Health,
+    desk: Desk,
     background: Background,
     clock: Clock,
 }
@@ -78,11 +84,11 @@ impl Gateway {
             .build()
             .map_err(|error| BuildError(format!("no thread for background work: {error}")))?;
         let background = Background::new(runtime.handle().clone(), stores.connect());
-        let server = config.server.clone();
+        let (server, desk_config) = (config.server.clone(), config.admin.clone());
         let first = Generation::new(config, &clock, &background, None)?;
-        let health = Health::new(first.auths.clone());
+        let desk = Desk::new(first.auths.clone(), &desk_config);
         let current = Arc::new(ArcSwap::from_pointee(first));
-        let reload = Reload { current, health, background: background.clone(), clock };
+        let reload = Reload { current, desk, background: background.clone(), clock };
         Ok(Self { server, public, admin, stores: Arc::new(stores), background, runtime, reload })
     }
 
@@ -112,12 +118,14 @@ impl Gateway {
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let Self { server: config, public, admin, stores, background, runtime, reload } = self;
         let store = stores.connect();
-        let admin = admin.map(|listener| admin::serve(listener, &reload.health, &store)).transpose()?;
+        let admin = admin.map(|listener| admin::serve(listener, &reload.desk, &store)).transpose()?;
         let admin_handle = admin.as_ref().map(Server::handle);
         let server = serve(&config, public, &stores, &reload)?;
         let handle = server.handle();
         let watch = runtime.spawn(look_after_providers(Arc::clone(&reload.current)));
         let flush = runtime.spawn(look_after_store(Arc::clone(&stores)));
+        let count =
+            admin.is_some().then(|| runtime.spawn(census::take(Arc::clone(&reload.current), background.clone())));
         let admin = admin.map(actix_web::rt::spawn);
         let mut serving = actix_web::rt::spawn(server);
         tracing::info!(event = "started", listen = %config.listen, version = env!("CARGO_PKG_VERSION"));
@@ -127,7 +135,7 @@ impl Gateway {
         };
         tracing::info!(event = "stopping");
         let deadline = Instant::now() + config.shutdown_grace;
-        reload.health.drain();
+        reload.desk.drain();
         if broken.is_none() {
             tokio::time::sleep(config.drain_delay).await;
             // The server counts whole seconds, one at least: what is left then ends with the process.
@@ -135,6 +143,7 @@ impl Gateway {
         }
         watch.abort();
         flush.abort();
+        count.inspect(JoinHandle::abort);
         if tokio::time::timeout_at(deadline, background.finish()).await.is_err() {
             tracing::warn!(event = "work_abandoned", "background work did not end within shutdown_grace");
         }
@@ -162,7 +171,7 @@ impl Reload {
         let current = self.current.load_full();
         current.accepts(&config)?;
         let next = Generation::new(config, &self.clock, &self.background, Some(&current))?;
-        self.health.set_sites(next.auths.clone());
+        self.desk.update(next.auths.clone(), &next.config.admin);
         self.current.store(Arc::new(next));
         Ok(())
     }

@@ -11,6 +11,8 @@ mod logout;
 mod pending;
 mod refresh;
 mod replay;
+pub mod sessions;
+mod write;
 
 use std::sync::Arc;
 
@@ -23,16 +25,21 @@ pub use self::refresh::TokenError;
 
 use self::activity::Touches;
 use self::refresh::Flights;
+use self::sessions::SiteSessions;
 use crate::clock::Clock;
 use crate::config::SiteConfig;
 use crate::provider::Provider;
 use crate::session::keyring::Keyring;
-use crate::session::store::StoreKey;
+use crate::session::store::{EndReason, StoreKey};
+use crate::telemetry::metrics;
 
 /// The use cases of one site. Shared by every worker.
 pub struct Auth {
     site: Arc<SiteConfig>,
-    ring: Keyring,
+    /// The site's origin, as logs and metrics call it.
+    name: String,
+    ring: Arc<Keyring>,
+    sessions: Arc<SiteSessions>,
     providers: Vec<Provider>,
     clock: Clock,
     background: Background,
@@ -57,9 +64,13 @@ impl Auth {
             .iter()
             .map(|config| Provider::new(&site, config, clock.clone()))
             .collect::<Result<Vec<_>, _>>()?;
-        let ring = Keyring::new(&site.origin, &site.session.keys).ok_or("the site has no key")?;
+        let ring = Arc::new(Keyring::new(&site.origin, &site.session.keys).ok_or("the site has no key")?);
+        let sessions = Arc::new(SiteSessions::new(&site, Arc::clone(&ring), clock.clone()));
         let flights = predecessor.map(|auth| Arc::clone(&auth.flights)).unwrap_or_default();
-        Ok(Arc::new(Self { site, ring, providers, clock, background, flights, touches: Touches::default() }))
+        let name = site.origin.to_string();
+        metrics::expect_site(&name, &EndReason::ALL.map(EndReason::as_str), providers.iter().map(Provider::name));
+        let touches = Touches::default();
+        Ok(Arc::new(Self { site, name, ring, sessions, providers, clock, background, flights, touches }))
     }
 
     /// The site.
@@ -70,8 +81,14 @@ impl Auth {
 
     /// The site's keys.
     #[must_use]
-    pub const fn ring(&self) -> &Keyring {
+    pub fn ring(&self) -> &Keyring {
         &self.ring
+    }
+
+    /// The site's sessions, as its keys alone show them.
+    #[must_use]
+    pub const fn sessions(&self) -> &Arc<SiteSessions> {
+        &self.sessions
     }
 
     /// The site's providers, the default first.

@@ -13,6 +13,7 @@ mod cookies;
 mod door;
 mod login;
 mod logout;
+mod meter;
 mod page;
 mod problem;
 mod request;
@@ -28,6 +29,7 @@ use ipnet::IpNet;
 
 use self::binding::BoundEndpoints;
 use self::cookies::CookieNames;
+use self::meter::Meters;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::proxy::route::RouteTable;
@@ -60,6 +62,7 @@ struct Site {
     auth: Arc<Auth>,
     names: CookieNames,
     routes: RouteTable,
+    meters: Meters,
     spa: spa::Spa,
     login_url: String,
     logout_url: String,
@@ -85,6 +88,7 @@ impl SiteDoor {
         let site = Rc::new(Site {
             names: CookieNames::of(&config.origin),
             routes: RouteTable::new(&config.routes),
+            meters: Meters::new(config),
             spa: spa::Spa::new(config.spa.as_ref()),
             login_url: format!("{}/login", config.base_path),
             logout_url: format!("{}/logout", config.base_path),

@@ -13,7 +13,7 @@ use crate::tls::TlsError;
 
 /// A configuration and the use cases of its sites.
 pub(super) struct Generation {
-    config: Config,
+    pub(super) config: Config,
     pub(super) auths: Vec<Arc<Auth>>,
 }
 

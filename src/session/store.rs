@@ -255,6 +255,9 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Idle, Self::Expired, Self::Revoked, Self::RefreshRejected];
+
     /// The word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -269,9 +272,7 @@ impl EndReason {
     /// The reason that `word` stands for.
     #[must_use]
     pub fn parse(word: &[u8]) -> Option<Self> {
-        [Self::Idle, Self::Expired, Self::Revoked, Self::RefreshRejected]
-            .into_iter()
-            .find(|reason| reason.as_str().as_bytes() == word)
+        Self::ALL.into_iter().find(|reason| reason.as_str().as_bytes() == word)
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::silence::Silence;
 use crate::config::{RedisConfig, TlsFiles};
 use crate::session::store::StoreError;
+use crate::telemetry::metrics;
 
 /// For connecting, and for each answer. The default of the library would be 9.4 s while the server is down.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -97,6 +98,7 @@ impl Link {
     }
 
     fn error(&self, what: &str) -> StoreError {
+        metrics::STORE_ERRORS.with([]).add(1);
         StoreError(format!("Redis at {}: {what}", self.client.get_connection_info().addr()))
     }
 }
