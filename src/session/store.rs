@@ -8,7 +8,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -16,12 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
-use self::redis::{RedisServer, RedisStore};
-use crate::clock::{Clock, Timestamp};
-use crate::config::{StoreConfig, StoreKind};
-use file::FileStore;
-use grace::{Grace, Memory, PENDING_ENDS};
-use memory::MemoryStore;
+use crate::clock::Timestamp;
 
 pub mod changes;
 pub mod file;
@@ -29,6 +23,9 @@ pub mod grace;
 pub mod memory;
 pub mod redis;
 mod row;
+mod stores;
+
+pub use stores::Stores;
 
 /// How long the reason of an end is remembered at most.
 pub const END_REMEMBERED: Duration = Duration::from_secs(3600);
@@ -119,78 +116,6 @@ pub struct Page {
     pub sessions: Vec<(StoreKey, Stored)>,
     /// Where to go on; `None` at the end.
     pub next: Option<Cursor>,
-}
-
-/// Where connections to the configured store come from.
-#[derive(Clone)]
-pub struct Stores(Source);
-
-#[derive(Clone)]
-enum Source {
-    /// Every worker shares the one store of this process.
-    Embedded(Arc<dyn Store>),
-    /// Every worker connects.
-    Redis(Arc<Remote>),
-}
-
-struct Remote {
-    server: RedisServer,
-    clock: Clock,
-    grace: Option<Outages>,
-}
-
-/// What all workers of this process share about outages, and the connection that ends what ended meanwhile.
-struct Outages {
-    memory: Arc<Memory>,
-    flusher: Arc<RedisStore>,
-}
-
-impl Stores {
-    /// Prepares the store of the configuration. A `file:` is opened and locked here; Redis is contacted by nothing but
-    /// the first command, so that its being down does not stop the start.
-    ///
-    /// # Errors
-    /// When the file cannot be opened, or certificates cannot be read.
-    pub fn open(config: &StoreConfig, clock: Clock) -> Result<Self, StoreError> {
-        let source = match &config.kind {
-            StoreKind::Memory => Source::Embedded(Arc::new(MemoryStore::new(clock))),
-            StoreKind::File(path) => Source::Embedded(Arc::new(FileStore::open(path, clock)?)),
-            StoreKind::Redis(redis) => {
-                let server = RedisServer::new(redis)?;
-                let grace = (!config.grace.is_zero()).then(|| Outages {
-                    memory: Arc::new(Memory::new(config.grace, clock.clone())),
-                    flusher: Arc::new(server.connect(clock.clone())),
-                });
-                Source::Redis(Arc::new(Remote { server, clock, grace }))
-            }
-        };
-        Ok(Self(source))
-    }
-
-    /// The store as seen from this thread's runtime: embedded stores are shared, each call opens a Redis connection of
-    /// its own (one shared by all workers costs twice the CPU). Call once per worker.
-    #[must_use]
-    pub fn connect(&self) -> Arc<dyn Store> {
-        match &self.0 {
-            Source::Embedded(store) => Arc::clone(store),
-            Source::Redis(remote) => {
-                let store = Arc::new(remote.server.connect(remote.clock.clone()));
-                match &remote.grace {
-                    Some(outages) => Arc::new(Grace::new(store, Arc::clone(&outages.memory))),
-                    None => store,
-                }
-            }
-        }
-    }
-
-    /// Sends the ends that an outage kept from the store, as far as it answers again. Call every second or so, always
-    /// from the same runtime; without an outage it costs nothing.
-    pub async fn flush_pending_ends(&self) {
-        let Source::Redis(remote) = &self.0 else { return };
-        if let Some(outages) = &remote.grace {
-            outages.memory.flush(&*outages.flusher, PENDING_ENDS).await;
-        }
-    }
 }
 
 /// A key in the store: the SHA-256 of something secret, with its purpose mixed in. There is no way back.

@@ -90,16 +90,14 @@ async fn a_server_that_lost_its_scripts_is_told_them_again() {
 async fn no_error_repeats_the_password() {
     let server = RedisProcess::with(&["--requirepass", "right-password"]);
     let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}/0", server.port());
-    let wrong = RedisConfig { url: url("wr0ng-s3cret"), tls: TlsFiles::default() };
+    let wrong = url("wr0ng-s3cret").parse().unwrap();
     let error = stores(wrong).connect().ping().await.unwrap_err().to_string();
     assert!(error.contains("refuses the credentials") && !error.contains("wr0ng-s3cret"), "{error}");
     let none = stores(server.config()).connect().ping().await.unwrap_err().to_string();
     assert!(none.contains("demands credentials"), "{none}");
-    let right = RedisConfig { url: url("right-password"), tls: TlsFiles::default() };
+    let right = url("right-password").parse().unwrap();
     stores(right).connect().ping().await.unwrap();
-    let broken = RedisConfig { url: "redis://:wr0ng-s3cret@[::".to_owned(), tls: TlsFiles::default() };
-    let config = StoreConfig { kind: StoreKind::Redis(broken), grace: Duration::ZERO };
-    let error = Stores::open(&config, CLOCK).err().unwrap().to_string();
+    let error = "redis://:wr0ng-s3cret@[::".parse::<RedisConfig>().unwrap_err().to_string();
     assert!(!error.contains("wr0ng-s3cret"), "{error}");
 }
 
@@ -128,7 +126,8 @@ async fn tls_is_verified_in_both_directions() {
     let server = RedisProcess::with(&options);
     let ping = |tls: TlsFiles| {
         let url = format!("rediss://127.0.0.1:{}/0", server.port());
-        let store = stores(RedisConfig { url, tls }).connect();
+        let config: RedisConfig = url.parse().unwrap();
+        let store = stores(RedisConfig { tls, ..config }).connect();
         async move { store.ping().await }
     };
     let trusted = TlsFiles { ca: Some(cert.clone()), client_cert: Some(cert.clone()), client_key: Some(key_file) };
@@ -157,7 +156,8 @@ fn self_signed(dir: &TempDir, name: &str) -> (PathBuf, PathBuf) {
 #[test]
 fn certificate_files_are_read_at_the_start_and_named_when_they_are_wrong() {
     let tls = TlsFiles { ca: Some("/no/such/ca.pem".into()), ..TlsFiles::default() };
-    let config = RedisConfig { url: "rediss://127.0.0.1:1".to_owned(), tls };
+    let config: RedisConfig = "rediss://127.0.0.1:1".parse().unwrap();
+    let config = RedisConfig { tls, ..config };
     let config = StoreConfig { kind: StoreKind::Redis(config), grace: Duration::ZERO };
     let error = Stores::open(&config, CLOCK).err().unwrap().to_string();
     assert!(error.contains("/no/such/ca.pem"), "{error}");

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cloakroom::config::{RedisConfig, TlsFiles};
+use cloakroom::config::RedisConfig;
 use tempfile::TempDir;
 
 pub(crate) struct RedisProcess {
@@ -30,8 +30,7 @@ impl RedisProcess {
     }
 
     pub(crate) fn config(&self) -> RedisConfig {
-        let tls = TlsFiles { ca: None, client_cert: None, client_key: None };
-        RedisConfig { url: format!("redis://127.0.0.1:{}/0", self.port), tls }
+        format!("redis://127.0.0.1:{}/0", self.port).parse().unwrap()
     }
 
     pub(crate) fn port(&self) -> u16 {
