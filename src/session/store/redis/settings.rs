@@ -47,7 +47,11 @@ impl Settings {
         if !self.config.encrypted && !self.config.plaintext && !address.is_loopback() {
             return Err("is plain redis beyond loopback: write rediss, or add `plaintext = true` to [store]".to_owned());
         }
-        let mut redis = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(database.into());
+        // `CLIENT SETINFO` would be one more command for an ACL to permit, and Redis before 7.2 does not know it.
+        let mut redis = RedisConnectionInfo::default()
+            .set_protocol(ProtocolVersion::RESP3)
+            .set_db(database.into())
+            .set_skip_set_lib_name();
         if let Some(password) = &who.password {
             redis = redis.set_password(password.expose());
         }
