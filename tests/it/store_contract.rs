@@ -34,7 +34,7 @@ macro_rules! on_every_store {
             $($(#[tokio::test] async fn $law() { $laws::$law(&Place::redis()).await })*)*
         }
         mod on_cluster {
-            use super::{fleet::Cluster, laws, place::Place, races};
+            use super::{fleet::Cluster, laws, place::Place, races, redis_cluster, sharing};
             /// One Cluster for all of them, emptied in between: six servers take a while to agree.
             #[tokio::test]
             async fn every_law() {
@@ -44,6 +44,10 @@ macro_rules! on_every_store {
                     cluster.empty();
                     $laws::$law(&Place::cluster(&cluster)).await;
                 )*)*
+                cluster.empty();
+                sharing::every_law(&Place::cluster(&cluster)).await;
+                cluster.empty();
+                redis_cluster::a_slot_that_moves_while_it_is_written_loses_no_write(&cluster).await;
             }
         }
     };

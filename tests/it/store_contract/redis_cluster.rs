@@ -26,11 +26,9 @@ async fn one_at_each(cluster: &Cluster, store: &dyn Store) -> [StoreKey; 3] {
     at.map(Option::unwrap)
 }
 
-#[tokio::test]
-async fn a_slot_that_moves_while_it_is_written_loses_no_write() {
-    let cluster = Cluster::start();
+pub(crate) async fn a_slot_that_moves_while_it_is_written_loses_no_write(cluster: &Cluster) {
     let store = stores(cluster.config()).connect();
-    let [id, ..] = one_at_each(&cluster, &*store).await;
+    let [id, ..] = one_at_each(cluster, &*store).await;
     let slot = cluster.slot(&format!("cloakroom:s:{{{id}}}")).to_string();
     let (from, to) = (cluster.id(0), cluster.id(1));
     let moved = AtomicBool::new(false);

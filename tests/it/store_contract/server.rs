@@ -128,7 +128,9 @@ fn spawn(port: u16, dir: &TempDir, options: &[&str]) -> Child {
     start(
         Command::new("redis-server")
             .args(["--port", &plain.to_string(), "--tls-port", &tls.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .args(["--save", "", "--appendonly", "no"])
+            // A replica is told everything at once, not after five seconds.
+            .args(["--repl-diskless-sync-delay", "0", "--dir"])
             .arg(dir.path())
             .args(options),
     )

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use cloakroom::session::store::{Cursor, EndReason, Holder, Lease};
 
-use super::fleet::Cluster;
 use super::place::{LONG, Place, SHORT, bytes, key};
 
 const A: Holder = Holder(u128::MAX);
@@ -17,12 +16,7 @@ async fn on_one_redis() {
     every_law(&Place::redis()).await;
 }
 
-#[tokio::test]
-async fn on_a_cluster() {
-    every_law(&Place::cluster(&Cluster::start())).await;
-}
-
-async fn every_law(place: &Place) {
+pub(crate) async fn every_law(place: &Place) {
     a_lease_has_one_holder_who_may_renew_it(place).await;
     a_lease_ends_by_itself(place).await;
     only_the_holder_gives_a_lease_back(place).await;

@@ -78,6 +78,8 @@ impl fmt::Display for Cause {
     }
 }
 
+const NOT_PERMITTED: &str = "does not permit this user a command or a channel it needs";
+
 /// What is wrong, in the operator's words, and without what the server quotes from the command it refused.
 pub(super) fn explain(error: &RedisError) -> String {
     match (error.kind(), error.code()) {
@@ -89,9 +91,11 @@ pub(super) fn explain(error: &RedisError) -> String {
         }
         (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => "is still loading its data".to_owned(),
         (ErrorKind::Server(ServerErrorKind::ClusterDown), _) => "belongs to a cluster that is down".to_owned(),
-        (ErrorKind::Server(ServerErrorKind::NoPerm), _) => {
-            "does not permit this user a command or a channel it needs".to_owned()
+        // What Redis 7.0 says when it is a script that may not.
+        _ if error.detail().is_some_and(|detail| detail.contains("user executing the script can't")) => {
+            NOT_PERMITTED.to_owned()
         }
+        (ErrorKind::Server(ServerErrorKind::NoPerm), _) => NOT_PERMITTED.to_owned(),
         (_, Some("NOREPLICAS")) => "has fewer replicas than its min-replicas-to-write".to_owned(),
         (ErrorKind::Server(_) | ErrorKind::Extension, code) => {
             let detail = error.detail().unwrap_or_default();
