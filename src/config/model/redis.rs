@@ -7,7 +7,7 @@ use super::TlsFiles;
 use crate::config::is_loopback_host;
 use crate::secret::StorePassword;
 
-/// Redis as the `url` of `[store]` names it. Printed without credentials.
+/// Redis as the `url` of `[store]` names it. Printed without credentials: `…@` stands for them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisConfig {
     /// Which servers.
@@ -108,12 +108,15 @@ impl fmt::Display for RedisAddress {
 impl fmt::Display for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.encrypted { "rediss" } else { "redis" };
+        let who = if self.credentials.password.is_some() { "…@" } else { "" };
         let list = self.addresses().iter().map(RedisAddress::to_string).collect::<Vec<_>>().join(",");
         match &self.servers {
-            RedisServers::One(RedisAddress::Unix(_)) => write!(f, "redis+unix://{list}?db={}", self.database),
-            RedisServers::One(_) => write!(f, "{scheme}://{list}/{}", self.database),
-            RedisServers::Sentinel { name, .. } => write!(f, "{scheme}+sentinel://{list}/{name}/{}", self.database),
-            RedisServers::Cluster(_) => write!(f, "{scheme}+cluster://{list}"),
+            RedisServers::One(RedisAddress::Unix(_)) => write!(f, "redis+unix://{who}{list}?db={}", self.database),
+            RedisServers::One(_) => write!(f, "{scheme}://{who}{list}/{}", self.database),
+            RedisServers::Sentinel { name, .. } => {
+                write!(f, "{scheme}+sentinel://{who}{list}/{name}/{}", self.database)
+            }
+            RedisServers::Cluster(_) => write!(f, "{scheme}+cluster://{who}{list}"),
         }
     }
 }

@@ -255,6 +255,13 @@ fn a_store_is_named_by_a_url_that_this_version_knows() {
             "rediss://",
         ),
         Case(site, "[store]\nurl = \"rediss+cluster://a:1/2\"\n[[site]]", "store.url", "none but 0", "last port"),
+        Case(
+            site,
+            "[store]\nurl = \"rediss+sentinel://a/m?sentinel_password=x\"\n[[site]]",
+            "store.url",
+            "is a secret written in the file",
+            "env",
+        ),
         Case(site, "[store]\nurl = \"postgres://a\"\n[[site]]", "store.url", "not the URL of a store", "\"memory:\""),
         Case(site, "[store]\nurl = \"memory\"\n[[site]]", "store.url", "not the URL of a store", "\"memory:\""),
         Case(site, "[store]\nurl = \"rediss://a/#insecure\"\n[[site]]", "store.url", "fragment", "always verified"),

@@ -63,6 +63,23 @@ async fn an_ended_session_leaves_nothing_but_its_reason() {
     assert_eq!(held, "*2\r\n$1\r\ne\r\n$16\r\nrefresh_rejected\r\n");
 }
 
+/// What the layout promises to a rolling update.
+#[tokio::test]
+async fn fields_of_a_newer_release_are_left_alone_and_go_with_the_end() {
+    let server = RedisProcess::start();
+    let store = connect(&server);
+    let name = format!("cloakroom:s:{{{}}}", key("s"));
+    store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
+    server.say(&["HSET", &name, "new", "field"]);
+    assert!(matches!(store.load(&key("s")).await.unwrap(), Loaded::Live(held) if held.version == 1));
+    store.replace(&key("s"), 1, bytes("y")).await.unwrap();
+    assert!(server.say(&["HGET", &name, "new"]).contains("field"));
+    store.end(&key("s"), EndReason::Idle).await.unwrap();
+    assert_eq!(server.say(&["HKEYS", &name]), "*1\r\n$1\r\ne\r\n");
+    let left = server.say(&["PTTL", &name]);
+    assert!(left.trim().trim_start_matches(':').parse::<u64>().unwrap() <= 3_600_000, "{left}");
+}
+
 #[tokio::test]
 async fn an_index_does_not_keep_expired_sessions() {
     let server = RedisProcess::start();
@@ -132,6 +149,17 @@ async fn tls_is_verified_in_both_directions() {
     };
     let trusted = TlsFiles { ca: Some(cert.clone()), client_cert: Some(cert.clone()), client_key: Some(key_file) };
     ping(trusted.clone()).await.unwrap();
+    // A changed file under the same name is read at the next reconfiguration.
+    let file = dir.path().join("ca.pem");
+    std::fs::copy(&other, &file).unwrap();
+    let config: RedisConfig = format!("rediss://127.0.0.1:{}/0", server.port()).parse().unwrap();
+    let config = RedisConfig { tls: TlsFiles { ca: Some(file.clone()), ..trusted.clone() }, ..config };
+    let changing = stores(config.clone());
+    let store = changing.connect();
+    assert!(store.ping().await.is_err(), "that authority is not the server's");
+    std::fs::copy(&cert, &file).unwrap();
+    changing.reconfigure(&StoreConfig { kind: StoreKind::Redis(config), grace: Duration::ZERO }).unwrap();
+    store.ping().await.unwrap();
     let stranger = ping(TlsFiles { ca: Some(other), ..trusted.clone() }).await.unwrap_err().to_string();
     assert!(stranger.contains("certificate"), "{stranger}");
     let anonymous = TlsFiles { client_cert: None, client_key: None, ..trusted };

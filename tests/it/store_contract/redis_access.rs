@@ -4,52 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cloakroom::config::{RedisConfig, StoreConfig, StoreKind};
+use cloakroom::config::{RedisConfig, StoreConfig, StoreKind, TlsFiles};
 use cloakroom::session::store::{EndReason, Holder, Lease, Loaded, Store, Stores};
 
 use super::place::{LONG, bytes, entry, key};
 use super::redis::{CLOCK, stores};
 use super::server::RedisProcess;
 
-/// What the reference configuration tells operators to permit.
-const PERMITTED: &[&str] = &[
-    "~cloakroom:*",
-    "&cloakroom:*",
-    "-@all",
-    "+ping",
-    "+hello",
-    "+auth",
-    "+select",
-    "+evalsha",
-    "+script|load",
-    "+hmget",
-    "+hset",
-    "+hdel",
-    "+exists",
-    "+pttl",
-    "+pexpire",
-    "+pexpireat",
-    "+time",
-    "+zadd",
-    "+zrange",
-    "+zrangebyscore",
-    "+zremrangebyscore",
-    "+set",
-    "+get",
-    "+del",
-    "+getdel",
-    "+scan",
-    "+publish",
-    "+subscribe",
-    "+role",
-    "+cluster|slots",
-];
+/// What `config/gateway.toml` tells operators to permit.
+fn permitted() -> Vec<&'static str> {
+    let reference = include_str!("../../../config/gateway.toml");
+    let lines = reference.lines().skip_while(|line| !line.starts_with("# Redis 6.2 or later. What an ACL user needs"));
+    let lines = lines.skip(1).take_while(|line| line.starts_with("#   "));
+    lines.flat_map(|line| line.trim_start_matches('#').split_whitespace()).collect()
+}
 
 fn permit(server: &RedisProcess, passwords: &[&str]) {
     let mut words = vec!["ACL", "SETUSER", "gate", "on", "resetpass"];
     let passwords: Vec<_> = passwords.iter().map(|password| format!(">{password}")).collect();
     words.extend(passwords.iter().map(String::as_str));
-    words.extend(PERMITTED);
+    words.extend(permitted());
     assert_eq!(server.say(&words), "+OK\r\n");
 }
 
@@ -160,6 +134,19 @@ async fn anything_but_credentials_and_certificates_takes_a_restart() {
     let stores = Stores::open(&memory, CLOCK).unwrap();
     stores.reconfigure(&memory).unwrap();
     assert!(stores.reconfigure(&opened).is_err());
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_read_changes_nothing() {
+    let server = RedisProcess::start();
+    let opened = server.config();
+    let stores = stores(opened.clone());
+    let store = stores.connect();
+    let tls = TlsFiles { ca: Some("/no/such/ca.pem".into()), ..TlsFiles::default() };
+    let broken = RedisConfig { tls, encrypted: true, ..opened };
+    let broken = StoreConfig { kind: StoreKind::Redis(broken), grace: Duration::ZERO };
+    assert!(stores.reconfigure(&broken).is_err());
+    store.ping().await.unwrap();
 }
 
 #[tokio::test]

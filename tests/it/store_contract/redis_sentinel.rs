@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use cloakroom::session::store::{EndReason, Ended, Loaded, Replaced, Store};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::fleet::Sentinels;
 use super::place::{LONG, bytes, entry, key};
 use super::redis::{CLOCK, stores};
+use super::server::RedisProcess;
 
 /// The failure detection of these sentinels is half a second; the rest is their election and our finding out.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
@@ -91,4 +94,48 @@ async fn a_name_that_no_sentinel_knows_is_said() {
     }
     let error = stores(config).connect().ping().await.unwrap_err().to_string();
     assert!(error.contains("know no primary named \"other\""), "{error}");
+}
+
+/// A sentinel that says the same to everybody.
+async fn sentinel_that_names(port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = listener.local_addr().unwrap().port();
+    let named = port.to_string();
+    let answer = format!("*2\r\n$9\r\n127.0.0.1\r\n${}\r\n{named}\r\n", named.len());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut asked = [0; 1024];
+                while let Ok(length @ 1..) = client.read(&mut asked).await {
+                    let hello = asked[..length].windows(5).any(|word| word == b"HELLO");
+                    let said = if hello { "%1\r\n+proto\r\n:3\r\n" } else { &*answer };
+                    client.write_all(said.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    own
+}
+
+#[tokio::test]
+async fn a_server_that_calls_itself_a_replica_is_not_believed() {
+    let primary = RedisProcess::start();
+    let replica = RedisProcess::with(&["--replicaof", "127.0.0.1", &primary.port().to_string()]);
+    let sentinel = sentinel_that_names(replica.port()).await;
+    let config = format!("redis+sentinel://127.0.0.1:{sentinel}/main").parse().unwrap();
+    let error = stores(config).connect().load(&key("s")).await.unwrap_err().to_string();
+    assert!(error.contains("is a replica"), "{error}");
+}
+
+#[tokio::test]
+async fn one_sentinel_of_yesterday_does_not_outvote_two_of_today() {
+    let (today, yesterday) = (RedisProcess::start(), RedisProcess::start());
+    let stale = sentinel_that_names(yesterday.port()).await;
+    let (one, two) = (sentinel_that_names(today.port()).await, sentinel_that_names(today.port()).await);
+    let config = format!("redis+sentinel://127.0.0.1:{stale},127.0.0.1:{one},127.0.0.1:{two}/main").parse().unwrap();
+    let store = stores(config).connect();
+    store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
+    assert_eq!(today.say(&["DBSIZE"]).trim(), ":1");
+    assert_eq!(yesterday.say(&["DBSIZE"]).trim(), ":0");
 }

@@ -10,10 +10,12 @@ if not held[1] then
 end
 -- Told first: who may not tell must not write, and nobody can look before the script has ended.
 redis.call('PUBLISH', 'cloakroom:changes', ARGV[3] .. 'e')
-redis.call('HSET', KEYS[1], 'e', ARGV[1])
-redis.call('HDEL', KEYS[1], 'v', 'd', 'x')
 local left = redis.call('PTTL', KEYS[1])
+-- All of it goes, also what a newer release may have added.
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'e', ARGV[1])
 if left < 0 or left > tonumber(ARGV[2]) then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  left = ARGV[2]
 end
+redis.call('PEXPIRE', KEYS[1], left)
 return 1
