@@ -2,7 +2,7 @@
 //!
 //! What a reload replaces is one value, a [`Generation`]; each worker thread notices a new one at its next request and
 //! prepares itself for it, so that no connection and no request is dropped. What a reload cannot replace (listeners, the
-//! store) is refused.
+//! addresses of the store) is refused.
 
 mod census;
 mod generation;
@@ -62,6 +62,7 @@ pub struct Reload {
     current: Arc<ArcSwap<Generation>>,
     desk: Desk,
     background: Background,
+    stores: Arc<Stores>,
     clock: Clock,
 }
 
@@ -88,8 +89,9 @@ impl Gateway {
         let first = Generation::new(config, &clock, &background, None)?;
         let desk = Desk::new(first.auths.clone(), &desk_config);
         let current = Arc::new(ArcSwap::from_pointee(first));
-        let reload = Reload { current, desk, background: background.clone(), clock };
-        Ok(Self { server, public, admin, stores: Arc::new(stores), background, runtime, reload })
+        let stores = Arc::new(stores);
+        let reload = Reload { current, desk, background: background.clone(), stores: Arc::clone(&stores), clock };
+        Ok(Self { server, public, admin, stores, background, runtime, reload })
     }
 
     /// The port of the public listener, for a configuration that asked for port 0.
@@ -122,10 +124,7 @@ impl Gateway {
         let admin_handle = admin.as_ref().map(Server::handle);
         let server = serve(&config, public, &stores, &reload)?;
         let handle = server.handle();
-        let watch = runtime.spawn(look_after_providers(Arc::clone(&reload.current)));
-        let flush = runtime.spawn(look_after_store(Arc::clone(&stores)));
-        let count =
-            admin.is_some().then(|| runtime.spawn(census::take(Arc::clone(&reload.current), background.clone())));
+        let chores = reload.chores(&runtime, admin.is_some());
         let admin = admin.map(actix_web::rt::spawn);
         let mut serving = actix_web::rt::spawn(server);
         tracing::info!(event = "started", listen = %config.listen, version = env!("CARGO_PKG_VERSION"));
@@ -141,9 +140,7 @@ impl Gateway {
             // The server counts whole seconds, one at least: what is left then ends with the process.
             let _ = tokio::time::timeout_at(deadline, handle.stop(true)).await;
         }
-        watch.abort();
-        flush.abort();
-        count.inspect(JoinHandle::abort);
+        chores.iter().for_each(JoinHandle::abort);
         if tokio::time::timeout_at(deadline, background.finish()).await.is_err() {
             tracing::warn!(event = "work_abandoned", "background work did not end within shutdown_grace");
         }
@@ -171,9 +168,24 @@ impl Reload {
         let current = self.current.load_full();
         current.accepts(&config)?;
         let next = Generation::new(config, &self.clock, &self.background, Some(&current))?;
+        self.stores.reconfigure(&next.config.store).map_err(|error| BuildError(error.0))?;
         self.desk.update(next.auths.clone(), &next.config.admin);
         self.current.store(Arc::new(next));
         Ok(())
+    }
+
+    /// What goes on beside the requests, until it is aborted.
+    fn chores(&self, runtime: &Runtime, counting: bool) -> Vec<JoinHandle<()>> {
+        let stores = Arc::clone(&self.stores);
+        let mut chores = vec![
+            runtime.spawn(look_after_providers(Arc::clone(&self.current))),
+            runtime.spawn(look_after_store(Arc::clone(&stores))),
+            runtime.spawn(async move { stores.listen().await }),
+        ];
+        if counting {
+            chores.push(runtime.spawn(census::take(Arc::clone(&self.current), self.background.clone())));
+        }
+        chores
     }
 }
 
