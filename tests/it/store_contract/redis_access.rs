@@ -1,5 +1,6 @@
 //! How Redis lets us in: a Unix socket, an ACL user, credentials and certificates that change while we run.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -94,10 +95,13 @@ async fn a_rotated_password_is_taken_over_by_every_connection_and_no_request_fai
         .collect();
     let pause = || tokio::time::sleep(Duration::from_millis(100));
     pause().await;
+    let before = connections(&server);
     permit(&server, &["old", "new"]);
     stores.reconfigure(&config(&server, "new")).unwrap();
     pause().await;
-    assert_eq!(with_user(&server), 4, "four workers have one connection each, and those of before are gone");
+    let after = connections(&server);
+    assert_eq!((before.len(), after.len()), (4, 4), "four workers have one connection each");
+    assert!(before.is_disjoint(&after), "none is left of those that were made with the old password");
     permit(&server, &["new"]);
     pause().await;
     over.store(true, Ordering::SeqCst);
@@ -108,8 +112,11 @@ async fn a_rotated_password_is_taken_over_by_every_connection_and_no_request_fai
     stores.connect().ping().await.unwrap();
 }
 
-fn with_user(server: &RedisProcess) -> usize {
-    server.say(&["CLIENT", "LIST"]).matches("user=gate").count()
+/// The ids of our connections.
+fn connections(server: &RedisProcess) -> BTreeSet<String> {
+    let list = server.say(&["CLIENT", "LIST"]);
+    let ours = list.lines().filter(|line| line.contains("user=gate"));
+    ours.filter_map(|line| line.split(' ').find(|word| word.starts_with("id="))).map(str::to_owned).collect()
 }
 
 #[tokio::test]
