@@ -18,6 +18,7 @@ mod provider_client;
 mod proxy;
 mod proxy_path;
 mod refresh;
+mod replicas;
 mod same_origin;
 mod secrets_in_logs;
 mod session;
