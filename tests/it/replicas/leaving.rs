@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::{LOGIN, is_fine, is_over, patient, with_a_due_token};
@@ -31,11 +33,11 @@ fn a_logout_on_one_replica_beats_a_refresh_on_another_and_the_new_token_is_given
     assert_eq!(replicas.refreshes(LOGIN), 1);
     assert_eq!(replicas.world.upstream.count(), 0, "a session that ended calls nothing");
     let site = &replicas.world.setup.sites[0];
-    let (id, secret) = (&site.client_id, &site.client_secret);
+    let basic = STANDARD.encode(format!("{}:{}", site.client_id, site.client_secret));
     let thief = Request::new("POST", "/token").header("Host", "127.0.0.1");
-    let thief = thief.header("Content-Type", "application/x-www-form-urlencoded").body(format!(
-        "grant_type=refresh_token&refresh_token={newest}&client_id={id}&client_secret={secret}"
-    ));
+    let thief = thief.header("Authorization", format!("Basic {basic}"));
+    let thief = thief.header("Content-Type", "application/x-www-form-urlencoded");
+    let thief = thief.body(format!("grant_type=refresh_token&refresh_token={newest}"));
     assert_eq!(send(provider.port, &thief).json()["error"], "invalid_grant", "the provider knows it no more");
 }
 

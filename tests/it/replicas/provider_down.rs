@@ -35,9 +35,7 @@ fn a_due_token_that_is_still_good_is_used_and_then_the_outage_shows() {
     let mut tab = replicas.tab(2, &browser);
     assert!(tab.is_signed_in(&replicas.site()), "an outage ends nothing");
     replicas.heal();
-    eventually("the refresh should work again", || {
-        (replicas.get(2, &browser, "/api/x").status == 200).then_some(())
-    });
+    eventually("the refresh should work again", || (replicas.get(2, &browser, "/api/x").status == 200).then_some(()));
 }
 
 #[test]
@@ -59,9 +57,7 @@ fn an_expired_token_is_a_503_and_three_replicas_ask_once_per_cool_down() {
     assert!(gaps.iter().all(|gap| *gap >= shortest), "the provider was asked again after {gaps:?} ms");
     assert_eq!(replicas.world.upstream.count(), 0);
     replicas.heal();
-    eventually("the refresh should work again", || {
-        (replicas.get(0, &browser, "/api/x").status == 200).then_some(())
-    });
+    eventually("the refresh should work again", || (replicas.get(0, &browser, "/api/x").status == 200).then_some(()));
     for number in 0..3 {
         is_fine(&replicas.get(number, &browser, "/api/x"));
     }

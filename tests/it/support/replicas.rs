@@ -3,10 +3,20 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::http::try_send;
 use super::{Browser, Gateway, Redis, Response, Setup, World, eventually, free_port};
+
+/// One call under load.
+pub struct Seen {
+    pub number: usize,
+    /// Since the load began.
+    pub at: Duration,
+    pub took: Duration,
+    pub answer: Response,
+}
 
 /// One configuration, several processes of it, each on ports of its own; number 0 is the world's gateway.
 pub struct Replicas {
@@ -119,6 +129,33 @@ impl Replicas {
         })
     }
 
+    /// Does `act` while every replica is called again and again; what it came to, and what those calls saw.
+    pub fn under_load<T>(&self, browser: &Browser, path: &str, act: impl FnOnce() -> T) -> (T, Vec<Seen>) {
+        let over = AtomicBool::new(false);
+        let epoch = Instant::now();
+        let caller = |number: usize| {
+            let mut seen = Vec::new();
+            while !over.load(Ordering::SeqCst) {
+                let start = Instant::now();
+                let answer = self.get(number, browser, path);
+                seen.push(Seen { number, at: start - epoch, took: start.elapsed(), answer });
+                std::thread::sleep(Duration::from_millis(15));
+            }
+            seen
+        };
+        std::thread::scope(|scope| {
+            let caller = &caller;
+            let callers: Vec<_> = (0..self.count()).map(|number| scope.spawn(move || caller(number))).collect();
+            // The callers must come to an end when `act` fails, too.
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
+            over.store(true, Ordering::SeqCst);
+            let mut seen: Vec<Seen> =
+                callers.into_iter().flat_map(|one| one.join().expect("a call gets an answer")).collect();
+            seen.sort_by_key(|seen| seen.at);
+            (done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), seen)
+        })
+    }
+
     /// How often the token endpoint was asked to refresh, counted at arrival. Each login has cost one call.
     pub fn refreshes(&self, logins: usize) -> usize {
         self.world.provider.token_arrivals(self.world.client_id()) - logins
@@ -127,9 +164,7 @@ impl Replicas {
     /// Waits until the token endpoint was asked to refresh so many times.
     #[track_caller]
     pub fn wait_for_refreshes(&self, logins: usize, count: usize) {
-        eventually(&format!("refresh call {count} should arrive"), || {
-            (self.refreshes(logins) >= count).then_some(())
-        });
+        eventually(&format!("refresh call {count} should arrive"), || (self.refreshes(logins) >= count).then_some(()));
     }
 
     /// Orders a fault of the token endpoint.
