@@ -15,7 +15,7 @@ mod world;
 
 pub use browser::{Browser, Page};
 pub use gateway::{Gateway, cloakroom};
-pub use http::{Exchange, Request, Response, Streaming, send, send_raw};
+pub use http::{Exchange, Request, Response, Streaming, send, send_raw, try_send};
 pub use oidc_provider::OidcProvider;
 pub use process::Process;
 pub use redis::Redis;

@@ -158,10 +158,24 @@ pub fn ask(port: u16, words: &[&str]) -> Option<String> {
     for word in words {
         bytes.push_str(&format!("${}\r\n{word}\r\n", word.len()));
     }
-    bytes.push_str("*1\r\n$4\r\nQUIT\r\n");
     stream.write_all(bytes.as_bytes()).ok()?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    Some(answer.strip_suffix("+OK\r\n").unwrap_or(&answer).to_owned())
+    let mut chunk = [0; 65_536];
+    while end_of_reply(&answer, 0).is_none() {
+        let count = stream.read(&mut chunk).ok().filter(|count| *count > 0)?;
+        answer.extend_from_slice(&chunk[..count]);
+    }
+    Some(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Where the reply that begins at `start` ends, once all of it is there (RESP2).
+fn end_of_reply(bytes: &[u8], start: usize) -> Option<usize> {
+    let line = start + bytes.get(start..)?.windows(2).position(|window| window == b"\r\n")?;
+    let next = line + 2;
+    let number = std::str::from_utf8(&bytes[start + 1..line]).ok().and_then(|text| text.parse::<i64>().ok());
+    match (bytes[start], number.and_then(|number| usize::try_from(number).ok())) {
+        (b'$', Some(length)) => Some(next + length + 2).filter(|end| *end <= bytes.len()),
+        (b'*', Some(count)) => (0..count).try_fold(next, |at, _| end_of_reply(bytes, at)),
+        _ => Some(next),
+    }
 }
