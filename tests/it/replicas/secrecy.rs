@@ -51,7 +51,7 @@ fn a_busy_redis_shows_nobody_and_keeps_nothing_for_ever() {
         let cookie = browser.session_cookie(&site);
         canaries.extend(cookie.map(|cookie| ("session cookie".to_owned(), cookie.value)));
     }
-    for word in ["Ada", "Lovelace", "Grace", "Hopper", "example.test", "eyJ", "one.localhost", "127.0.0.1:", "openid"] {
+    for word in ["Ada", "Lovelace", "Grace", "Hopper", "example.test", "eyJ", "one.localhost", "openid"] {
         canaries.push(("word".to_owned(), word.to_owned()));
     }
     assert!(canaries.len() > 30);
@@ -62,6 +62,7 @@ fn a_busy_redis_shows_nobody_and_keeps_nothing_for_ever() {
         let shown = commands.iter().find(|words| words.contains(value.as_str()));
         assert!(shown.is_none(), "a command shows the {name} {value}: {shown:?}");
     }
+    assert!(!dump.contains("127.0.0.1"), "the dump shows an address");
     for word in ["\"ada\"", "\"grace\"", "ada@", "grace@"] {
         assert!(!dump.contains(word) && !commands.iter().any(|words| words.contains(word)), "{word}");
     }
