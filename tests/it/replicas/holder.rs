@@ -121,6 +121,17 @@ fn a_stopped_holder_goes_on_with_what_was_stored_meanwhile() {
 }
 
 #[test]
+fn a_stopped_holder_believes_no_verdict_on_a_token_that_was_replaced_meanwhile() {
+    let refused = json!({ "status": 400, "body": { "error": "invalid_grant" }, "delay_ms": 1000, "times": 1 });
+    let (_redis, replicas, browser) = stopped_beyond_its_lease(refused, None);
+    let newest = replicas.world.provider.latest(replicas.world.client_id(), "access_token");
+    for number in [0, 1, 2, 0] {
+        assert_eq!(replicas.bearer(number, &browser), newest);
+    }
+    assert_eq!(replicas.refreshes(LOGIN), 2);
+}
+
+#[test]
 fn a_stopped_holder_does_not_write_over_what_was_stored_meanwhile() {
     let tokens = |name: &str| {
         json!({
