@@ -16,12 +16,14 @@ fn a_due_token_that_is_still_good_is_used_and_then_the_outage_shows() {
     let mut setup = patient();
     setup.access_ttl = 10;
     let replicas = Replicas::start(3, &redis, "0s", setup);
+    // The token is issued somewhere between these two moments.
+    let before = Instant::now();
     let browser = replicas.world.signed_in();
-    let issued = Instant::now();
+    let after = Instant::now();
     let token = replicas.bearer(0, &browser);
     replicas.token_fault(json!({ "status": 503 }));
-    // Into the last tenth of the token's life: due, and still good.
-    std::thread::sleep(Duration::from_millis(9050).saturating_sub(issued.elapsed()));
+    // To the last tenth of the token's life: due, and still good.
+    std::thread::sleep(Duration::from_millis(9200).saturating_sub(before.elapsed()));
     for (answer, took) in replicas.storm(100, &browser, "/api/due") {
         is_fine(&answer);
         assert!(took < Duration::from_secs(1), "a dead provider cost {took:?}");
@@ -30,7 +32,7 @@ fn a_due_token_that_is_still_good_is_used_and_then_the_outage_shows() {
     assert_eq!(asked.iter().filter(|asked| asked.target == "/api/due" && asked.bearer() == token).count(), 100);
     let calls = replicas.refreshes(LOGIN);
     assert!((1..=2).contains(&calls), "a hundred calls, {calls} to the provider");
-    std::thread::sleep(Duration::from_millis(10_300).saturating_sub(issued.elapsed()));
+    std::thread::sleep(Duration::from_millis(10_200).saturating_sub(after.elapsed()));
     is_an_outage(&replicas.get(1, &browser, "/api/x"), "provider_unavailable");
     let mut tab = replicas.tab(2, &browser);
     assert!(tab.is_signed_in(&replicas.site()), "an outage ends nothing");
