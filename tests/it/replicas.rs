@@ -1,6 +1,24 @@
 //! Two and three gateways on one store: one refresh, one end, and what an outage of the store looks like from outside.
 //!
 //! Counts are taken at the other end: token calls at the provider, bearers at the upstream, commands at Redis.
+//!
+//! A test that cannot fail proves nothing. These faults were planted, and seen:
+//!
+//! | planted | red in |
+//! |---|---|
+//! | no lease between processes, or one that everybody gets | `refresh`, `holder`, `leaving`, `provider_down`, `cluster` |
+//! | a lease that is not renewed | `refresh`: the providers that take seven and twelve seconds |
+//! | a lease that outlives its holder by a minute | `holder`: the killed ones |
+//! | no second try after a lost answer | `refresh` |
+//! | a failed refresh that is remembered for a tenth of a second | `provider_down` |
+//! | a write that ignores version and tombstone | `holder`, `leaving`: what ended comes back, two results are stored |
+//! | the rotated token of a session that ended is kept | `leaving` |
+//! | a shutdown that does not wait for the refresh | `leaving` |
+//! | news of changes that reach no copy | `ends`, `cluster` |
+//! | a state that is consumed more than once; no idle limit | `ends` |
+//! | a Redis that is waited for ten times as long; no grace; `Set-Cookie` on a 503 | `outages`, `sentinel` |
+//! | a session key without an end; a subject in a note | `secrecy` |
+//! | a copy that is never told | `cost` |
 
 use std::time::Duration;
 
