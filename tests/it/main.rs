@@ -23,6 +23,7 @@ mod refresh;
 mod refresh_answers;
 mod replay;
 mod roster;
+mod replicas;
 mod same_origin;
 mod secrets_in_logs;
 mod session;
