@@ -206,6 +206,9 @@ fn a_key_is_dropped_without_a_logout_in_a_file() {
 fn a_key_is_dropped_without_a_logout_in_redis() {
     let redis = Redis::start();
     rotate(&world(rotating(), &redis.url()));
+    for key in redis.keys() {
+        assert!((0..=43_200).contains(&redis.ttl(&key)), "{key} outlives the longest session");
+    }
 }
 
 fn rotating() -> Setup {
