@@ -44,12 +44,14 @@
 //!    calls [`auth::Auth::complete_login`]: the state is consumed in the store, the issuer compared, the code redeemed
 //!    once, the ID token verified; a new random id is written with `insert`; `endpoints::binding` sets the cookie.
 //! 2. *A proxied call.* `endpoints::door` checks host and path, finds the route; `endpoints::api` demands the proof of
-//!    same origin, opens the ticket, loads and judges the record, checks the pin, gets a token, and hands the proof by
-//!    value to [`proxy::forward`]. An upstream that refuses a token which was replaced meanwhile is asked once more with
+//!    same origin, opens the ticket, loads and judges the record (from the near cache, while this process hears of
+//!    what others change, else by one read of the store), checks the pin, gets a token, and hands the proof by value to [`proxy::forward`]. An upstream that refuses a token which was replaced meanwhile is asked once more with
 //!    the newer one ([`auth::Auth::newer_token`]), if the request had no body or a small one that was kept.
-//! 3. *Refresh under load.* A thousand calls find the token due. The first starts a task, the others wait for its
-//!    outcome. The task reads the record again, calls the provider once, and writes with compare-and-set: a write that
-//!    came first is merged, an end that came first wins, a store that is down is waited for with the token in memory.
+//! 3. *Refresh under load.* A thousand calls on three replicas find the token due. In each process the first starts a
+//!    task, a flight, and the others wait for its outcome. Of the flights one gets the session's lease in the store and
+//!    renews it while it asks the provider; the others wait for the record to change. The holder writes with
+//!    compare-and-set: a write that came first is merged, an end that came first wins, a store that is down is waited for
+//!    with the token in memory. A holder that dies loses the lease; one that was only stopped meets a newer version.
 //! 4. *Log out.* The record becomes a tombstone with its reason before anything else happens; then the refresh token is
 //!    given back in the background and the browser is told the provider's logout URL.
 //!
