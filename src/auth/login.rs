@@ -250,12 +250,14 @@ fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timesta
             token_until: now.plus(tokens.expires_in),
             generation: 1,
             refreshable: tokens.refresh_token.is_some(),
+            newer: serde_json::Map::new(),
         },
         secrets: Secrets {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
             id_token: tokens.id_token,
             claims: id_token.claims().clone(),
+            newer: serde_json::Map::new(),
         },
     }
 }

@@ -106,6 +106,7 @@ mod tests {
             token_until: Timestamp::from_secs(300),
             generation: 1,
             refreshable: true,
+            newer: serde_json::Map::new(),
         }
     }
 

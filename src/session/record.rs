@@ -14,7 +14,9 @@ use super::ticket::TicketSecret;
 use crate::clock::Timestamp;
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 
-/// The first byte of a sealed record: replicas of this and the next version can share a store.
+/// The first byte of a sealed record. Replicas of this release and the next share a store during a rolling update: a
+/// release that adds fields keeps this byte, and this one keeps the fields it does not know. Another byte is for a
+/// layout that cannot be read, and is written only when no replica of a release that cannot is left.
 const FORMAT: u8 = 1;
 
 /// A session as it is worked with.
@@ -52,6 +54,9 @@ pub struct Meta {
     pub generation: u64,
     /// Whether there is a refresh token.
     pub refreshable: bool,
+    /// Fields of a newer release, kept as they are: during a rolling update both write the same records.
+    #[serde(flatten)]
+    pub newer: Map<String, Value>,
 }
 
 /// What only the browser's ticket opens.
@@ -67,6 +72,9 @@ pub struct Secrets {
     pub id_token: Option<IdToken>,
     /// The claims that `/bff/session` may show.
     pub claims: Map<String, Value>,
+    /// Fields of a newer release, kept as they are.
+    #[serde(flatten)]
+    pub newer: Map<String, Value>,
 }
 
 /// A stored record that does not open: altered, moved, rolled back, or sealed under a key that is gone.
@@ -161,12 +169,14 @@ mod tests {
                 token_until: Timestamp::from_secs(50),
                 generation: 1,
                 refreshable: true,
+                newer: Map::new(),
             },
             secrets: Secrets {
                 access_token: AccessToken::new("access-canary"),
                 refresh_token: Some(RefreshToken::new("refresh-canary")),
                 id_token: None,
                 claims: Map::new(),
+                newer: Map::new(),
             },
         }
     }
@@ -205,5 +215,24 @@ mod tests {
             let stored = Stored { version: 1, sealed: sealed.slice(..length) };
             assert!(Record::open(&ring, &key, ticket.secret(), &stored).is_err());
         }
+    }
+
+    #[test]
+    fn what_a_newer_release_added_survives_a_write_of_this_one() {
+        let origin = Origin::parse("https://one.example").unwrap();
+        let ring = Keyring::new(&origin, &[MasterKey::random()]).unwrap();
+        let ticket = Ticket::new(Timestamp::from_secs(100));
+        let key = ticket.store_key(&origin);
+        let mut newer = record();
+        newer.meta.newer.insert("device".into(), "laptop".into());
+        newer.secrets.newer.insert("dpop_key".into(), Value::from(vec![1, 2]));
+        let stored = Stored { version: 1, sealed: newer.seal(&ring, &key, ticket.secret(), 1) };
+        let mut opened = Record::open(&ring, &key, ticket.secret(), &stored).unwrap();
+        opened.meta.generation += 1;
+        let stored = Stored { version: 2, sealed: opened.seal(&ring, &key, ticket.secret(), 2) };
+        let again = Record::open(&ring, &key, ticket.secret(), &stored).unwrap();
+        assert_eq!(again.meta.newer, newer.meta.newer);
+        assert_eq!(again.secrets.newer, newer.secrets.newer);
+        assert_eq!(again.meta.generation, 2);
     }
 }
