@@ -230,3 +230,34 @@ fn sessions_in_a_file_survive_a_restart() {
         assert!(!crate::support::contains(&file, value.as_bytes()), "the file shows the {name}");
     }
 }
+
+#[test]
+fn a_redis_password_that_is_rotated_in_its_file_is_taken_over_without_a_restart() {
+    let redis = Redis::start();
+    redis.command(&["ACL", "SETUSER", "gate", "on", ">first", "~*", "&*", "+@all"]);
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let file = folder.path().join("store-url");
+    let url = |password: &str| redis.url().replace("redis://", &format!("redis://gate:{password}@"));
+    std::fs::write(&file, url("first")).expect("a temporary directory is writable");
+    let mut setup = Setup::one_site();
+    setup.store.push(format!("url = {{ file = \"{}\" }}", file.display()));
+    setup.store.push("grace = \"0s\"".into());
+    let world = World::of(setup);
+    let mut browser = world.signed_in();
+
+    redis.command(&["ACL", "SETUSER", "gate", ">second"]);
+    std::fs::write(&file, url("second")).expect("a temporary directory is writable");
+    eventually("the changed file should be taken over", || {
+        world.gateway.process.output().contains("\"event\":\"reloaded\"").then_some(())
+    });
+    redis.command(&["ACL", "SETUSER", "gate", "<first"]);
+    redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    // Longer than a copy is believed without a channel: these answers come over connections with the new password.
+    let until = std::time::Instant::now() + Duration::from_millis(2500);
+    while std::time::Instant::now() < until {
+        assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+    }
+    assert_eq!(browser.post(&world.one(), "/bff/session/extend").status, 200);
+    World::logged_none_of(&world.gateway.process, &[("password".into(), "second".into())]);
+}

@@ -66,12 +66,14 @@ impl Stage {
                 token_until: ends_at,
                 generation: 1,
                 refreshable: true,
+                newer: serde_json::Map::new(),
             },
             secrets: Secrets {
                 access_token: AccessToken::new("token"),
                 refresh_token: None,
                 id_token: None,
                 claims: Map::new(),
+                newer: serde_json::Map::new(),
             },
         };
         let mut indexes = vec![ring.subject_index(ISSUER, subject)];
