@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use self::generation::Generation;
 use crate::admin::{self, Health};
-use crate::auth::Background;
+use crate::auth::{Background, Streams};
 use crate::clock::Clock;
 use crate::config::{Config, ServerConfig};
 use crate::endpoints::{Worker, answer};
@@ -30,6 +30,9 @@ use crate::session::store::{Store, Stores};
 
 /// How often the providers are looked at, so that one that is down is known to be, and known to be back.
 const LOOK_AT_PROVIDERS: Duration = Duration::from_secs(10);
+
+/// Over how long a time open streams are closed at a stop, at most.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
 
 /// How often ends that an outage kept from the store are sent again.
 const LOOK_AT_STORE: Duration = Duration::from_secs(1);
@@ -56,6 +59,7 @@ pub struct Reload {
     current: Arc<ArcSwap<Generation>>,
     health: Health,
     background: Background,
+    streams: Streams,
     clock: Clock,
 }
 
@@ -79,10 +83,11 @@ impl Gateway {
             .map_err(|error| BuildError(format!("no thread for background work: {error}")))?;
         let background = Background::new(runtime.handle().clone(), stores.connect());
         let server = config.server.clone();
-        let first = Generation::new(config, &clock, &background, None)?;
+        let streams = Streams::default();
+        let first = Generation::new(config, &clock, &background, &streams, None)?;
         let health = Health::new(first.auths.clone());
         let current = Arc::new(ArcSwap::from_pointee(first));
-        let reload = Reload { current, health, background: background.clone(), clock };
+        let reload = Reload { current, health, background: background.clone(), streams, clock };
         Ok(Self { server, public, admin, stores: Arc::new(stores), background, runtime, reload })
     }
 
@@ -130,6 +135,7 @@ impl Gateway {
         reload.health.drain();
         if broken.is_none() {
             tokio::time::sleep(config.drain_delay).await;
+            reload.streams.drain(farewell(&config));
             // The server counts whole seconds, one at least: what is left then ends with the process.
             let _ = tokio::time::timeout_at(deadline, handle.stop(true)).await;
         }
@@ -161,8 +167,9 @@ impl Reload {
     pub fn apply(&self, config: Config) -> Result<(), BuildError> {
         let current = self.current.load_full();
         current.accepts(&config)?;
-        let next = Generation::new(config, &self.clock, &self.background, Some(&current))?;
+        let next = Generation::new(config, &self.clock, &self.background, &self.streams, Some(&current))?;
         self.health.set_sites(next.auths.clone());
+        current.succeeded_by(&next);
         self.current.store(Arc::new(next));
         Ok(())
     }
@@ -225,6 +232,11 @@ impl Slot {
         }
         Rc::clone(&ready.1)
     }
+}
+
+/// Over how long a time open streams are closed at a stop: half of what is left for it, so that requests have time as well.
+fn farewell(config: &ServerConfig) -> Duration {
+    (config.shutdown_grace.saturating_sub(config.drain_delay) / 2).min(LONGEST_FAREWELL)
 }
 
 /// Asks every provider for its metadata now and then, unless it is at hand; says when one goes and when it is back.

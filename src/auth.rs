@@ -11,8 +11,11 @@ mod logout;
 mod pending;
 mod refresh;
 mod replay;
+mod streams;
 
 use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 
 pub use self::background::Background;
 pub use self::current::{CurrentError, Session, SessionView, Why};
@@ -20,6 +23,7 @@ pub use self::login::{Answer, BeginError, Begun, CallbackError, Completed, Login
 pub use self::logout::LoggedOut;
 pub use self::pending::{LOGIN_LIFETIME, PendingLogin};
 pub use self::refresh::TokenError;
+pub use self::streams::{End, Live, News, STREAMS_PER_SESSION, Seen, Streams, TooManyStreams};
 
 use self::activity::Touches;
 use self::refresh::Flights;
@@ -38,6 +42,9 @@ pub struct Auth {
     background: Background,
     flights: Arc<Flights>,
     touches: Touches,
+    streams: Streams,
+    /// What a reload has put in this one's place.
+    successor: ArcSwapOption<Self>,
 }
 
 impl Auth {
@@ -50,6 +57,7 @@ impl Auth {
         site: Arc<SiteConfig>,
         clock: Clock,
         background: Background,
+        streams: Streams,
         predecessor: Option<&Self>,
     ) -> Result<Arc<Self>, String> {
         let providers = site
@@ -59,7 +67,13 @@ impl Auth {
             .collect::<Result<Vec<_>, _>>()?;
         let ring = Keyring::new(&site.origin, &site.session.keys).ok_or("the site has no key")?;
         let flights = predecessor.map(|auth| Arc::clone(&auth.flights)).unwrap_or_default();
-        Ok(Arc::new(Self { site, ring, providers, clock, background, flights, touches: Touches::default() }))
+        let (touches, successor) = Default::default();
+        Ok(Arc::new(Self { site, ring, providers, clock, background, flights, touches, streams, successor }))
+    }
+
+    /// Lets `successor` go on with what this one watches over.
+    pub fn succeeded_by(&self, successor: &Arc<Self>) {
+        self.successor.store(Some(Arc::clone(successor)));
     }
 
     /// The site.
