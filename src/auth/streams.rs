@@ -22,13 +22,16 @@ use crate::session::store::{EndReason, StoreKey};
 /// How many streams one session may have open in one process: many tabs, and no way to fill the memory.
 pub const STREAMS_PER_SESSION: usize = 64;
 
+/// Tells all streams of one session.
+type Tell = Arc<Sender<Word>>;
+
 /// The streams of one process, over all sites and reloads.
 #[derive(Clone, Debug, Default)]
 pub struct Streams(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    sessions: Mutex<HashMap<StoreKey, Arc<Sender<Word>>>>,
+    sessions: Mutex<HashMap<StoreKey, Tell>>,
     /// `None` while the process goes on.
     drain: Sender<Option<Drain>>,
 }
@@ -130,7 +133,7 @@ impl Streams {
     }
 
     /// A further stream of the session at `key`; the sender, if it is the first and needs a watcher.
-    fn join(&self, key: StoreKey, seen: Seen) -> Result<(Live, Option<Arc<Sender<Word>>>), TooManyStreams> {
+    fn join(&self, key: StoreKey, seen: Seen) -> Result<(Live, Option<Tell>), TooManyStreams> {
         let mut sessions = self.sessions();
         if let Some(tell) = sessions.get(&key) {
             if tell.receiver_count() >= STREAMS_PER_SESSION {
@@ -150,7 +153,7 @@ impl Streams {
     }
 
     /// Whether the watcher behind `tell` has nothing left to do; it is off the list then.
-    fn leave(&self, key: &StoreKey, tell: &Arc<Sender<Word>>) -> bool {
+    fn leave(&self, key: &StoreKey, tell: &Tell) -> bool {
         let mut sessions = self.sessions();
         let mine = sessions.get(key).is_some_and(|listed| Arc::ptr_eq(listed, tell));
         let done = tell.receiver_count() == 0;
@@ -161,7 +164,7 @@ impl Streams {
     }
 
     /// A panic elsewhere cannot leave this half written: every change is one map access.
-    fn sessions(&self) -> MutexGuard<'_, HashMap<StoreKey, Arc<Sender<Word>>>> {
+    fn sessions(&self) -> MutexGuard<'_, HashMap<StoreKey, Tell>> {
         self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

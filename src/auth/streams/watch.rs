@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch::Sender;
 use tokio::time::Instant;
 
-use super::{End, Word};
+use super::{End, Tell, Word};
 use crate::auth::{Auth, CurrentError, Session, Why};
 use crate::session::lifecycle::judge;
 use crate::session::record::Meta;
@@ -30,12 +29,12 @@ pub(super) struct Watcher {
     key: StoreKey,
     version: u64,
     meta: Meta,
-    tell: Arc<Sender<Word>>,
+    tell: Tell,
     failing_since: Option<Instant>,
 }
 
 impl Watcher {
-    pub(super) fn new(auth: Arc<Auth>, session: &Session, tell: Arc<Sender<Word>>) -> Self {
+    pub(super) fn new(auth: Arc<Auth>, session: &Session, tell: Tell) -> Self {
         let Session { ticket, key, version, record, .. } = session;
         Self {
             auth,
