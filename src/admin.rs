@@ -1,39 +1,63 @@
-//! The second listener, for operators: is the process alive, is it ready.
+//! The second listener, for operators: is the process alive, is it ready, what does it count, whose sessions live.
+//!
+//! The probes are open to all who reach the listener; everything else needs the bearer `admin.token`, and without one in
+//! the configuration is not there at all.
+
+mod access;
+mod health;
+mod refusal;
+mod sessions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::http::StatusCode;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::http::header;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Resource, web};
 use arc_swap::ArcSwap;
-use serde::Serialize;
 
+use self::access::Access;
+use self::refusal::Refusal;
 use crate::auth::Auth;
-use crate::provider::ProviderStatus;
+use crate::auth::sessions::Roster;
+use crate::config::AdminConfig;
 use crate::session::store::Store;
+use crate::telemetry::metrics;
 
-/// How long a probe waits for the store.
-const PROBE: Duration = Duration::from_secs(1);
+/// The largest body that is read: a revocation names one user.
+const BODY: usize = 16 * 1024;
 
-/// What the listener reports on; shared with whoever changes it.
+/// What the listener reports on and works with; shared with whoever changes it.
 #[derive(Clone)]
-pub struct Health {
-    sites: Arc<ArcSwap<Vec<Arc<Auth>>>>,
+pub struct Desk {
+    current: Arc<ArcSwap<Current>>,
     draining: Arc<AtomicBool>,
 }
 
-impl Health {
-    /// The health of a process with these sites.
+/// What a reload replaces.
+struct Current {
+    sites: Vec<Arc<Auth>>,
+    roster: Roster,
+    access: Access,
+}
+
+impl Current {
+    fn new(sites: Vec<Arc<Auth>>, config: &AdminConfig) -> Arc<Self> {
+        let roster = Roster::new(sites.iter().map(|auth| Arc::clone(auth.sessions())).collect());
+        Arc::new(Self { sites, roster, access: Access::new(config) })
+    }
+}
+
+impl Desk {
+    /// The desk of a process with these sites.
     #[must_use]
-    pub fn new(sites: Vec<Arc<Auth>>) -> Self {
-        Self { sites: Arc::new(ArcSwap::from_pointee(sites)), draining: Arc::default() }
+    pub fn new(sites: Vec<Arc<Auth>>, config: &AdminConfig) -> Self {
+        Self { current: Arc::new(ArcSwap::new(Current::new(sites, config))), draining: Arc::default() }
     }
 
-    /// The sites after a reload.
-    pub fn set_sites(&self, sites: Vec<Arc<Auth>>) {
-        self.sites.store(Arc::new(sites));
+    /// Sites and token after a reload.
+    pub fn update(&self, sites: Vec<Arc<Auth>>, config: &AdminConfig) {
+        self.current.store(Current::new(sites, config));
     }
 
     /// Not ready from now on.
@@ -42,84 +66,37 @@ impl Health {
     }
 }
 
-/// Serves the probes on `listener`, with `store` as the connection they try.
+/// Serves the desk on `listener`, with `store` as its connection.
 ///
 /// # Errors
 /// When the listener cannot be used.
-pub fn serve(listener: std::net::TcpListener, health: &Health, store: &Arc<dyn Store>) -> std::io::Result<Server> {
-    let (health, store) = (health.clone(), Arc::clone(store));
+pub fn serve(listener: std::net::TcpListener, desk: &Desk, store: &Arc<dyn Store>) -> std::io::Result<Server> {
+    let (desk, store) = (desk.clone(), Arc::clone(store));
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(web::Data::new(health.clone()))
+            .app_data(web::Data::new(desk.clone()))
             .app_data(web::Data::from(Arc::clone(&store)))
-            .service(web::resource("/livez").get(livez))
-            .service(web::resource("/readyz").get(readyz))
+            .app_data(web::PayloadConfig::new(BODY))
+            .service(only("/livez", "GET").get(health::livez))
+            .service(only("/readyz", "GET").get(health::readyz))
+            .service(only("/metrics", "GET").get(numbers))
+            .service(only("/admin/sessions", "GET").get(sessions::list))
+            .service(only("/admin/sessions/revoke", "POST").post(sessions::revoke))
+            .service(only("/admin/keys", "GET").get(sessions::keys))
+            .default_service(web::to(|| async { Refusal::NotFound.respond() }))
     });
     Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
 }
 
-async fn livez() -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header(("cache-control", "no-store"))
-        .content_type("text/plain; charset=utf-8")
-        .body("ok\n")
+/// A path with one method; every other is a 405 that says so (RFC 9110 §15.5.6).
+fn only(path: &str, method: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move { Refusal::Method(method).respond() }))
 }
 
-#[derive(Serialize)]
-struct Readiness {
-    status: &'static str,
-    store: Part,
-    sites: Vec<SiteReadiness>,
-}
-
-#[derive(Serialize)]
-struct SiteReadiness {
-    origin: String,
-    providers: Vec<ProviderReadiness>,
-}
-
-#[derive(Serialize)]
-struct ProviderReadiness {
-    name: String,
-    #[serde(flatten)]
-    part: Part,
-}
-
-#[derive(Serialize)]
-struct Part {
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
-/// Ready while the store answers: without it nobody can be told apart. A provider that is down only degrades, since
-/// every session that is logged in goes on.
-async fn readyz(health: web::Data<Health>, store: web::Data<dyn Store>) -> HttpResponse {
-    let store = match tokio::time::timeout(PROBE, store.ping()).await {
-        Ok(Ok(())) => Part { status: "up", reason: None },
-        Ok(Err(error)) => Part { status: "down", reason: Some(error.to_string()) },
-        Err(_) => Part { status: "down", reason: Some("no answer within a second".into()) },
-    };
-    let sites: Vec<SiteReadiness> = health.sites.load().iter().map(|auth| site(auth)).collect();
-    let provider_down = sites.iter().flat_map(|site| &site.providers).any(|provider| provider.part.status == "down");
-    let status = match () {
-        () if health.draining.load(Ordering::SeqCst) => "draining",
-        () if store.status == "down" => "unavailable",
-        () if provider_down => "degraded",
-        () => "ready",
-    };
-    let code = if matches!(status, "ready" | "degraded") { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    HttpResponse::build(code).insert_header(("cache-control", "no-store")).json(Readiness { status, store, sites })
-}
-
-fn site(auth: &Auth) -> SiteReadiness {
-    let providers = auth.providers().iter().map(|provider| {
-        let part = match provider.status() {
-            ProviderStatus::Unknown => Part { status: "unknown", reason: None },
-            ProviderStatus::Ready => Part { status: "up", reason: None },
-            ProviderStatus::Down(reason) => Part { status: "down", reason: Some(reason) },
-        };
-        ProviderReadiness { name: provider.name().to_owned(), part }
-    });
-    SiteReadiness { origin: auth.site().origin.to_string(), providers: providers.collect() }
+async fn numbers(desk: web::Data<Desk>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    desk.current.load().access.to_metrics(&request)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(metrics::render()))
 }

@@ -2,10 +2,12 @@
 //!
 //! What a reload replaces is one value, a [`Generation`]; each worker thread notices a new one at its next request and
 //! prepares itself for it, so that no connection and no request is dropped. What a reload cannot replace (listeners, the
-//! store) is refused.
+//! addresses of the store) is refused.
 
+mod census;
 mod generation;
 mod listen;
+mod operator;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -18,15 +20,19 @@ use actix_web::dev::{Server, ServiceRequest, fn_service};
 use actix_web::{App, HttpServer};
 use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use self::generation::Generation;
-use crate::admin::{self, Health};
+use crate::admin::{self, Desk};
 use crate::auth::{Background, Streams};
 use crate::clock::Clock;
 use crate::config::{Config, ServerConfig};
 use crate::endpoints::{Worker, answer};
 use crate::session::store::{Store, Stores};
+
+pub use self::operator::Operator;
+pub use crate::auth::sessions::{KeyCount, KeyReport, ListedSession, Listing, Target};
 
 /// How often the providers are looked at, so that one that is down is known to be, and known to be back.
 const LOOK_AT_PROVIDERS: Duration = Duration::from_secs(10);
@@ -57,9 +63,10 @@ pub struct BuildError(pub String);
 #[derive(Clone)]
 pub struct Reload {
     current: Arc<ArcSwap<Generation>>,
-    health: Health,
+    desk: Desk,
     background: Background,
     streams: Streams,
+    stores: Arc<Stores>,
     clock: Clock,
 }
 
@@ -82,13 +89,15 @@ impl Gateway {
             .build()
             .map_err(|error| BuildError(format!("no thread for background work: {error}")))?;
         let background = Background::new(runtime.handle().clone(), stores.connect());
-        let server = config.server.clone();
+        let (server, desk_config) = (config.server.clone(), config.admin.clone());
         let streams = Streams::default();
         let first = Generation::new(config, &clock, &background, &streams, None)?;
-        let health = Health::new(first.auths.clone());
+        let desk = Desk::new(first.auths.clone(), &desk_config);
         let current = Arc::new(ArcSwap::from_pointee(first));
-        let reload = Reload { current, health, background: background.clone(), streams, clock };
-        Ok(Self { server, public, admin, stores: Arc::new(stores), background, runtime, reload })
+        let stores = Arc::new(stores);
+        let reload =
+            Reload { current, desk, background: background.clone(), stores: Arc::clone(&stores), streams, clock };
+        Ok(Self { server, public, admin, stores, background, runtime, reload })
     }
 
     /// The port of the public listener, for a configuration that asked for port 0.
@@ -117,12 +126,11 @@ impl Gateway {
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let Self { server: config, public, admin, stores, background, runtime, reload } = self;
         let store = stores.connect();
-        let admin = admin.map(|listener| admin::serve(listener, &reload.health, &store)).transpose()?;
+        let admin = admin.map(|listener| admin::serve(listener, &reload.desk, &store)).transpose()?;
         let admin_handle = admin.as_ref().map(Server::handle);
         let server = serve(&config, public, &stores, &reload)?;
         let handle = server.handle();
-        let watch = runtime.spawn(look_after_providers(Arc::clone(&reload.current)));
-        let flush = runtime.spawn(look_after_store(Arc::clone(&stores)));
+        let chores = reload.chores(&runtime, admin.is_some());
         let admin = admin.map(actix_web::rt::spawn);
         let mut serving = actix_web::rt::spawn(server);
         tracing::info!(event = "started", listen = %config.listen, version = env!("CARGO_PKG_VERSION"));
@@ -132,15 +140,14 @@ impl Gateway {
         };
         tracing::info!(event = "stopping");
         let deadline = Instant::now() + config.shutdown_grace;
-        reload.health.drain();
+        reload.desk.drain();
         if broken.is_none() {
             tokio::time::sleep(config.drain_delay).await;
             reload.streams.drain(farewell(&config));
             // The server counts whole seconds, one at least: what is left then ends with the process.
             let _ = tokio::time::timeout_at(deadline, handle.stop(true)).await;
         }
-        watch.abort();
-        flush.abort();
+        chores.iter().for_each(JoinHandle::abort);
         if tokio::time::timeout_at(deadline, background.finish()).await.is_err() {
             tracing::warn!(event = "work_abandoned", "background work did not end within shutdown_grace");
         }
@@ -168,10 +175,25 @@ impl Reload {
         let current = self.current.load_full();
         current.accepts(&config)?;
         let next = Generation::new(config, &self.clock, &self.background, &self.streams, Some(&current))?;
-        self.health.set_sites(next.auths.clone());
+        self.stores.reconfigure(&next.config.store).map_err(|error| BuildError(error.0))?;
+        self.desk.update(next.auths.clone(), &next.config.admin);
         current.succeeded_by(&next);
         self.current.store(Arc::new(next));
         Ok(())
+    }
+
+    /// What goes on beside the requests, until it is aborted.
+    fn chores(&self, runtime: &Runtime, counting: bool) -> Vec<JoinHandle<()>> {
+        let stores = Arc::clone(&self.stores);
+        let mut chores = vec![
+            runtime.spawn(look_after_providers(Arc::clone(&self.current))),
+            runtime.spawn(look_after_store(Arc::clone(&stores))),
+            runtime.spawn(async move { stores.listen().await }),
+        ];
+        if counting {
+            chores.push(runtime.spawn(census::take(Arc::clone(&self.current), self.background.clone())));
+        }
+        chores
     }
 }
 

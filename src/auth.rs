@@ -11,7 +11,9 @@ mod logout;
 mod pending;
 mod refresh;
 mod replay;
+pub mod sessions;
 mod streams;
+mod write;
 
 use std::sync::Arc;
 
@@ -27,16 +29,21 @@ pub use self::streams::{End, Live, News, STREAMS_PER_SESSION, Seen, Streams, Too
 
 use self::activity::Touches;
 use self::refresh::Flights;
+use self::sessions::SiteSessions;
 use crate::clock::Clock;
 use crate::config::SiteConfig;
 use crate::provider::Provider;
 use crate::session::keyring::Keyring;
-use crate::session::store::StoreKey;
+use crate::session::store::{EndReason, StoreKey};
+use crate::telemetry::metrics;
 
 /// The use cases of one site. Shared by every worker.
 pub struct Auth {
     site: Arc<SiteConfig>,
-    ring: Keyring,
+    /// The site's origin, as logs and metrics call it.
+    name: String,
+    ring: Arc<Keyring>,
+    sessions: Arc<SiteSessions>,
     providers: Vec<Provider>,
     clock: Clock,
     background: Background,
@@ -65,10 +72,25 @@ impl Auth {
             .iter()
             .map(|config| Provider::new(&site, config, clock.clone()))
             .collect::<Result<Vec<_>, _>>()?;
-        let ring = Keyring::new(&site.origin, &site.session.keys).ok_or("the site has no key")?;
+        let ring = Arc::new(Keyring::new(&site.origin, &site.session.keys).ok_or("the site has no key")?);
+        let sessions = Arc::new(SiteSessions::new(&site, Arc::clone(&ring), clock.clone()));
         let flights = predecessor.map(|auth| Arc::clone(&auth.flights)).unwrap_or_default();
+        let name = site.origin.to_string();
+        metrics::expect_site(&name, &EndReason::ALL.map(EndReason::as_str), providers.iter().map(Provider::name));
         let (touches, successor) = Default::default();
-        Ok(Arc::new(Self { site, ring, providers, clock, background, flights, touches, streams, successor }))
+        Ok(Arc::new(Self {
+            site,
+            name,
+            ring,
+            sessions,
+            providers,
+            clock,
+            background,
+            flights,
+            touches,
+            streams,
+            successor,
+        }))
     }
 
     /// Lets `successor` go on with what this one watches over.
@@ -84,8 +106,14 @@ impl Auth {
 
     /// The site's keys.
     #[must_use]
-    pub const fn ring(&self) -> &Keyring {
+    pub fn ring(&self) -> &Keyring {
         &self.ring
+    }
+
+    /// The site's sessions, as its keys alone show them.
+    #[must_use]
+    pub const fn sessions(&self) -> &Arc<SiteSessions> {
+        &self.sessions
     }
 
     /// The site's providers, the default first.

@@ -4,7 +4,9 @@
 //! found or it failed, 2 for wrong usage.
 
 mod health;
+mod listener;
 mod serve;
+mod sessions;
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -39,6 +41,8 @@ enum Command {
     Check(Files),
     /// Print a fresh 256-bit key
     Keygen,
+    /// List or end sessions, and count them by key
+    Sessions(sessions::Sessions),
     /// Ask a running gateway's admin listener whether it is ready, for container health checks
     Health(MaybeFiles),
 }
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
             say(&URL_SAFE_NO_PAD.encode(MasterKey::random().expose()));
             Ok(())
         }
+        Command::Sessions(wanted) => sessions::run(wanted),
         Command::Health(files) => health::ask(&files.config),
     };
     match done {
@@ -103,6 +108,14 @@ impl Failed {
 /// One line, or several, of a result. A reader that has gone away is no failure of ours.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Many lines of a result, written at once.
+fn say_all(lines: impl IntoIterator<Item = String>) {
+    let mut text: String = lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect();
+    if text.pop().is_some() {
+        say(&text);
+    }
 }
 
 fn read(files: &[PathBuf]) -> Result<Config, Failed> {

@@ -12,6 +12,7 @@ mod master_key;
 mod model;
 mod origin;
 mod path;
+mod redis_url;
 mod resolve;
 mod route_table;
 mod schema;
@@ -27,6 +28,7 @@ mod tests;
 pub use fault::{Fault, Faults};
 pub use model::*;
 pub use origin::{NotAnOrigin, Origin, Scheme, is_loopback_host};
+pub use redis_url::NotARedisUrl;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -15,6 +15,7 @@ mod door;
 mod events;
 mod login;
 mod logout;
+mod meter;
 mod page;
 mod problem;
 mod request;
@@ -31,6 +32,7 @@ use ipnet::IpNet;
 
 use self::binding::BoundEndpoints;
 use self::cookies::CookieNames;
+use self::meter::Meters;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::proxy::route::RouteTable;
@@ -63,6 +65,7 @@ struct Site {
     auth: Arc<Auth>,
     names: CookieNames,
     routes: RouteTable,
+    meters: Meters,
     spa: spa::Spa,
     login_url: String,
     logout_url: String,
@@ -88,6 +91,7 @@ impl SiteDoor {
         let site = Rc::new(Site {
             names: CookieNames::of(&config.origin),
             routes: RouteTable::new(&config.routes),
+            meters: Meters::new(config),
             spa: spa::Spa::new(config.spa.as_ref()),
             login_url: format!("{}/login", config.base_path),
             logout_url: format!("{}/logout", config.base_path),

@@ -13,14 +13,14 @@
 //! |---|---|---|
 //! | 0 | [`clock`], [`secret`] | the time as a value; one type per kind of secret, randomness |
 //! | 1 | [`config`] | the files as written, every fault at once, resolved into meaning; the only reader of the environment |
-//! | 2 | [`telemetry`], [`tls`] | log lines and request ids; verified TLS towards others |
+//! | 2 | [`telemetry`], [`tls`] | log lines, request ids, metrics; verified TLS towards others |
 //! | 3 | [`session`] | key ring, ticket, record, life, and the store: memory, file, Redis |
 //! | 3 | [`provider`] | the strict OpenID Connect client |
 //! | 3 | [`guard`] | pure functions of a request's words that return a proof or a refusal |
-//! | 4 | [`auth`] | the use cases, without any HTTP type: log in, current session, refresh, log out |
+//! | 4 | [`auth`] | the use cases, without any HTTP type: log in, current session, refresh, log out, and an operator's view of it |
 //! | 4 | [`proxy`] | the route table, headers, bodies, and the upstream client |
 //! | 5 | [`endpoints`] | the public listener: the door, our own paths, the proxied call, the SPA's files, every error |
-//! | 5 | [`admin`] | the second listener |
+//! | 5 | [`admin`] | the second listener: probes, metrics, sessions behind a token |
 //! | 6 | [`app`] | where everything is wired: [`app::Gateway::build`] is the one door for `main`, `dev` and tests |
 //! | 7 | [`dev`] | an embedded provider, a demo API and two demo sites; shares no code with [`provider`] |
 //! | 8 | [`cli`] | arguments, exit codes |

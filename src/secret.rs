@@ -55,6 +55,8 @@ secret_text! {
     State;
     /// The bearer that opens the admin listener.
     AdminToken;
+    /// The password at the store.
+    StorePassword;
 }
 
 macro_rules! random_text {

@@ -1,7 +1,9 @@
-//! What the process says about itself: log lines and request ids.
+//! What the process says about itself: log lines, request ids, and what it counts.
 //!
 //! Only this crate's own events are written. What its libraries say may hold URLs and headers, so that only their errors
 //! are heard.
+
+pub mod metrics;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};

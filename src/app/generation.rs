@@ -13,7 +13,7 @@ use crate::tls::TlsError;
 
 /// A configuration and the use cases of its sites.
 pub(super) struct Generation {
-    config: Config,
+    pub(super) config: Config,
     pub(super) auths: Vec<Arc<Auth>>,
 }
 
@@ -47,7 +47,6 @@ impl Generation {
         fixed("a change of server.shutdown_grace", now.server.shutdown_grace == next.server.shutdown_grace)?;
         fixed("a change of server.drain_delay", now.server.drain_delay == next.server.drain_delay)?;
         fixed("a change of admin.listen", now.admin.listen == next.admin.listen)?;
-        fixed("a change of [store]", now.store == next.store)?;
         fixed("a change of [log]", now.log == next.log)
     }
 

@@ -197,8 +197,7 @@ impl Auth {
             }
             let mut record = session.record.clone();
             change(&mut record);
-            let sealed = record.seal(&self.ring, &session.key, session.ticket.secret(), session.version + 1);
-            match store.replace(&session.key, session.version, sealed).await? {
+            match self.write(store, session, &record).await? {
                 Replaced::Done => {
                     session.life = judge(&record.meta, self.site.session.idle, self.clock.now())
                         .map_err(|reason| CurrentError::Absent(Why::Ended(reason)))?;
@@ -223,23 +222,19 @@ impl Auth {
     fn end_later(self: &Arc<Self>, ticket: Ticket, key: StoreKey, reason: EndReason) {
         let auth = Arc::clone(self);
         self.background.spawn(async move {
-            let session = auth.ring.log_name(&key);
-            match auth.end_if_over(&ticket, &key, reason).await {
-                Ok(true) => tracing::info!(event = "session_ended", session, reason = reason.as_str()),
-                Ok(false) => {}
-                Err(error) => tracing::debug!(session, %error, "the end was not written"),
+            if let Err(error) = auth.end_if_over(&ticket, &key, reason).await {
+                tracing::debug!(session = %auth.ring.log_name(&key), %error, "the end was not written");
             }
         });
     }
 
-    async fn end_if_over(&self, ticket: &Ticket, key: &StoreKey, reason: EndReason) -> Result<bool, StoreError> {
+    async fn end_if_over(&self, ticket: &Ticket, key: &StoreKey, reason: EndReason) -> Result<(), StoreError> {
         let store = self.background.store();
-        let Loaded::Live(stored) = store.load_now(key).await? else { return Ok(false) };
-        let Ok(record) = Record::open(&self.ring, key, ticket.secret(), &stored) else { return Ok(false) };
+        let Loaded::Live(stored) = store.load_now(key).await? else { return Ok(()) };
+        let Ok(record) = Record::open(&self.ring, key, ticket.secret(), &stored) else { return Ok(()) };
         if judge(&record.meta, self.site.session.idle, self.clock.now()).is_ok() {
-            return Ok(false);
+            return Ok(());
         }
-        store.end(key, reason).await?;
-        Ok(true)
+        self.sessions.end(store, key, reason).await.map(drop)
     }
 }

@@ -13,6 +13,7 @@ use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 use crate::session::record::{Meta, Record, Secrets};
 use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
 use crate::session::ticket::Ticket;
+use crate::telemetry::metrics;
 
 /// What a browser asks for when it starts a login.
 #[derive(Clone, Debug)]
@@ -91,6 +92,21 @@ pub enum CallbackError {
     Store(#[from] StoreError),
 }
 
+impl CallbackError {
+    /// The word in metrics, one of `LOGIN_OUTCOMES`.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Consumed => "replayed",
+            Self::Refused(_) => "refused",
+            Self::SilentRefused(_) => "silent_refused",
+            Self::Invalid(_) => "invalid",
+            Self::Misconfigured(_) => "misconfigured",
+            Self::ProviderUnavailable(_) => "provider_unavailable",
+            Self::Store(_) => "store_unavailable",
+        }
+    }
+}
+
 impl From<RedeemError> for CallbackError {
     fn from(error: RedeemError) -> Self {
         let said = error.to_string();
@@ -123,7 +139,9 @@ impl Auth {
             nonce: Nonce::random(),
             verifier: CodeVerifier::random(),
         };
-        let location = provider.authorization_url(&attempt, &request.hints).await?;
+        let location = provider.authorization_url(&attempt, &request.hints).await.inspect_err(|_| {
+            metrics::LOGINS.with([&self.name, provider.name(), "provider_unavailable"]).add(1);
+        })?;
         let pending = PendingLogin {
             provider: provider.name().to_owned(),
             issuer: provider.issuer().to_owned(),
@@ -149,7 +167,14 @@ impl Auth {
         previous: Option<Ticket>,
     ) -> Result<Completed, CallbackError> {
         let auth = Arc::clone(self);
-        self.background.run(async move { auth.complete(pending, answer, previous).await }).await
+        let work = async move {
+            let provider = pending.provider.clone();
+            let completed = auth.complete(pending, answer, previous).await;
+            let outcome = completed.as_ref().map_or_else(CallbackError::word, |_| "success");
+            metrics::LOGINS.with([&auth.name, &provider, outcome]).add(1);
+            completed
+        };
+        self.background.run(work).await
     }
 
     async fn complete(

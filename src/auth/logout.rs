@@ -13,6 +13,7 @@ use crate::session::keyring::Purpose;
 use crate::session::record::Record;
 use crate::session::store::{EndReason, Loaded, StoreError, StoreKey};
 use crate::session::ticket::Ticket;
+use crate::telemetry::metrics;
 
 /// How long the way over the provider's logout page may take.
 const LOGOUT_LIFETIME: Duration = Duration::from_secs(600);
@@ -70,7 +71,7 @@ impl Auth {
         let store = self.background.store();
         let ended = async {
             let loaded = store.load(&key).await?;
-            store.end(&key, EndReason::Revoked).await?;
+            self.sessions.end(store, &key, EndReason::Revoked).await?;
             Ok(loaded)
         };
         let loaded = match ended.await {
@@ -81,6 +82,7 @@ impl Auth {
             }
         };
         let Loaded::Live(stored) = loaded else { return Ok(LoggedOut { logout_url: None }) };
+        metrics::LOGOUTS.with([&self.name, if everywhere { "everywhere" } else { "browser" }]).add(1);
         tracing::info!(event = "logout", site = %self.site.origin, session = %self.ring.log_name(&key), everywhere);
         let Ok(record) = Record::open(&self.ring, &key, ticket.secret(), &stored) else {
             return Ok(LoggedOut { logout_url: None });
@@ -95,27 +97,19 @@ impl Auth {
     /// Ends every session of one user at this site; what the store does not take now, it takes when it is back.
     async fn end_all_surely(self: &Arc<Self>, record: &Record) -> Result<(), StoreError> {
         let (issuer, subject) = (record.meta.issuer.clone(), record.meta.subject.clone());
-        let ended = self.end_all_of(&issuer, &subject).await;
+        let ended = self.sessions.end_by_subject(self.background.store(), &issuer, &subject).await;
         if ended.is_err() {
             let (auth, ends_at) = (Arc::clone(self), record.meta.ends_at);
             self.background.spawn(async move {
-                while auth.clock.now() < ends_at && auth.end_all_of(&issuer, &subject).await.is_err() {
+                let store = auth.background.store();
+                while auth.clock.now() < ends_at
+                    && auth.sessions.end_by_subject(store, &issuer, &subject).await.is_err()
+                {
                     tokio::time::sleep(RETRY_LAST).await;
                 }
             });
         }
-        ended
-    }
-
-    /// Ends every session of one user at this site.
-    async fn end_all_of(&self, issuer: &str, subject: &str) -> Result<(), StoreError> {
-        let store = self.background.store();
-        for index in self.ring.subject_indexes(issuer, subject) {
-            for key in store.indexed(&index).await? {
-                store.end(&key, EndReason::Revoked).await?;
-            }
-        }
-        Ok(())
+        ended.map(drop)
     }
 
     async fn provider_logout(&self, record: &Record, return_to: &ReturnTo) -> Option<Url> {
@@ -144,7 +138,7 @@ impl Auth {
 
     /// Ends a session now, or as soon as the store is back; gives up when the session would be over anyway.
     pub(super) async fn end_surely(self: &Arc<Self>, key: StoreKey, reason: EndReason, ends_at: Timestamp) {
-        if self.background.store().end(&key, reason).await.is_ok() {
+        if self.sessions.end(self.background.store(), &key, reason).await.is_ok() {
             return;
         }
         let auth = Arc::clone(self);
@@ -152,7 +146,7 @@ impl Auth {
             let mut pause = RETRY_FIRST;
             while auth.clock.now() < ends_at {
                 tokio::time::sleep(pause).await;
-                match auth.background.store().end(&key, reason).await {
+                match auth.sessions.end(auth.background.store(), &key, reason).await {
                     Ok(_) => return,
                     Err(error) => {
                         tracing::debug!(session = %auth.ring.log_name(&key), %error, "the end waits for the store");

@@ -60,7 +60,7 @@ fn upstream_url(node: &Node) -> Result<Url, Wrong> {
 
 /// Whether what is said to `url` can be read on the way.
 pub(super) fn is_exposed(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "redis") && !url.host_str().is_some_and(is_loopback_host)
+    url.scheme() == "http" && !url.host_str().is_some_and(is_loopback_host)
 }
 
 /// Says that `url` is exposed.

@@ -1,5 +1,6 @@
 //! What the configuration means once it is checked: every value has its type, every secret is read.
 
+mod redis;
 mod route;
 mod site;
 
@@ -7,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
 pub use self::site::{ClientAuth, CsrfMode, LogoutHint, ProviderConfig, SameSite, SessionConfig, SiteConfig};
 use crate::secret::AdminToken;
@@ -82,23 +84,8 @@ pub enum StoreKind {
     Memory,
     /// `file:PATH`, one redb file for one process.
     File(PathBuf),
-    /// `redis://` or `rediss://`, one server.
+    /// `redis://` and its kin: one server, Sentinel or Cluster.
     Redis(RedisConfig),
-}
-
-/// One Redis server.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RedisConfig {
-    /// The URL as `redis` reads it, credentials included: never print it.
-    pub url: String,
-    /// Certificates for `rediss://`.
-    pub tls: TlsFiles,
-}
-
-impl std::fmt::Debug for RedisConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisConfig").field("tls", &self.tls).finish_non_exhaustive()
-    }
 }
 
 /// `[log]`

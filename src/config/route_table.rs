@@ -13,7 +13,7 @@ impl Config {
         let store = match &self.store.kind {
             StoreKind::Memory => "memory: (one process; sessions end with it)".to_owned(),
             StoreKind::File(path) => format!("file:{} (one process)", path.display()),
-            StoreKind::Redis(redis) => super::address::redacted(&redis.url),
+            StoreKind::Redis(redis) => redis.to_string(),
         };
         let mut table = String::new();
         for (name, value) in

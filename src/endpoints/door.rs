@@ -61,7 +61,11 @@ async fn pass_on(
 ) -> Result<HttpResponse, Problem> {
     let client = request::client_address(request, &worker.trusted_proxies);
     match site.routes.find(path) {
-        Some(route) => api::call(site, route, request, payload, path, client, id).await,
+        Some(route) => {
+            let outcome = api::call(site, route, request, payload, path, client, id).await;
+            site.meters.count(&route.config.path, &outcome);
+            outcome
+        }
         None => spa::serve(site, request, payload, path, client, id).await,
     }
 }

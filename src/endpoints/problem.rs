@@ -9,6 +9,7 @@ use super::page;
 use crate::auth::{CurrentError, TokenError, TooManyStreams, Why};
 use crate::proxy::forward::ForwardError;
 use crate::session::store::StoreError;
+use crate::telemetry::metrics;
 
 /// The gateway's reason, by which its 401 is told from the upstream's.
 pub(super) const REASON: HeaderName = HeaderName::from_static("x-bff-reason");
@@ -121,6 +122,7 @@ impl Problem {
     #[must_use]
     pub(super) fn respond(&self, asker: &Asker<'_>) -> HttpResponse {
         let (status, reason, title) = self.kind();
+        metrics::PROBLEMS.with([reason]).add(1);
         tracing::debug!(event = "problem", status = status.as_u16(), reason, request_id = asker.request_id);
         let login_url = asker.site.as_ref().map(|(_, login)| login.as_str());
         let mut answer = HttpResponse::build(status);

@@ -4,6 +4,8 @@
 //! one thing never opens as another, nor at another site. The first key seals, all of them open; the id of the sealing
 //! key stands in front of every sealed value.
 
+use std::fmt;
+
 use aws_lc_rs::aead::{Aad, Nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -19,6 +21,25 @@ use crate::secret::{MasterKey, constant_time_eq};
 mod site_key;
 
 const NONCE: usize = 12;
+
+/// Tells one key from another and says nothing about it; stands in front of whatever the key sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId([u8; KEY_ID]);
+
+impl KeyId {
+    /// The id in front of a sealed value.
+    #[must_use]
+    pub fn of(sealed: &[u8]) -> Option<Self> {
+        sealed.first_chunk().copied().map(Self)
+    }
+}
+
+/// As it stands in front of a cookie's value.
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
 
 /// What a sealed cookie is; the cookie's name is bound in as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +173,11 @@ impl Keyring {
         sealed.get(..KEY_ID) == Some(&self.current.id[..])
     }
 
+    /// The ids of all keys, the one that seals first.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.all().map(|key| KeyId(key.id))
+    }
+
     /// The index that files a new session under its user.
     #[must_use]
     pub fn subject_index(&self, issuer: &str, subject: &str) -> StoreKey {
@@ -191,7 +217,13 @@ impl Keyring {
     /// How a session appears in logs: a keyed hash that only this site's key can compute.
     #[must_use]
     pub fn log_name(&self, key: &StoreKey) -> String {
-        hash(&self.current.log, &[key.as_bytes()], 9)
+        self.current.log_name(key)
+    }
+
+    /// Whether `name` is how this session appears, or appeared under an older key of the ring.
+    #[must_use]
+    pub fn is_log_name_of(&self, name: &str, key: &StoreKey) -> bool {
+        self.all().any(|known| known.log_name(key) == name)
     }
 
     fn split(&self, sealed: &str) -> Option<(&SiteKey, Vec<u8>)> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::keyring::{Keyring, Purpose};
+use super::keyring::{KeyId, Keyring, Purpose};
 use super::store::{StoreKey, Stored};
 use super::ticket::TicketSecret;
 use crate::clock::Timestamp;
@@ -95,16 +95,31 @@ impl Record {
     /// # Errors
     /// [`Unopenable`] for anything but exactly what was sealed.
     pub fn open(ring: &Keyring, key: &StoreKey, secret: &TicketSecret, stored: &Stored) -> Result<Self, Unopenable> {
+        let meta = Meta::open(ring, key, stored)?;
         let version = stored.version.to_be_bytes();
-        let context: &[&[u8]] = &[key.as_bytes(), &version];
-        let (meta, secrets) = halves(&stored.sealed).ok_or(Unopenable)?;
-        let meta = ring.open(Purpose::Meta, context, meta).ok_or(Unopenable)?;
-        let secrets = ring.open(Purpose::Tokens(secret), context, secrets).ok_or(Unopenable)?;
-        Ok(Self {
-            meta: serde_json::from_slice(&meta).map_err(|_| Unopenable)?,
-            secrets: serde_json::from_slice(&secrets).map_err(|_| Unopenable)?,
-        })
+        let (_, secrets) = halves(&stored.sealed).ok_or(Unopenable)?;
+        let secrets = ring.open(Purpose::Tokens(secret), &[key.as_bytes(), &version], secrets).ok_or(Unopenable)?;
+        Ok(Self { meta, secrets: serde_json::from_slice(&secrets).map_err(|_| Unopenable)? })
     }
+}
+
+impl Meta {
+    /// Opens this half, for which no cookie is needed.
+    ///
+    /// # Errors
+    /// [`Unopenable`] for anything but exactly what was sealed.
+    pub fn open(ring: &Keyring, key: &StoreKey, stored: &Stored) -> Result<Self, Unopenable> {
+        let version = stored.version.to_be_bytes();
+        let (meta, _) = halves(&stored.sealed).ok_or(Unopenable)?;
+        let meta = ring.open(Purpose::Meta, &[key.as_bytes(), &version], meta).ok_or(Unopenable)?;
+        serde_json::from_slice(&meta).map_err(|_| Unopenable)
+    }
+}
+
+/// The key that sealed this record; `None` when it is not one of ours.
+#[must_use]
+pub fn key_id(stored: &Stored) -> Option<KeyId> {
+    KeyId::of(halves(&stored.sealed)?.0)
 }
 
 /// Whether the key that seals now sealed this record.
@@ -167,6 +182,10 @@ mod tests {
         let opened = Record::open(&ring, &key, mine.secret(), &stored(3)).unwrap();
         assert_eq!(opened.meta, record().meta);
         assert_eq!(opened.secrets.access_token.expose(), "access-canary");
+        assert_eq!(Meta::open(&ring, &key, &stored(3)).unwrap(), record().meta);
+        assert_eq!(super::key_id(&stored(3)), ring.ids().next());
+        assert!(Meta::open(&ring, &key, &stored(4)).is_err());
+        assert!(Meta::open(&ring, &other.store_key(&origin), &stored(3)).is_err());
         assert!(Record::open(&ring, &key, mine.secret(), &stored(4)).is_err());
         assert!(Record::open(&ring, &key, other.secret(), &stored(3)).is_err());
         assert!(Record::open(&ring, &other.store_key(&origin), mine.secret(), &stored(3)).is_err());

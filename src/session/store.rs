@@ -7,20 +7,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 pub use key::StoreKey;
 
-use self::redis::{RedisServer, RedisStore};
-use crate::clock::{Clock, Timestamp};
-use crate::config::{StoreConfig, StoreKind};
-use changes::Changes;
-use file::FileStore;
-use memory::MemoryStore;
-use near::{Memory, Near, PENDING_ENDS};
+use crate::clock::Timestamp;
 
 mod bells;
 pub mod changes;
@@ -31,6 +24,9 @@ pub mod memory;
 pub mod near;
 pub mod redis;
 mod row;
+mod stores;
+
+pub use stores::Stores;
 
 /// How long the reason of an end is remembered at most.
 pub const END_REMEMBERED: Duration = Duration::from_secs(3600);
@@ -43,7 +39,7 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 
 /// A place that holds sessions.
 pub trait Store: Send + Sync {
-    /// What stands under `key`.
+    /// What stands under `key`; a shared store may be answered for by what this process has seen of it (see [`near`]).
     fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded>;
 
     /// What stands under `key` by the word of the store itself, never a copy from memory: for what must not be answered
@@ -127,69 +123,6 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
-/// Where connections to the configured store come from.
-#[derive(Clone)]
-pub struct Stores(Source);
-
-#[derive(Clone)]
-enum Source {
-    /// Every worker shares the one store of this process.
-    Embedded(Arc<dyn Store>),
-    /// Every worker connects.
-    Redis(Arc<Remote>),
-}
-
-struct Remote {
-    server: RedisServer,
-    clock: Clock,
-    /// What all workers of this process know together.
-    memory: Arc<Memory>,
-    /// The connection that ends what ended during an outage.
-    flusher: RedisStore,
-}
-
-impl Stores {
-    /// Prepares the store of the configuration. A `file:` is opened and locked here; Redis is contacted by nothing but
-    /// the first command, so that its being down does not stop the start.
-    ///
-    /// # Errors
-    /// When the file cannot be opened, or certificates cannot be read.
-    pub fn open(config: &StoreConfig, clock: Clock) -> Result<Self, StoreError> {
-        let source = match &config.kind {
-            StoreKind::Memory => Source::Embedded(Arc::new(MemoryStore::new(clock))),
-            StoreKind::File(path) => Source::Embedded(Arc::new(FileStore::open(path, clock)?)),
-            StoreKind::Redis(redis) => {
-                let server = RedisServer::new(redis)?;
-                let changes = Arc::new(Changes::default());
-                let memory = Arc::new(Memory::new(config.grace, changes, clock.clone()));
-                let flusher = server.connect(clock.clone());
-                Source::Redis(Arc::new(Remote { server, clock, memory, flusher }))
-            }
-        };
-        Ok(Self(source))
-    }
-
-    /// The store as seen from this thread's runtime: embedded stores are shared, each call opens a Redis connection of
-    /// its own (one shared by all workers costs twice the CPU). Call once per worker.
-    #[must_use]
-    pub fn connect(&self) -> Arc<dyn Store> {
-        match &self.0 {
-            Source::Embedded(store) => Arc::clone(store),
-            Source::Redis(remote) => {
-                let store = Arc::new(remote.server.connect(remote.clock.clone()));
-                Arc::new(Near::new(store, Arc::clone(&remote.memory)))
-            }
-        }
-    }
-
-    /// Sends the ends that an outage kept from the store, as far as it answers again, and lets go of copies that nobody
-    /// asked for. Call every second or so, always from the same runtime; without an outage it costs nothing.
-    pub async fn flush_pending_ends(&self) {
-        let Source::Redis(remote) = &self.0 else { return };
-        remote.memory.flush(&remote.flusher, PENDING_ENDS).await;
-    }
-}
-
 /// A session to be written for the first time.
 #[derive(Clone, Debug)]
 pub struct NewEntry {
@@ -255,6 +188,9 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Idle, Self::Expired, Self::Revoked, Self::RefreshRejected];
+
     /// The word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -269,9 +205,7 @@ impl EndReason {
     /// The reason that `word` stands for.
     #[must_use]
     pub fn parse(word: &[u8]) -> Option<Self> {
-        [Self::Idle, Self::Expired, Self::Revoked, Self::RefreshRejected]
-            .into_iter()
-            .find(|reason| reason.as_str().as_bytes() == word)
+        Self::ALL.into_iter().find(|reason| reason.as_str().as_bytes() == word)
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
 
 mod file;
+mod fleet;
 mod grace;
 mod laws;
 mod memory;
@@ -13,9 +14,14 @@ mod place;
 mod process;
 mod races;
 mod redis;
+mod redis_access;
+mod redis_cluster;
+mod redis_news;
+mod redis_sentinel;
 mod schedules;
 mod server;
 mod shared;
+mod sharing;
 
 /// Runs each law on each kind of store.
 macro_rules! on_every_store {
@@ -31,6 +37,23 @@ macro_rules! on_every_store {
         mod on_redis {
             use super::{laws, place::Place, races, shared};
             $($(#[tokio::test] async fn $law() { $laws::$law(&Place::redis()).await })*)*
+        }
+        mod on_cluster {
+            use super::{fleet::Cluster, laws, place::Place, races, redis_cluster, shared, sharing};
+            /// One Cluster for all of them, emptied in between: six servers take a while to agree.
+            #[tokio::test]
+            async fn every_law() {
+                let cluster = Cluster::start();
+                $($(
+                    eprintln!("{}", stringify!($law));
+                    cluster.empty();
+                    $laws::$law(&Place::cluster(&cluster)).await;
+                )*)*
+                cluster.empty();
+                sharing::every_law(&Place::cluster(&cluster)).await;
+                cluster.empty();
+                redis_cluster::a_slot_that_moves_while_it_is_written_loses_no_write(&cluster).await;
+            }
         }
     };
 }

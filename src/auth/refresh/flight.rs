@@ -7,16 +7,18 @@
 //! holder that was merely stopped, and wakes up after its lease, cannot do harm: its write meets a newer version.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::{COOL_DOWN, Outcome, Tell};
 use crate::auth::{Auth, CurrentError, Session, Why};
 use crate::provider::{Provider, Refreshed, Tokens};
+use crate::secret::RefreshToken;
 use crate::session::record::Record;
 use crate::session::store::{EndReason, Holder, Lease, Loaded, Replaced, StoreError, StoreKey};
 use crate::session::ticket::Ticket;
+use crate::telemetry::metrics;
 
 /// How long a lease outlives its holder, and how often the holder renews it.
 const LEASE: Duration = Duration::from_secs(4);
@@ -155,13 +157,28 @@ impl Flight {
             return Refreshed::Rejected("there is no refresh token".into());
         };
         let subject = &session.record.meta.subject;
-        match self.holding(provider.refresh(refresh_token, subject)).await {
+        match self.holding(self.ask(provider, refresh_token, subject)).await {
             Refreshed::Unknown(reason) => {
                 tracing::warn!(event = "refresh_unknown", session = self.name(), reason, "asking once more");
-                self.holding(provider.refresh(refresh_token, subject)).await
+                self.holding(self.ask(provider, refresh_token, subject)).await
             }
             known => known,
         }
+    }
+
+    /// One call, counted.
+    async fn ask(&self, provider: &Provider, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
+        let started = Instant::now();
+        let refreshed = provider.refresh(refresh_token, subject).await;
+        let outcome = match refreshed {
+            Refreshed::Tokens(_) => "rotated",
+            Refreshed::Rejected(_) => "rejected",
+            Refreshed::Unavailable(_) => "unavailable",
+            Refreshed::Unknown(_) => "unknown",
+            Refreshed::Misconfigured(_) => "misconfigured",
+        };
+        metrics::refreshed(&self.auth.name, provider.name(), outcome, started.elapsed());
+        refreshed
     }
 
     /// Does `work`, and renews the lease meanwhile. A lease that cannot be renewed stops nothing: the write that follows
@@ -224,8 +241,7 @@ impl Flight {
     }
 
     async fn write(&self, session: &Session, record: &Record) -> Result<Replaced, StoreError> {
-        let sealed = record.seal(&self.auth.ring, &self.key, self.ticket.secret(), session.version + 1);
-        self.auth.background.store().replace(&self.key, session.version, sealed).await
+        self.auth.write(self.auth.background.store(), session, record).await
     }
 
     fn name(&self) -> String {

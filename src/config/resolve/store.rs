@@ -1,18 +1,18 @@
 //! `[store]`: where sessions live.
 
-use url::Url;
 use zeroize::Zeroizing;
 
 use super::{minutes, seconds, up_to};
-use crate::config::address::{exposed, is_exposed, tls_files};
+use crate::config::address::tls_files;
 use crate::config::document::{Kind, Node};
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::{Literal, fetch};
 use crate::config::section::Section;
 use crate::config::value::{duration, flag};
-use crate::config::{RedisConfig, StoreConfig, StoreKind};
+use crate::config::{NotARedisUrl, RedisAddress, RedisConfig, StoreConfig, StoreKind};
 
-const FORMS: &str = "write \"memory:\", \"file:PATH\", \"redis://host:6379/0\" or \"rediss://host:6379/0\"";
+const FORMS: &str = "write \"memory:\", \"file:PATH\", \"redis://host:6379/0\", \"redis+sentinel://h:p,h:p/NAME\" or \
+    \"redis+cluster://h:p,h:p\"; rediss for TLS";
 
 /// The store; `None` when its URL is wrong.
 pub(super) fn store(section: &Section<'_>, literal: Literal) -> Option<StoreConfig> {
@@ -23,7 +23,7 @@ pub(super) fn store(section: &Section<'_>, literal: Literal) -> Option<StoreConf
         (None, Some(_)) => None,
         (_, None) => Some(StoreKind::Memory),
     };
-    let encrypted = url.as_ref().map_or(section.has("url"), |url| url.starts_with("rediss://"));
+    let encrypted = url.as_ref().map_or(section.has("url"), |url| url.starts_with("rediss"));
     let tls = tls_files(section, "url", encrypted);
     let grace = section.or("grace", seconds(30), duration(up_to(minutes(10))));
     let kind = match kind? {
@@ -33,10 +33,10 @@ pub(super) fn store(section: &Section<'_>, literal: Literal) -> Option<StoreConf
     Some(StoreConfig { kind, grace })
 }
 
-/// A URL without a password is no secret and may stand in the file anywhere.
+/// A URL that holds no password is no secret and may stand in the file anywhere.
 fn url_text(node: &Node, literal: Literal, section: &Section<'_>) -> Result<Zeroizing<String>, Wrong> {
     let literal = match &node.kind {
-        Kind::Text(url) if !url.contains('@') => Literal::Accepted,
+        Kind::Text(url) if !url.contains('@') && !url.contains("password") => Literal::Accepted,
         _ => literal,
     };
     fetch(node, literal, section.reader)
@@ -50,10 +50,7 @@ fn kind(url: &str, node: &Node, plaintext: bool) -> Result<StoreKind, Wrong> {
         "memory" => Err(Wrong::new("\"memory:\" takes nothing after the colon", FORMS)),
         "file" => file(rest, node),
         "redis" | "rediss" => redis(url, plaintext),
-        "redis+sentinel" | "redis+cluster" => Err(Wrong::new(
-            format!("\"{scheme}://\" is not supported by this version"),
-            "name one server with redis:// or rediss://",
-        )),
+        _ if scheme.starts_with("redis+") || scheme.starts_with("rediss+") => redis(url, plaintext),
         _ => Err(Wrong::new("is not the URL of a store", FORMS)),
     }
 }
@@ -74,24 +71,13 @@ fn file(path: &str, node: &Node) -> Result<StoreKind, Wrong> {
     Ok(StoreKind::File(path))
 }
 
-fn redis(text: &str, plaintext: bool) -> Result<StoreKind, Wrong> {
-    let url = Url::parse(text)
-        .ok()
-        .filter(|url| url.host_str().is_some_and(|host| !host.is_empty()))
-        .ok_or_else(|| Wrong::new("is not a Redis URL", FORMS))?;
-    if url.fragment().is_some() {
-        // The client reads `#insecure` as "do not verify certificates".
-        return Err(Wrong::new("carries a fragment", "end it before the #; TLS is always verified"));
-    }
-    let database = url.path().trim_start_matches('/');
-    if !database.is_empty() && database.parse::<u32>().is_err() {
-        return Err(Wrong::new("names a database that is not a number", "end it with /0"));
-    }
-    if is_exposed(&url) && !plaintext {
+fn redis(url: &str, plaintext: bool) -> Result<StoreKind, Wrong> {
+    let redis: RedisConfig = url.parse().map_err(|fault: NotARedisUrl| Wrong::new(fault.wrong, fault.remedy))?;
+    if !redis.encrypted && !plaintext && !redis.addresses().iter().all(RedisAddress::is_loopback) {
         return Err(Wrong::new(
-            exposed(text),
+            format!("\"{redis}\" is plain redis beyond loopback"),
             "write rediss://, or add `plaintext = true` to [store] if nobody else is on that network",
         ));
     }
-    Ok(StoreKind::Redis(RedisConfig { url: text.to_owned(), tls: Default::default() }))
+    Ok(StoreKind::Redis(RedisConfig { plaintext, ..redis }))
 }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{CookiePurpose, Purpose};
 use crate::secret::MasterKey;
+use crate::session::store::StoreKey;
 
 /// The bytes that tell one key from another in front of what it sealed.
 pub(super) const KEY_ID: usize = 6;
@@ -22,9 +23,8 @@ pub(super) struct SiteKey {
     pub(super) session_cookie: Key,
     /// Names the indexes.
     pub(super) index: hmac::Key,
-    /// Names sessions in logs.
-    pub(super) log: hmac::Key,
     login_cookie: Key,
+    log: hmac::Key,
     meta: RandomizedNonceKey,
     note: RandomizedNonceKey,
     pin: hmac::Key,
@@ -67,6 +67,10 @@ impl SiteKey {
             Purpose::Note => work(&self.note),
             Purpose::Tokens(secret) => work(&aead(&expand(&self.master, secret.expose(), "tokens", site))),
         }
+    }
+
+    pub(super) fn log_name(&self, key: &StoreKey) -> String {
+        hash(&self.log, &[key.as_bytes()], 9)
     }
 
     pub(super) fn pin(&self, issuer: &str, subject: &str) -> String {

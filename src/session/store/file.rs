@@ -23,6 +23,7 @@ use super::{
     no_cursor,
 };
 use crate::clock::{Clock, Timestamp};
+use crate::telemetry::metrics;
 use rows::{Rows, prepare, read_index, read_page, read_session};
 use writer::{Job, Task, run};
 
@@ -83,8 +84,8 @@ impl FileStore {
             None => Err(stopped()),
         };
         Box::pin(async move {
-            queued?;
-            outcome.await.unwrap_or_else(|_| Err(stopped()))
+            queued.inspect_err(|_| metrics::STORE_ERRORS.with([]).add(1))?;
+            outcome.await.unwrap_or_else(|_| Err(stopped())).inspect_err(|_| metrics::STORE_ERRORS.with([]).add(1))
         })
     }
 
@@ -99,6 +100,7 @@ impl FileStore {
                 .await
                 .map_err(|_| stopped())?
                 .map_err(|error: redb::Error| StoreError(format!("the file: {error}")))
+                .inspect_err(|_| metrics::STORE_ERRORS.with([]).add(1))
         })
     }
 }

@@ -23,6 +23,7 @@ use super::{
     Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store, StoreError, StoreKey,
 };
 use crate::clock::Timestamp;
+use crate::telemetry::metrics::NEAR;
 pub(super) use copies::{Copies, Ticket};
 pub use memory::{Memory, PENDING_ENDS};
 
@@ -72,8 +73,10 @@ impl Near {
 impl Store for Near {
     fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
         if let Some(loaded) = self.memory.near(key) {
+            NEAR.hit.add(1);
             return Box::pin(ready(Ok(loaded)));
         }
+        NEAR.miss.add(1);
         Box::pin(async move {
             match self.ask(key).await {
                 Ok(loaded) => Ok(loaded),

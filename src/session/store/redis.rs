@@ -1,117 +1,162 @@
-//! The store that replicas share: one Redis server, 6.2 or later, or whatever speaks its protocol.
+//! The store that replicas share: Redis 6.2 or later, or whatever speaks its protocol, as one server, behind Sentinel, or
+//! as a Cluster.
 //!
-//! A session is one hash: `v` its version, `d` the sealed record, `x` its absolute end; once it is over, only `e`, the
-//! reason. Version check, write and tombstone are therefore one key and one script, and nothing can come between them.
-//! Every key has an expiry from the moment it exists. Indexes and sessions are keys of different slots (the hash in
-//! braces keeps Cluster possible), so the index is written first: a crash in between leaves an entry that points at
-//! nothing and expires, never a session that "log out everywhere" cannot find.
+//! Version check, write and tombstone of a session are one key and one script, and nothing can come between them
+//! (`layout` has the form). Every key has an expiry from the moment it exists. Indexes and sessions are keys of different
+//! slots, so the index is written first: a crash in between leaves an entry that points at nothing and expires, never a
+//! session that "log out everywhere" cannot find.
 //!
 //! A write whose answer is lost may have happened. Compare-and-set makes that harmless: who repeats it is told `Conflict`.
+//!
+//! ## From a request to a server
+//!
+//! `Topology` is what this process knows of the servers; `Link` is one runtime's connections to them, a `Node` each.
+//! The library's own Sentinel and Cluster clients are not used: the first asks sentinels one after the other, the second
+//! stops all requests while it looks for a lost node and sends a write again whose answer was lost. Here a silent server
+//! delays only what belongs to it, by no more than the budget of one request, and after two rounds of silence not at all.
+//!
+//! - *Sentinel*: all are asked at once and most decide. A server must call itself the primary before anything is said to
+//!   it. The question is asked anew when a connection breaks, when a server says `READONLY` or `MASTERDOWN`, and every
+//!   second while the process listens.
+//! - *Cluster*: redirections are followed, and the slots are asked for anew after one, or when a node is lost.
+//!
+//! ## What Redis does not promise
+//!
+//! Replication is asynchronous. A primary acknowledges a write before its replicas have it; if it dies in that moment,
+//! the promoted replica never knew: a login is lost (the user logs in again), a refreshed token too (its refresh token
+//! was used, so the session ends at the next refresh), and an end as well: a session that was ended within the replication
+//! lag before the failure is live again. `WAIT` would cost every write a round trip between servers and still promises
+//! nothing, since the promotion may choose another replica. What helps is a primary that stops taking writes
+//! when it is alone: `min-replicas-to-write 1` and `min-replicas-max-lag 10`, which bounds what a primary that was cut
+//! off can still acknowledge. The store then says so, and requests are answered as in any outage. A Cluster that lost
+//! a primary does not answer for its slots until a replica is promoted (`cluster-node-timeout`).
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis::{Script, Value};
+use futures_util::future::try_join_all;
+use redis::Value;
 
+use super::changes::Changes;
 use super::near::Dated;
 use super::{
     Answer, Cursor, END_REMEMBERED, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store,
-    StoreError, StoreKey, Stored,
+    StoreError, StoreKey,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::config::RedisConfig;
+use layout::{Fields, loaded, name, read, reason, unreadable};
 use link::Link;
+use request::{Lua, Request, deadline};
+use settings::Settings;
+use topology::Topology;
 
+mod failure;
+mod layout;
 mod link;
+mod listener;
+mod node;
+mod request;
+mod scan;
+mod sentinel;
+mod settings;
 mod silence;
+mod slots;
+mod topology;
 
-static INSERT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/insert.lua")));
-static REPLACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/replace.lua")));
-static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/end.lua")));
-static INDEX: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/index.lua")));
+pub use listener::Audience;
 
-/// A checked configuration, from which each worker makes a connection of its own.
+static INSERT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/insert.lua")));
+static REPLACE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/replace.lua")));
+static END: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/end.lua")));
+static INDEX: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/index.lua")));
+static HOLD: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/hold.lua")));
+static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/release.lua")));
+
+/// A checked configuration, from which each worker makes connections of its own, and what this process hears of changes.
 #[derive(Clone)]
 pub struct RedisServer {
-    client: redis::Client,
+    topology: Arc<Topology>,
+    changes: Arc<Changes>,
 }
 
 impl RedisServer {
-    /// Reads URL and certificates; contacts nothing.
+    /// Reads the certificates; contacts nothing.
     ///
     /// # Errors
-    /// When the URL is not one of Redis, or a certificate file cannot be used.
+    /// When a certificate file cannot be used.
     pub fn new(config: &RedisConfig) -> Result<Self, StoreError> {
-        Ok(Self { client: link::client(config)? })
+        let topology = Arc::new(Topology::new(Settings::new(config.clone())?));
+        Ok(Self { topology, changes: Arc::default() })
     }
 
-    /// A store whose connection is made by its first command, on the runtime that runs it.
+    /// A store whose connections are made by its first commands, on the runtime that runs them.
     #[must_use]
     pub fn connect(&self, clock: Clock) -> RedisStore {
-        RedisStore { link: Link::new(self.client.clone()), clock }
+        RedisStore { link: Link::new(Arc::clone(&self.topology)), changes: Arc::clone(&self.changes), clock }
+    }
+
+    /// What is heard of changes, while somebody [listens](Self::listen).
+    #[must_use]
+    pub const fn changes(&self) -> &Arc<Changes> {
+        &self.changes
+    }
+
+    /// Hears of changes by all replicas and tells `audience`. Runs until it is dropped, whatever the state of the servers.
+    pub async fn listen(&self, audience: &dyn Audience) {
+        listener::listen(&Link::new(Arc::clone(&self.topology)), audience).await;
+    }
+
+    /// From now on connections are made with these credentials and certificates. Those that exist are left to the
+    /// requests that are under way on them; the next request of each worker makes a new one.
+    ///
+    /// # Errors
+    /// When other servers are meant, or a certificate file cannot be used; then nothing has changed.
+    pub fn reconfigure(&self, config: &RedisConfig) -> Result<(), StoreError> {
+        let current = self.topology.settings();
+        if !current.config.same_servers(config) {
+            return Err(StoreError("other servers than before take a restart".to_owned()));
+        }
+        // The files of an encrypted connection may have changed under the same names.
+        if config.encrypted || current.config != *config {
+            self.topology.change(Settings::new(config.clone())?);
+        }
+        Ok(())
     }
 }
 
-/// Sessions in Redis, over one multiplexed connection.
+/// Sessions in Redis, over one multiplexed connection to each server.
 pub struct RedisStore {
     link: Link,
+    changes: Arc<Changes>,
     clock: Clock,
 }
 
 impl Store for RedisStore {
-    fn load_now<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
-        self.load(key)
-    }
-
-    fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
-        todo!("{index}{key}{until:?}")
-    }
-
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
-        todo!("{key}{holder:?}{ttl:?}")
-    }
-
-    fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
-        todo!("{key}{holder:?}{verdict:?}")
-    }
-
-    fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
-        todo!("{key}{at_most:?}")
-    }
-
-    fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
-        todo!("{from:?}")
-    }
-
     fn load<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
         Box::pin(async move { Ok(self.load_dated(key).await?.0) })
     }
 
+    fn load_now<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Loaded> {
+        self.load(key)
+    }
+
     fn insert<'a>(&'a self, key: &'a StoreKey, entry: NewEntry) -> Answer<'a, bool> {
         Box::pin(async move {
-            let until = entry.expires_at.as_millis();
-            let work = |mut link: redis::aio::ConnectionManager| {
-                let entry = &entry;
-                async move {
-                    for index in &entry.indexes {
-                        let mut call = INDEX.key(name("i", index));
-                        call.arg(key.as_bytes()).arg(until).invoke_async::<()>(&mut link).await?;
-                    }
-                    let mut call = INSERT.key(name("s", key));
-                    call.arg(&entry.sealed[..]).arg(until).invoke_async::<bool>(&mut link).await
-                }
-            };
-            self.link.run(work).await
+            let (by, until) = (deadline(), entry.expires_at);
+            let index = |index| async move { self.link.send::<()>(&filed(index, key, until), by).await };
+            try_join_all(entry.indexes.iter().map(index)).await?;
+            let call = INSERT.about(name("s", key)).arg(&entry.sealed[..]).arg(until.as_millis());
+            self.link.send(&call, by).await
         })
     }
 
     fn replace<'a>(&'a self, key: &'a StoreKey, expected: u64, sealed: Bytes) -> Answer<'a, Replaced> {
         Box::pin(async move {
-            let mut call = REPLACE.key(name("s", key));
-            call.arg(expected).arg(expected + 1).arg(&sealed[..]);
-            let call = &call;
-            match self.link.run(|mut link| async move { call.invoke_async::<Value>(&mut link).await }).await? {
+            let call = REPLACE.about(name("s", key));
+            let call = call.arg(expected).arg(expected + 1).arg(&sealed[..]).arg(key.as_bytes());
+            match self.link.send::<Value>(&call, deadline()).await? {
                 Value::Int(1) => Ok(Replaced::Done),
                 Value::Int(_) => Ok(Replaced::Conflict),
                 over => Ok(Replaced::Gone(reason(&over)?)),
@@ -121,10 +166,8 @@ impl Store for RedisStore {
 
     fn end<'a>(&'a self, key: &'a StoreKey, why: EndReason) -> Answer<'a, Ended> {
         Box::pin(async move {
-            let mut call = END.key(name("s", key));
-            call.arg(why.as_str()).arg(millis(END_REMEMBERED));
-            let call = &call;
-            match self.link.run(|mut link| async move { call.invoke_async::<Value>(&mut link).await }).await? {
+            let call = END.about(name("s", key)).arg(why.as_str()).arg(millis(END_REMEMBERED)).arg(key.as_bytes());
+            match self.link.send::<Value>(&call, deadline()).await? {
                 Value::Int(_) => Ok(Ended::Now),
                 over => Ok(Ended::Already(reason(&over)?)),
             }
@@ -133,9 +176,9 @@ impl Store for RedisStore {
 
     fn indexed<'a>(&'a self, index: &'a StoreKey) -> Answer<'a, Vec<StoreKey>> {
         Box::pin(async move {
-            let mut command = redis::cmd("ZRANGEBYSCORE");
-            command.arg(name("i", index)).arg(format!("({}", self.clock.now().as_millis())).arg("+inf");
-            let found: Vec<Vec<u8>> = self.command(&command).await?;
+            let after = format!("({}", self.clock.now().as_millis());
+            let ask = Request::about("ZRANGEBYSCORE", name("i", index)).arg(after).arg("+inf").repeatable();
+            let found: Vec<Vec<u8>> = self.link.send(&ask, deadline()).await?;
             let keys = found.into_iter().map(|key| key.try_into().map(StoreKey::from_bytes));
             keys.collect::<Result<_, _>>().map_err(|_| unreadable("index"))
         })
@@ -143,68 +186,75 @@ impl Store for RedisStore {
 
     fn put_once<'a>(&'a self, key: &'a StoreKey, note: Bytes, ttl: Duration) -> Answer<'a, bool> {
         Box::pin(async move {
-            let mut command = redis::cmd("SET");
-            // Redis refuses an expiry of zero; a note that is over at once is one that lives a millisecond.
-            command.arg(name("n", key)).arg(&note[..]).arg("NX").arg("PX").arg(millis(ttl).max(1));
-            self.command(&command).await
+            let put = Request::about("SET", name("n", key)).arg(&note[..]).arg("NX").arg("PX").arg(lasting(ttl));
+            self.link.send(&put, deadline()).await
         })
     }
 
     fn take<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, Option<Bytes>> {
+        Box::pin(async move { self.link.send(&Request::about("GETDEL", name("n", key)), deadline()).await })
+    }
+
+    fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
+        Box::pin(async move { self.link.send(&filed(index, key, until), deadline()).await })
+    }
+
+    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
         Box::pin(async move {
-            let mut command = redis::cmd("GETDEL");
-            command.arg(name("n", key));
-            self.command(&command).await
+            let call = HOLD.about(name("l", key)).arg(&holder.0.to_be_bytes()).arg(lasting(ttl)).repeatable();
+            match self.link.send::<Value>(&call, deadline()).await? {
+                Value::Int(1) => Ok(Lease::Mine),
+                Value::Int(_) => Ok(Lease::Taken),
+                Value::BulkString(verdict) => Ok(Lease::Decided(verdict.into())),
+                _ => Err(unreadable("lease")),
+            }
         })
     }
 
+    fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let (verdict, told) = verdict.map_or_else(|| (Bytes::new(), 0), |(said, ttl)| (said, lasting(ttl)));
+            let call =
+                RELEASE.about(name("l", key)).arg(&holder.0.to_be_bytes()).arg(told).arg(&verdict[..]).repeatable();
+            self.link.send(&call, deadline()).await
+        })
+    }
+
+    fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.changes.wait(key, at_most).await;
+            Ok(())
+        })
+    }
+
+    fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
+        Box::pin(scan::page(&self.link, from))
+    }
+
     fn ping(&self) -> Answer<'_, ()> {
-        Box::pin(async move { self.command(&redis::cmd("PING")).await })
+        Box::pin(async move {
+            let by = deadline();
+            let servers = self.link.primaries(by).await?;
+            let ping = |server| async move { self.link.send::<()>(&Request::at(server, "PING"), by).await };
+            try_join_all(servers.iter().map(ping)).await?;
+            Ok(())
+        })
     }
 }
 
 impl Dated for RedisStore {
     fn load_dated<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, (Loaded, Timestamp)> {
-        Box::pin(async move {
-            let mut command = redis::cmd("HMGET");
-            command.arg(name("s", key)).arg(&["v", "d", "x", "e"]);
-            let fields: (Option<u64>, Option<Bytes>, Option<u64>, Option<Bytes>) = self.command(&command).await?;
-            match fields {
-                (None, None, None, None) => Ok((Loaded::Absent, Timestamp::default())),
-                (_, _, _, Some(word)) => {
-                    let reason = EndReason::parse(&word).ok_or_else(|| unreadable("session"))?;
-                    Ok((Loaded::Ended(reason), Timestamp::default()))
-                }
-                (Some(version), Some(sealed), Some(until), None) => {
-                    Ok((Loaded::Live(Stored { version, sealed }), Timestamp::from_millis(until)))
-                }
-                _ => Err(unreadable("session")),
-            }
-        })
+        Box::pin(async move { loaded(self.link.send::<Fields>(&read(name("s", key)), deadline()).await?) })
     }
 }
 
-impl RedisStore {
-    async fn command<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, StoreError> {
-        self.link.run(|mut link| async move { command.query_async(&mut link).await }).await
-    }
+fn filed(index: &StoreKey, key: &StoreKey, until: Timestamp) -> Request {
+    INDEX.about(name("i", index)).arg(key.as_bytes()).arg(until.as_millis()).repeatable()
 }
 
-fn name(kind: &str, key: &StoreKey) -> String {
-    format!("cloakroom:{kind}:{{{key}}}")
-}
-
-fn reason(answer: &Value) -> Result<Option<EndReason>, StoreError> {
-    match answer {
-        Value::Nil => Ok(None),
-        Value::BulkString(word) => EndReason::parse(word).map(Some).ok_or_else(|| unreadable("session")),
-        _ => Err(unreadable("session")),
-    }
-}
-
-/// Somebody else wrote under our names, or a newer release did.
-fn unreadable(what: &str) -> StoreError {
-    StoreError(format!("Redis holds a {what} in a form this release does not know"))
+/// Redis refuses an expiry of zero; what is over at once lives a millisecond.
+fn lasting(ttl: Duration) -> u64 {
+    millis(ttl).max(1)
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloakroom::session::store::memory::MemoryStore;
-use cloakroom::session::store::{EndReason, Loaded, Store as _};
+use cloakroom::session::store::{Cursor, EndReason, Loaded, Store as _};
 
 use super::place::{LONG, bytes, entry, hand_moved, key};
 
@@ -50,4 +50,14 @@ async fn a_reason_is_forgotten_after_an_hour() {
     assert_eq!(store.load(&key("s")).await.unwrap(), Loaded::Absent);
     assert!(store.take(&key("nothing")).await.unwrap().is_none());
     assert_eq!(store.rows(), 0);
+}
+
+#[tokio::test]
+async fn a_walk_shows_a_session_once_whatever_else_stands_under_its_key() {
+    let clock = hand_moved();
+    let store = MemoryStore::new(clock.clone());
+    store.insert(&key("s"), entry(&clock, b"x", LONG, &[key("s")])).await.unwrap();
+    store.put_once(&key("s"), bytes("n"), LONG).await.unwrap();
+    assert_eq!(store.scan(&Cursor::default()).await.unwrap().sessions.len(), 1);
+    assert!(store.scan(&Cursor(b"nowhere".to_vec())).await.is_err());
 }

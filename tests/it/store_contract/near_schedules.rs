@@ -287,12 +287,12 @@ impl World {
         for process in &self.processes {
             finish(process.memory.flush(&*self.far, PENDING_ENDS));
         }
-        for of in 0..2 {
+        for (of, known) in known.iter_mut().enumerate() {
             if self.far.news[of].lock().unwrap().cut {
                 self.cut_or_mend(of);
             }
             while !self.far.news[of].lock().unwrap().queue.is_empty() {
-                self.deliver(of, id, &mut known[of]);
+                self.deliver(of, id, known);
             }
         }
         self.far.clock.advance(Duration::from_millis(1001));

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use cloakroom::config::{RedisConfig, TlsFiles};
 use cloakroom::session::store::{Loaded, Store};
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -110,7 +109,7 @@ async fn a_slow_server_costs_no_more_than_a_dead_one_however_many_steps_there_ar
     let server = RedisProcess::start();
     let port = slowed(server.port(), Duration::from_millis(120)).await;
     let url = format!("redis://127.0.0.1:{port}/0");
-    let store = stores(RedisConfig { url, tls: TlsFiles::default() }).connect();
+    let store = stores(url.parse().unwrap()).connect();
     store.ping().await.unwrap();
     let indexes: Vec<_> = (0..8).map(|number| key(&number.to_string())).collect();
     let started = Instant::now();

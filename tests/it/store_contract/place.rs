@@ -10,6 +10,7 @@ use cloakroom::config::{StoreConfig, StoreKind};
 use cloakroom::session::store::{NewEntry, Store, StoreKey, Stores};
 use tempfile::TempDir;
 
+use super::fleet::Cluster;
 use super::server::RedisProcess;
 
 /// Long enough that nothing expires by accident, short enough for Redis, where time passes by itself.
@@ -21,7 +22,7 @@ pub(crate) struct Place {
     pub(crate) clock: Clock,
     /// Held until the test is over.
     _dir: Option<TempDir>,
-    _server: Option<RedisProcess>,
+    server: Option<RedisProcess>,
 }
 
 impl Place {
@@ -39,10 +40,19 @@ impl Place {
         Self::open(StoreKind::Redis(server.config()), Clock::System, None, Some(server))
     }
 
+    pub(crate) fn cluster(cluster: &Cluster) -> Self {
+        Self::open(StoreKind::Redis(cluster.config()), Clock::System, None, None)
+    }
+
     fn open(kind: StoreKind, clock: Clock, dir: Option<TempDir>, server: Option<RedisProcess>) -> Self {
         let config = StoreConfig { kind, grace: Duration::ZERO };
         let stores = Stores::open(&config, clock.clone()).unwrap();
-        Self { stores, clock, _dir: dir, _server: server }
+        Self { stores, clock, _dir: dir, server }
+    }
+
+    /// The one Redis of this place.
+    pub(crate) fn server(&self) -> &RedisProcess {
+        self.server.as_ref().unwrap()
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {

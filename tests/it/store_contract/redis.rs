@@ -63,6 +63,23 @@ async fn an_ended_session_leaves_nothing_but_its_reason() {
     assert_eq!(held, "*2\r\n$1\r\ne\r\n$16\r\nrefresh_rejected\r\n");
 }
 
+/// What the layout promises to a rolling update.
+#[tokio::test]
+async fn fields_of_a_newer_release_are_left_alone_and_go_with_the_end() {
+    let server = RedisProcess::start();
+    let store = connect(&server);
+    let name = format!("cloakroom:s:{{{}}}", key("s"));
+    store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
+    server.say(&["HSET", &name, "new", "field"]);
+    assert!(matches!(store.load(&key("s")).await.unwrap(), Loaded::Live(held) if held.version == 1));
+    store.replace(&key("s"), 1, bytes("y")).await.unwrap();
+    assert!(server.say(&["HGET", &name, "new"]).contains("field"));
+    store.end(&key("s"), EndReason::Idle).await.unwrap();
+    assert_eq!(server.say(&["HKEYS", &name]), "*1\r\n$1\r\ne\r\n");
+    let left = server.say(&["PTTL", &name]);
+    assert!(left.trim().trim_start_matches(':').parse::<u64>().unwrap() <= 3_600_000, "{left}");
+}
+
 #[tokio::test]
 async fn an_index_does_not_keep_expired_sessions() {
     let server = RedisProcess::start();
@@ -90,16 +107,14 @@ async fn a_server_that_lost_its_scripts_is_told_them_again() {
 async fn no_error_repeats_the_password() {
     let server = RedisProcess::with(&["--requirepass", "right-password"]);
     let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}/0", server.port());
-    let wrong = RedisConfig { url: url("wr0ng-s3cret"), tls: TlsFiles::default() };
+    let wrong = url("wr0ng-s3cret").parse().unwrap();
     let error = stores(wrong).connect().ping().await.unwrap_err().to_string();
     assert!(error.contains("refuses the credentials") && !error.contains("wr0ng-s3cret"), "{error}");
     let none = stores(server.config()).connect().ping().await.unwrap_err().to_string();
     assert!(none.contains("demands credentials"), "{none}");
-    let right = RedisConfig { url: url("right-password"), tls: TlsFiles::default() };
+    let right = url("right-password").parse().unwrap();
     stores(right).connect().ping().await.unwrap();
-    let broken = RedisConfig { url: "redis://:wr0ng-s3cret@[::".to_owned(), tls: TlsFiles::default() };
-    let config = StoreConfig { kind: StoreKind::Redis(broken), grace: Duration::ZERO };
-    let error = Stores::open(&config, CLOCK).err().unwrap().to_string();
+    let error = "redis://:wr0ng-s3cret@[::".parse::<RedisConfig>().unwrap_err().to_string();
     assert!(!error.contains("wr0ng-s3cret"), "{error}");
 }
 
@@ -128,11 +143,23 @@ async fn tls_is_verified_in_both_directions() {
     let server = RedisProcess::with(&options);
     let ping = |tls: TlsFiles| {
         let url = format!("rediss://127.0.0.1:{}/0", server.port());
-        let store = stores(RedisConfig { url, tls }).connect();
+        let config: RedisConfig = url.parse().unwrap();
+        let store = stores(RedisConfig { tls, ..config }).connect();
         async move { store.ping().await }
     };
     let trusted = TlsFiles { ca: Some(cert.clone()), client_cert: Some(cert.clone()), client_key: Some(key_file) };
     ping(trusted.clone()).await.unwrap();
+    // A changed file under the same name is read at the next reconfiguration.
+    let file = dir.path().join("ca.pem");
+    std::fs::copy(&other, &file).unwrap();
+    let config: RedisConfig = format!("rediss://127.0.0.1:{}/0", server.port()).parse().unwrap();
+    let config = RedisConfig { tls: TlsFiles { ca: Some(file.clone()), ..trusted.clone() }, ..config };
+    let changing = stores(config.clone());
+    let store = changing.connect();
+    assert!(store.ping().await.is_err(), "that authority is not the server's");
+    std::fs::copy(&cert, &file).unwrap();
+    changing.reconfigure(&StoreConfig { kind: StoreKind::Redis(config), grace: Duration::ZERO }).unwrap();
+    store.ping().await.unwrap();
     let stranger = ping(TlsFiles { ca: Some(other), ..trusted.clone() }).await.unwrap_err().to_string();
     assert!(stranger.contains("certificate"), "{stranger}");
     let anonymous = TlsFiles { client_cert: None, client_key: None, ..trusted };
@@ -157,7 +184,8 @@ fn self_signed(dir: &TempDir, name: &str) -> (PathBuf, PathBuf) {
 #[test]
 fn certificate_files_are_read_at_the_start_and_named_when_they_are_wrong() {
     let tls = TlsFiles { ca: Some("/no/such/ca.pem".into()), ..TlsFiles::default() };
-    let config = RedisConfig { url: "rediss://127.0.0.1:1".to_owned(), tls };
+    let config: RedisConfig = "rediss://127.0.0.1:1".parse().unwrap();
+    let config = RedisConfig { tls, ..config };
     let config = StoreConfig { kind: StoreKind::Redis(config), grace: Duration::ZERO };
     let error = Stores::open(&config, CLOCK).err().unwrap().to_string();
     assert!(error.contains("/no/such/ca.pem"), "{error}");

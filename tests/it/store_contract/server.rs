@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cloakroom::config::{RedisConfig, TlsFiles};
+use cloakroom::config::RedisConfig;
 use tempfile::TempDir;
 
 pub(crate) struct RedisProcess {
@@ -29,9 +29,27 @@ impl RedisProcess {
         server
     }
 
+    /// A sentinel of three, of which two must agree that the primary at port `of` is gone.
+    pub(crate) fn sentinel(of: &str) -> Self {
+        let (port, dir) = (free_port(), TempDir::new().unwrap());
+        let file = dir.path().join("sentinel.conf");
+        let text = format!(
+            "sentinel monitor main 127.0.0.1 {of} 2\nsentinel down-after-milliseconds main 500\n\
+             sentinel failover-timeout main 3000\nsentinel parallel-syncs main 2\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let child = start(Command::new("redis-server").arg(&file).args(["--sentinel", "--port", &port.to_string()]));
+        let server = Self { child, port, dir };
+        server.wait();
+        server
+    }
+
     pub(crate) fn config(&self) -> RedisConfig {
-        let tls = TlsFiles { ca: None, client_cert: None, client_key: None };
-        RedisConfig { url: format!("redis://127.0.0.1:{}/0", self.port), tls }
+        format!("redis://127.0.0.1:{}/0", self.port).parse().unwrap()
+    }
+
+    pub(crate) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -54,7 +72,11 @@ impl RedisProcess {
 
     /// The same port again; what it held is gone.
     pub(crate) fn restart(&mut self) {
-        self.child = spawn(self.port, &self.dir, &[]);
+        self.restart_with(&[]);
+    }
+
+    pub(crate) fn restart_with(&mut self, options: &[&str]) {
+        self.child = spawn(self.port, &self.dir, options);
         self.wait();
     }
 
@@ -67,10 +89,17 @@ impl RedisProcess {
             command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
         }
         stream.write_all(command.as_bytes()).unwrap();
-        stream.write_all(b"*1\r\n$4\r\nQUIT\r\n").unwrap();
+        if words[0] == "SENTINEL" {
+            // A sentinel knows no QUIT.
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+        } else {
+            stream.write_all(b"*1\r\n$4\r\nQUIT\r\n").unwrap();
+        }
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).trim_end_matches("+OK\r\n").to_owned()
+        let answer = String::from_utf8_lossy(&answer);
+        let quit = if words[0] == "SENTINEL" { "" } else { "+OK\r\n" };
+        answer.strip_suffix(quit).unwrap_or(&answer).to_owned()
     }
 
     fn signal(&self, signal: &str) {
@@ -96,22 +125,19 @@ impl Drop for RedisProcess {
 
 fn spawn(port: u16, dir: &TempDir, options: &[&str]) -> Child {
     let (plain, tls) = if options.contains(&"--tls-cert-file") { (0, port) } else { (port, 0) };
-    Command::new("redis-server")
-        .args([
-            "--port",
-            &plain.to_string(),
-            "--tls-port",
-            &tls.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-        ])
-        .arg(dir.path())
-        .args(options)
+    start(
+        Command::new("redis-server")
+            .args(["--port", &plain.to_string(), "--tls-port", &tls.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no"])
+            // A replica is told everything at once, not after five seconds.
+            .args(["--repl-diskless-sync-delay", "0", "--dir"])
+            .arg(dir.path())
+            .args(options),
+    )
+}
+
+fn start(command: &mut Command) -> Child {
+    command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

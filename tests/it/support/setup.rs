@@ -16,6 +16,8 @@ pub struct Setup {
     pub admin_port: u16,
     /// `[store]` lines.
     pub store: Vec<String>,
+    /// `[admin]` lines beyond the address.
+    pub admin: Vec<String>,
     /// `[log]` lines.
     pub log: Vec<String>,
     /// `[server]` lines beyond the address.
@@ -58,12 +60,19 @@ impl Setup {
             port: free_port(),
             admin_port: free_port(),
             store: Vec::new(),
+            admin: Vec::new(),
             log: vec!["level = \"debug\"".into()],
             server: vec!["workers = 2".into(), "drain_delay = \"0s\"".into(), "shutdown_grace = \"5s\"".into()],
             sites: vec![Site::named("one")],
             access_ttl: 3600,
             jwt: false,
         }
+    }
+
+    /// Opens the admin listener with this token.
+    pub fn admin_token(mut self, token: &str) -> Self {
+        self.admin.push(format!("token = \"{token}\""));
+        self
     }
 
     /// Two sites, `http://one.localhost` and `http://two.localhost`.
@@ -109,7 +118,7 @@ impl Setup {
     /// The configuration file's text.
     pub fn toml(&self, issuer: &str, upstream: &str) -> String {
         let mut text = format!("[server]\nlisten = \"127.0.0.1:{}\"\n{}\n", self.port, self.server.join("\n"));
-        let admin = format!("[admin]\nlisten = \"127.0.0.1:{}\"", self.admin_port);
+        let admin = format!("[admin]\nlisten = \"127.0.0.1:{}\"\n{}", self.admin_port, self.admin.join("\n"));
         let tables = [admin, format!("[store]\n{}", self.store.join("\n")), format!("[log]\n{}", self.log.join("\n"))];
         text.push_str(&tables.join("\n"));
         for (index, site) in self.sites.iter().enumerate() {

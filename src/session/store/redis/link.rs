@@ -1,164 +1,160 @@
-//! The connection to Redis: made by the first command, never waited for long, and rebuilt when it has gone silent.
+//! From one runtime to all servers: finds the one to ask, and asks another when that is what the answer or the silence means.
+//!
+//! A request is sent a second time only when it cannot have been carried out the first time, or does no more when said
+//! twice.
 
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::io::tcp::TcpSettings;
-use redis::io::tcp::socket2::TcpKeepalive;
-use redis::{Client, ClientTlsConfig, ErrorKind, IntoConnectionInfo as _, ProtocolVersion, RedisError, RedisResult};
-use redis::{ServerErrorKind, TlsCertificates};
-use tokio::time::timeout;
+use redis::{ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value};
+use tokio::time::timeout_at;
 
-use super::silence::Silence;
-use crate::config::{RedisConfig, TlsFiles};
+use super::failure::{Cause, Failure};
+use super::node::Node;
+use super::request::Request;
+use super::settings::Settings;
+use super::slots::redirection;
+use super::topology::Topology;
+use crate::config::{RedisAddress, RedisServers};
 use crate::session::store::StoreError;
+use crate::telemetry::metrics;
 
-/// For connecting, and for each answer. The default of the library would be 9.4 s while the server is down.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How often one request is sent at most: a slot that moves twice, and a server that dies meanwhile.
+const ATTEMPTS: usize = 4;
 
-/// What one operation may take, connecting and every step included.
-const BUDGET: Duration = Duration::from_millis(450);
+/// What finding the right server may take beyond the deadline of the request itself.
+const LAST_WORD: Duration = Duration::from_millis(20);
 
-/// A peer that vanished without a word is noticed by the kernel after this.
-const USER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// An idle connection is probed, so that firewalls do not forget it.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// A lazily made connection that bounds what a command can cost.
+/// The connections of one runtime.
 pub(super) struct Link {
-    client: Client,
+    pub(super) topology: Arc<Topology>,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
-    connection: Option<ConnectionManager>,
-    silence: Silence,
+    /// What the connections were made with.
+    settings: Arc<Settings>,
+    nodes: HashMap<RedisAddress, Arc<Node>>,
+}
+
+/// Where a request goes next.
+struct Next {
+    address: RedisAddress,
+    asking: bool,
 }
 
 impl Link {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, state: Mutex::default() }
+    pub(super) fn new(topology: Arc<Topology>) -> Self {
+        let state = State { settings: topology.settings(), nodes: HashMap::new() };
+        Self { topology, state: Mutex::new(state) }
     }
 
-    /// Runs `work` on the connection. It runs a second time when no connection could be made, which proves that the
-    /// first was never sent: a server that has just come back answers the first command.
-    pub(super) async fn run<T, W, F>(&self, work: W) -> Result<T, StoreError>
-    where
-        W: Fn(ConnectionManager) -> F,
-        F: Future<Output = RedisResult<T>>,
-    {
-        let started = Instant::now();
-        let connection = self.connection(started)?;
-        let attempts = async {
-            match work(connection.clone()).await {
-                Err(error) if error.is_connection_refusal() => work(connection).await,
-                outcome => outcome,
+    /// The answer to `request`, or why there is none, before `by` has passed by much.
+    pub(super) async fn send<T: FromRedisValue>(&self, request: &Request, by: Instant) -> Result<T, StoreError> {
+        let answer = timeout_at((by + LAST_WORD).into(), self.attempt(request, by)).await;
+        let answer = answer.unwrap_or_else(|_| Err(self.error(None, &Cause::Silent)))?;
+        T::from_redis_value(answer).map_err(|error| self.error(None, &Cause::Redis(RedisError::from(error))))
+    }
+
+    /// Every server that takes writes.
+    pub(super) async fn primaries(&self, by: Instant) -> Result<Vec<RedisAddress>, StoreError> {
+        let found = timeout_at((by + LAST_WORD).into(), self.topology.primaries(self, by)).await;
+        let found = found.unwrap_or(Err(Failure::unsent(Cause::Silent)));
+        found.map_err(|failure| self.error(None, &failure.cause))
+    }
+
+    /// The server at `address`, as seen from this runtime.
+    pub(super) fn node(&self, address: &RedisAddress) -> Arc<Node> {
+        let current = self.topology.settings();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&state.settings, &current) {
+            // Requests that are under way end on the connections they have.
+            *state = State { settings: current, nodes: HashMap::new() };
+        }
+        if let Some(node) = state.nodes.get(address) {
+            return Arc::clone(node);
+        }
+        let sentinel = matches!(state.settings.config.servers, RedisServers::Sentinel { .. });
+        let node = Arc::new(Node::new(state.settings.server(address), sentinel));
+        state.nodes.insert(address.clone(), Arc::clone(&node));
+        node
+    }
+
+    async fn attempt(&self, request: &Request, by: Instant) -> Result<Value, StoreError> {
+        let mut asking = false;
+        let mut address = self.locate(request, by).await?;
+        for _ in 1..ATTEMPTS {
+            let failure = match self.node(&address).call(request, asking, by).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            match self.after(request, &address, &failure, by).await {
+                Some(next) => (address, asking) = (next.address, next.asking),
+                None => return Err(self.error(Some(&address), &failure.cause)),
             }
-        };
-        let outcome = timeout(BUDGET, attempts).await;
-        self.learn(started, outcome.as_ref().map_or(true, |done| done.as_ref().is_err_and(RedisError::is_timeout)));
-        match outcome {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.error(&explain(&error))),
-            Err(_) => Err(self.error("no answer in time")),
+        }
+        let last = self.node(&address).call(request, asking, by).await;
+        last.map_err(|failure| self.error(Some(&address), &failure.cause))
+    }
+
+    async fn locate(&self, request: &Request, by: Instant) -> Result<RedisAddress, StoreError> {
+        let located = self.topology.locate(&request.place, self, by).await;
+        located.map_err(|failure| self.error(None, &failure.cause))
+    }
+
+    /// What a failure says about the topology, and where the request can be sent instead.
+    async fn after(&self, request: &Request, at: &RedisAddress, failure: &Failure, by: Instant) -> Option<Next> {
+        let again = request.repeatable || !failure.perhaps_done;
+        match failure.answer() {
+            Some((ServerErrorKind::Moved, error)) => {
+                let (slot, address) = redirected(error, at)?;
+                self.topology.moved(slot, address.clone());
+                return Some(Next { address, asking: false });
+            }
+            Some((ServerErrorKind::Ask, error)) => {
+                return Some(Next { address: redirected(error, at)?.1, asking: true });
+            }
+            Some((ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::ClusterDown, _)) => {}
+            Some(_) => return None,
+            None if failure.is_unreachable() => {}
+            None => return None,
+        }
+        let settings = self.topology.settings();
+        if matches!(settings.config.servers, RedisServers::One(_)) {
+            return (again && is_broken(failure)).then(|| Next { address: at.clone(), asking: false });
+        }
+        self.forget(at, failure);
+        self.topology.doubt();
+        // Whether it worked shows in what is known then.
+        let _ = self.topology.renew(&settings, self, Some(at), by).await;
+        let address = self.topology.locate(&request.place, self, by).await.ok()?;
+        (again && (address != *at || is_broken(failure))).then_some(Next { address, asking: false })
+    }
+
+    /// What was a primary must prove again that it is one.
+    fn forget(&self, address: &RedisAddress, failure: &Failure) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if failure.answer().is_some() && matches!(state.settings.config.servers, RedisServers::Sentinel { .. }) {
+            state.nodes.remove(address);
         }
     }
 
-    fn connection(&self, now: Instant) -> Result<ConnectionManager, StoreError> {
-        let mut state = self.lock();
-        if !state.silence.admits(now) {
-            return Err(self.error("has stopped answering"));
+    fn error(&self, address: Option<&RedisAddress>, cause: &Cause) -> StoreError {
+        metrics::STORE_ERRORS.with([]).add(1);
+        match address {
+            Some(address) => StoreError(format!("Redis at {address}: {cause}")),
+            None => StoreError(format!("Redis at {}: {cause}", self.topology.settings().config)),
         }
-        if let Some(connection) = &state.connection {
-            return Ok(connection.clone());
-        }
-        let made = ConnectionManager::new_lazy_with_config(self.client.clone(), tuning());
-        let made = made.map_err(|error| self.error(&explain(&error)))?;
-        Ok(state.connection.insert(made).clone())
-    }
-
-    /// The manager replaces a connection that broke; one that is merely silent it would keep for ever.
-    fn learn(&self, started: Instant, waited_in_vain: bool) {
-        let mut state = self.lock();
-        if !waited_in_vain {
-            state.silence.answered();
-        } else if state.silence.waited(started, Instant::now()) {
-            state.connection = None;
-        }
-    }
-
-    /// A panic elsewhere cannot leave this half written.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn error(&self, what: &str) -> StoreError {
-        StoreError(format!("Redis at {}: {what}", self.client.get_connection_info().addr()))
     }
 }
 
-fn tuning() -> ConnectionManagerConfig {
-    ConnectionManagerConfig::new()
-        .set_number_of_retries(0)
-        .set_connection_timeout(Some(PATIENCE))
-        .set_response_timeout(Some(PATIENCE))
+/// A connection that was there and broke, while nothing says that the server is gone.
+fn is_broken(failure: &Failure) -> bool {
+    matches!(&failure.cause, Cause::Redis(error) if failure.perhaps_done && error.kind() == ErrorKind::Io)
 }
 
-/// Reads URL and certificates; contacts nothing. RESP3, because its connections notice at once when the server hangs up.
-pub(super) fn client(config: &RedisConfig) -> Result<Client, StoreError> {
-    // The parser's own words could quote the password.
-    let unusable = |_| StoreError("the URL is not one that Redis understands".to_owned());
-    let info = config.url.as_str().into_connection_info().map_err(unusable)?;
-    let tcp = TcpSettings::default()
-        .set_nodelay(true)
-        .set_user_timeout(USER_TIMEOUT)
-        .set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE));
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    let info = info.set_tcp_settings(tcp).set_redis_settings(settings);
-    if config.url.starts_with("rediss:") {
-        Client::build_with_tls(info, certificates(&config.tls)?).map_err(|error| StoreError(explain(&error)))
-    } else {
-        Client::open(info).map_err(unusable)
-    }
-}
-
-fn certificates(files: &TlsFiles) -> Result<TlsCertificates, StoreError> {
-    // Checked by the code that all outbound TLS goes through: it names the file and what is wrong with it.
-    crate::tls::client_config(files).map_err(|error| StoreError(error.to_string()))?;
-    let client_tls = match (&files.client_cert, &files.client_key) {
-        (Some(cert), Some(key)) => Some(ClientTlsConfig { client_cert: read(cert)?, client_key: read(key)? }),
-        _ => None,
-    };
-    Ok(TlsCertificates { client_tls, root_cert: files.ca.as_deref().map(read).transpose()? })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
-    std::fs::read(path).map_err(|error| StoreError(format!("{}: {error}", path.display())))
-}
-
-/// What is wrong, in the operator's words, and without what the server quotes from the command it refused.
-fn explain(error: &RedisError) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    match (error.kind(), error.code()) {
-        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => "refuses the credentials".to_owned(),
-        (_, Some("NOAUTH")) => "demands credentials and has been given none".to_owned(),
-        (ErrorKind::RESP3NotSupported, _) => "is too old: 6.2 is needed".to_owned(),
-        (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => {
-            "is read-only: a replica, or a primary that lost its place".to_owned()
-        }
-        (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => "is still loading its data".to_owned(),
-        (ErrorKind::Server(ServerErrorKind::NoPerm), _) => "does not permit this user a command it needs".to_owned(),
-        (ErrorKind::Server(_) | ErrorKind::Extension, code) => {
-            let detail = error.detail().unwrap_or_default();
-            let quoted = detail.find(", with args").unwrap_or(detail.len());
-            format!("{} {}", code.unwrap_or("ERR"), &detail[..quoted])
-        }
-        _ => error.to_string(),
-    }
+fn redirected(error: &RedisError, by: &RedisAddress) -> Option<(u16, RedisAddress)> {
+    let (address, slot) = error.redirect_node()?;
+    Some((slot, redirection(address, by)?))
 }
