@@ -295,6 +295,7 @@ fn a_stop_closes_streams_in_time() {
         ends.push(since.elapsed());
     }
     println!("they ended after {ends:?}");
+    assert!(ends.iter().max() < Some(&Duration::from_millis(3500)), "half of the grace: {ends:?}");
     assert!(world.gateway.process.wait(Duration::from_secs(5)).success());
 }
 

@@ -7,6 +7,8 @@ use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use self::far::Far;
 use self::near::{Frame, KEY, Socket, handshake};
 use crate::support::{Browser, Redis, Request, Setup, World, cloakroom, contains, eventually, send, send_raw, within};
@@ -98,8 +100,8 @@ fn a_large_message_and_one_in_fragments_come_back_whole() {
 }
 
 #[test]
-fn a_slow_reader_holds_the_upstream_back() {
-    let (world, _far, browser) = stage();
+fn a_slow_reader_holds_the_upstream_back_and_loses_it_with_its_session() {
+    let (world, far, browser) = stage();
     let socket = Socket::open(&world, &browser, "/ws/fragments");
     let memory = |when| {
         let status = std::fs::read_to_string(format!("/proc/{}/status", world.gateway.process.id())).expect("it runs");
@@ -111,6 +113,8 @@ fn a_slow_reader_holds_the_upstream_back() {
     let before = memory("before");
     std::thread::sleep(Duration::from_secs(1));
     assert!(memory("after a second of not reading") < before + 8 * 1024);
+    log_out(&world, &browser);
+    within(SOON, "the upstream's connection should end", || far.visits()[0].over.then_some(()));
     drop(socket);
 }
 
@@ -361,6 +365,44 @@ fn a_session_ends_in_its_sockets_at_its_absolute_end() {
     };
     assert_eq!(closed, (4401, "expired".into()));
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_session_that_cannot_be_refreshed_ends_in_its_sockets_with_its_token() {
+    let far = Far::start();
+    let world = World::of(setup(&far));
+    world.provider.register(&json!({
+        "client_id": world.client_id(), "client_secret": world.setup.sites[0].client_secret,
+        "grant_types": ["authorization_code"], "redirect_uris": [format!("{}/bff/callback", world.one())],
+        "test": { "access_ttl": 3 },
+    }));
+    let mut socket = Socket::open(&world, &world.signed_in(), "/ws/echo");
+    let start = Instant::now();
+    assert_eq!(socket.receive().close(), (4401, "expired".into()));
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+#[test]
+fn an_outage_closes_nothing_until_the_grace_is_over_and_then_nobody_is_logged_out() {
+    let (far, mut redis) = (Far::start(), Redis::start());
+    let mut setup = setup(&far);
+    setup.store.extend([format!("url = \"{}\"", redis.url()), "grace = \"3s\"".into()]);
+    let world = World::of(setup);
+    let browser = world.signed_in();
+    let mut socket = Socket::open(&world, &browser, "/ws/echo");
+    redis.freeze();
+    let start = Instant::now();
+    assert_eq!(socket.receive().close(), (1013, "store_unavailable".into()));
+    println!("closed after {:?}", start.elapsed());
+    assert!((Duration::from_secs(3)..Duration::from_secs(9)).contains(&start.elapsed()), "{:?}", start.elapsed());
+    redis.thaw();
+    eventually("the session should be there again", || {
+        (world.send(&handshake(&world, &browser, "/api/echo")).status == 400).then_some(())
+    });
+    let mut again = Socket::open(&world, &browser, "/ws/echo");
+    again.send(&Frame::text("nobody was logged out"));
+    assert_eq!(again.receive(), Frame::text("nobody was logged out"));
+    redis.kill();
 }
 
 #[test]

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::{End, Tell, Word};
 use crate::auth::{Auth, CurrentError, Session, Why};
 use crate::session::lifecycle::judge;
@@ -19,9 +17,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// No more often than this, however near the session's end is.
 const SOONEST: Duration = Duration::from_millis(20);
 
-/// For how long a store may fail beyond its own grace before streams end.
-const TOLERANCE: Duration = Duration::from_secs(2);
-
 /// One for each session that has streams.
 pub(super) struct Watcher {
     auth: Arc<Auth>,
@@ -30,21 +25,12 @@ pub(super) struct Watcher {
     version: u64,
     meta: Meta,
     tell: Tell,
-    failing_since: Option<Instant>,
 }
 
 impl Watcher {
     pub(super) fn new(auth: Arc<Auth>, session: &Session, tell: Tell) -> Self {
         let Session { ticket, key, version, record, .. } = session;
-        Self {
-            auth,
-            ticket: ticket.clone(),
-            key: *key,
-            version: *version,
-            meta: record.meta.clone(),
-            tell,
-            failing_since: None,
-        }
+        Self { auth, ticket: ticket.clone(), key: *key, version: *version, meta: record.meta.clone(), tell }
     }
 
     /// Runs until the session is over or its last stream is gone.
@@ -87,17 +73,16 @@ impl Watcher {
     /// Tells what has changed; gives the end when there is one.
     async fn look(&mut self) -> Option<End> {
         match self.current().await {
-            Ok(None) => self.failing_since = None,
+            Ok(None) => None,
             Ok(Some(session)) => {
-                self.failing_since = None;
                 self.version = session.version;
                 self.meta.clone_from(&session.record.meta);
                 self.tell.send_replace(Word::Live(Arc::new(self.auth.seen(&session))));
+                None
             }
-            Err(CurrentError::Absent(why)) => return Some(End::Session(why)),
-            Err(CurrentError::Store(error)) => return self.failed(&error),
+            Err(CurrentError::Absent(why)) => Some(End::Session(why)),
+            Err(CurrentError::Store(error)) => Some(self.failed(&error)),
         }
-        None
     }
 
     /// The session, if it is another than it was.
@@ -117,13 +102,13 @@ impl Watcher {
         self.auth.loaded(self.ticket.clone(), self.key, loaded).map(Some)
     }
 
-    fn failed(&mut self, error: &StoreError) -> Option<End> {
-        let since = *self.failing_since.get_or_insert_with(Instant::now);
-        tracing::debug!(session = %self.auth.ring.log_name(&self.key), %error, "a stream's session cannot be looked up");
-        // What is over by the clock is over without the store as well.
+    /// The store does not answer, and its grace has bridged what it may: whether the session was ended elsewhere, nobody
+    /// knows any more. What is over by the clock is over without the store as well.
+    fn failed(&self, error: &StoreError) -> End {
+        tracing::debug!(session = %self.auth.ring.log_name(&self.key), %error, "streams end with the store's grace");
         match judge(&self.meta, self.auth.site.session.idle, self.auth.clock.now()) {
-            Err(reason) => Some(End::Session(Why::Ended(reason))),
-            Ok(_) => (since.elapsed() >= TOLERANCE).then_some(End::StoreUnavailable),
+            Err(reason) => End::Session(Why::Ended(reason)),
+            Ok(_) => End::StoreUnavailable,
         }
     }
 }
