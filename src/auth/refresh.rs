@@ -5,6 +5,7 @@
 //! flights wait for the record to change. `flight` is that task; this file is what a request sees of it.
 
 mod flight;
+mod keep;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

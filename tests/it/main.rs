@@ -24,6 +24,7 @@ mod proxy_path;
 mod refresh;
 mod refresh_answers;
 mod replay;
+mod replicas;
 mod roster;
 mod same_origin;
 mod secrets_in_logs;

@@ -206,6 +206,10 @@ fn a_key_is_dropped_without_a_logout_in_a_file() {
 fn a_key_is_dropped_without_a_logout_in_redis() {
     let redis = Redis::start();
     rotate(&world(rotating(), &redis.url()));
+    for key in redis.keys() {
+        let ttl = redis.ttl(&key);
+        assert!((0..=43_200).contains(&ttl) || ttl == -2, "{key} has the TTL {ttl}");
+    }
 }
 
 fn rotating() -> Setup {

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Browser, OidcProvider, Redis, Reply, Request, Setup, Streaming, Upstream, contains, send};
+use crate::support::{
+    Browser, OidcProvider, Redis, RedisCluster, Reply, Request, Sentinels, Setup, Streaming, Upstream, contains, send,
+};
 
 fn site(name: &str, upstream: &Upstream) -> String {
     format!("http://{name}.localhost:{}", upstream.port())
@@ -122,4 +124,82 @@ fn the_provider_counts_calls_for_each_client() {
     provider.fault(&serde_json::json!({ "client_id": id, "path": "/token", "status": 503, "times": 1 }));
     assert_eq!(send(provider.port, &call).status, 503);
     assert_eq!(send(provider.port, &call).status, 401, "the fault was ordered once");
+}
+
+#[test]
+fn the_browser_reaches_a_site_through_another_port_and_keeps_one_jar() {
+    let (known, other) = (Upstream::start(), Upstream::start());
+    let one = site("one", &known);
+    let mut browser = Browser::new();
+    browser.plant(&one, "a", "1");
+    browser.route(&one, other.port());
+    browser.get(&one, "/x");
+    assert_eq!((known.count(), other.count()), (0, 1));
+    let asked = other.last();
+    assert_eq!(asked.one("host"), format!("one.localhost:{}", known.port()), "the origin stays what it is");
+    assert_eq!((asked.one("cookie"), asked.one("sec-fetch-site")), ("a=1", "same-origin"));
+}
+
+#[test]
+fn redis_shows_what_it_is_asked_and_what_would_stay() {
+    let redis = Redis::start();
+    let before = redis.calls().get("set").copied().unwrap_or(0);
+    let watch = redis.watch();
+    redis.command(&["SET", "a", "canary", "EX", "100"]);
+    assert_eq!(redis.keys_without_end().trim(), "*0");
+    redis.command(&["SET", "b", "stays"]);
+    assert!(redis.keys_without_end().contains('b'));
+    assert_eq!(redis.calls()["set"], before + 2);
+    assert!(watch.end().contains("canary"));
+}
+
+#[test]
+fn sentinels_make_the_replica_a_master() {
+    let mut group = Sentinels::start();
+    group.servers[0].command(&["SET", "a", "b", "EX", "100"]);
+    group.settle();
+    group.kill_one_sentinel();
+    group.servers[0].kill();
+    group.wait_for_failover();
+    assert!(group.servers[1].command(&["GET", "a"]).contains('b'));
+    group.servers[1].command(&["SET", "a", "c", "EX", "100"]);
+}
+
+#[test]
+fn a_cluster_moves_slots_and_survives_a_master() {
+    let mut cluster = RedisCluster::start();
+    assert_eq!(cluster.masters().len(), 3);
+    let key = (0..).map(|number| format!("k{number}")).find(|key| {
+        let stored = cluster.nodes[cluster.masters()[0].0].command(&["SET", key, "b", "EX", "100"]);
+        stored.contains("OK")
+    });
+    let key = key.expect("some key lives on the first master");
+    assert_eq!(cluster.keys(), std::slice::from_ref(&key));
+    assert_eq!(cluster.move_everything(Duration::ZERO), 1);
+    assert!(cluster.nodes[cluster.masters()[0].0].keys().is_empty(), "it moved away");
+    assert_eq!(cluster.keys(), std::slice::from_ref(&key));
+    let holder = cluster.busiest();
+    cluster.nodes[holder].command(&["WAIT", "1", "2000"]);
+    cluster.nodes[holder].kill();
+    cluster.wait_until_whole(5);
+    assert_eq!((cluster.masters().len(), cluster.keys()), (3, vec![key]));
+}
+
+#[test]
+fn the_provider_can_do_the_work_and_answer_late_or_never() {
+    let provider = OidcProvider::shared();
+    let setup = Setup::one_site();
+    setup.register(&provider);
+    let id = &setup.sites[0].client_id;
+    let call = Request::new("POST", "/token/revocation").header("Host", "127.0.0.1");
+    let call = call.header("Content-Type", "application/x-www-form-urlencoded");
+    let call = call.body(format!("token=canary&client_id={id}"));
+    provider.fault(&serde_json::json!({ "client_id": id, "path": "/token/revocation", "late_ms": 400, "times": 1 }));
+    let start = Instant::now();
+    send(provider.port, &call);
+    assert!(start.elapsed() >= Duration::from_millis(390));
+    provider
+        .fault(&serde_json::json!({ "client_id": id, "path": "/token/revocation", "lose_answer": true, "times": 1 }));
+    assert!(crate::support::try_send(provider.port, &call).is_err());
+    assert_eq!(provider.revoked(id), ["canary", "canary"]);
 }

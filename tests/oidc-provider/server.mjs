@@ -42,6 +42,8 @@ async function answer(req, res) {
   const client = await whoAsks(req, url);
   const ledger = ledgerOf(client);
   ledger.calls[url.pathname] = (ledger.calls[url.pathname] ?? 0) + 1;
+  (ledger.at[url.pathname] ??= []).push(Date.now());
+  if (url.pathname === '/token/revocation') ledger.revoked.push(new URLSearchParams(req.body).get('token'));
   if (url.pathname === '/auth') ledger.authorizations.push(Object.fromEntries(url.searchParams));
   const fault = dueFault(url.pathname, client);
   if (fault?.delay_ms) await new Promise((done) => setTimeout(done, fault.delay_ms));
@@ -51,6 +53,7 @@ async function answer(req, res) {
     return res.end(typeof fault.body === 'string' ? fault.body : JSON.stringify(fault.body ?? { error: 'server_error' }));
   }
   if (fault?.lose_answer) loseAnswer(res);
+  if (fault?.late_ms) holdAnswer(res, fault.late_ms);
   return provider.callback()(req, res);
 }
 
@@ -58,6 +61,12 @@ async function answer(req, res) {
 function loseAnswer(res) {
   res.write = () => true;
   res.end = () => res.destroy();
+}
+
+/** The work is done at once, the answer comes late. */
+function holdAnswer(res, late) {
+  const end = res.end.bind(res);
+  res.end = (...last) => setTimeout(() => end(...last), late);
 }
 
 function dueFault(path, client) {
@@ -85,7 +94,7 @@ async function bodyOf(req) {
 
 function ledgerOf(client) {
   if (!ledgers.has(client)) {
-    ledgers.set(client, { calls: {}, grants: {}, refused: 0, authorizations: [], issued: [] });
+    ledgers.set(client, { calls: {}, at: {}, grants: {}, refused: 0, authorizations: [], issued: [], revoked: [] });
   }
   return ledgers.get(client);
 }

@@ -1,10 +1,9 @@
 //! One refresh of one session, in its own task: a browser that disconnects aborts nothing, a shutdown waits for it.
 //!
-//! The flight gets the session's lease, reads the record again, calls the provider once, and writes what it gets with
-//! compare-and-set: a write that came first is merged, an end that came first wins, and a store that is down is waited
-//! for with the rotated token in memory, where every request of this process finds it meanwhile. The lease is renewed
-//! while the call runs, however slow the provider; if its holder dies, it ends by itself and the next flight calls. A
-//! holder that was merely stopped, and wakes up after its lease, cannot do harm: its write meets a newer version.
+//! The flight gets the session's lease, reads the record again, and calls the provider once. The lease is renewed while
+//! the call runs, however slow the provider; if its holder dies, it ends by itself and the next flight calls. A holder
+//! that was merely stopped, and wakes up after its lease, does no harm: what it got meets a newer version (`keep`), and
+//! what it was refused counts only if nobody has replaced the token meanwhile.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +12,9 @@ use bytes::Bytes;
 
 use super::{COOL_DOWN, Outcome, Tell};
 use crate::auth::{Auth, CurrentError, Session, Why};
-use crate::provider::{Provider, Refreshed, Tokens};
+use crate::provider::{Provider, Refreshed};
 use crate::secret::RefreshToken;
-use crate::session::record::Record;
-use crate::session::store::{EndReason, Holder, Lease, Loaded, Replaced, StoreError, StoreKey};
+use crate::session::store::{EndReason, Holder, Lease, Loaded, StoreError, StoreKey};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
 
@@ -27,24 +25,29 @@ const RENEWAL: Duration = Duration::from_secs(1);
 /// How long to wait for news of a session that another process refreshes before asking for its lease again.
 const NEWS: Duration = Duration::from_millis(250);
 
-/// How long to wait between attempts to store a rotated token. Short, since another process would refresh with the old
-/// token as soon as the store is back.
-const RETRY_FIRST: Duration = Duration::from_millis(25);
-const RETRY_LAST: Duration = Duration::from_millis(200);
-
 /// What a lease is released with after a call that gave no token, for all replicas to see.
 const UNAVAILABLE: Bytes = Bytes::from_static(b"unavailable");
 
+/// How often in a row the store may fail somebody who waits for another process's answer.
+const PATIENCE: u32 = 4;
+
+/// What a flight came to.
+struct Answered {
+    outcome: Outcome,
+    /// What the other replicas are told for a while, if it is no token.
+    verdict: Option<(Bytes, Duration)>,
+}
+
 /// A refresh on its way.
 pub(super) struct Flight {
-    auth: Arc<Auth>,
+    pub(super) auth: Arc<Auth>,
+    pub(super) key: StoreKey,
+    /// The generation of the token that is being replaced.
+    pub(super) generation: u64,
+    pub(super) tell: Tell,
     ticket: Ticket,
-    key: StoreKey,
     lease: StoreKey,
     holder: Holder,
-    /// The generation of the token that is being replaced.
-    generation: u64,
-    tell: Tell,
 }
 
 impl Flight {
@@ -65,41 +68,66 @@ impl Flight {
     }
 
     async fn outcome(&self) -> Outcome {
-        if let Err(outcome) = self.take_lease().await {
-            return outcome;
-        }
-        let (outcome, verdict) = match self.newest().await {
-            Err(outcome) => (outcome, None),
-            Ok(newest) if newest.record.meta.generation > self.generation => {
-                (Outcome::Token(newest.record.secrets.access_token), None)
+        loop {
+            let answered = match self.take_lease().await {
+                Err(outcome) => return outcome,
+                Ok(()) => match self.unreplaced().await {
+                    Err(outcome) => Answered { outcome, verdict: None },
+                    Ok(session) => match self.refresh(session).await {
+                        Some(answered) => answered,
+                        None => continue,
+                    },
+                },
+            };
+            let released = self.auth.background.store().release(&self.lease, self.holder, answered.verdict).await;
+            if let Err(error) = released {
+                tracing::debug!(session = self.name(), %error, "the lease ends by itself");
             }
-            Ok(newest) => self.refresh(newest).await,
-        };
-        if let Err(error) = self.auth.background.store().release(&self.lease, self.holder, verdict).await {
-            tracing::debug!(session = self.name(), %error, "the lease ends by itself");
+            return answered.outcome;
         }
-        outcome
     }
 
-    /// Waits for the lease, or for whatever makes it needless.
+    /// Waits for the lease, or for whatever makes it needless. Once another process is known to refresh, the store may
+    /// stumble for a moment: the answer is on its way, and nobody who waits for it should be sent away.
     async fn take_lease(&self) -> Result<(), Outcome> {
         let store = self.auth.background.store();
+        let mut patience = 0;
         loop {
             match store.hold(&self.lease, self.holder, LEASE).await {
                 Ok(Lease::Mine) => return Ok(()),
                 Ok(Lease::Decided(_)) => return Err(Outcome::ProviderUnavailable),
-                Ok(Lease::Taken) => {}
-                Err(error) => return Err(self.postponed(&error)),
+                Ok(Lease::Taken) => patience = PATIENCE,
+                Err(error) if patience == 0 => return Err(self.postponed(&error)),
+                Err(_) => patience -= 1,
             }
             store.changed(&self.key, NEWS).await.map_err(|error| self.postponed(&error))?;
-            let newest = self.newest().await?;
-            if newest.record.meta.generation > self.generation {
-                return Err(Outcome::Token(newest.record.secrets.access_token));
+            match self.unreplaced().await {
+                Ok(_) => {}
+                Err(Outcome::StoreUnavailable) if patience > 0 => patience -= 1,
+                Err(outcome) => return Err(outcome),
             }
         }
     }
 
-    async fn newest(&self) -> Result<Session, Outcome> {
+    /// The session, if its token is still the one that this flight is to replace.
+    async fn unreplaced(&self) -> Result<Session, Outcome> {
+        let newest = self.newest().await?;
+        if newest.record.meta.generation > self.generation {
+            return Err(Outcome::Token(newest.record.secrets.access_token));
+        }
+        Ok(newest)
+    }
+
+    /// What happened to the session while the provider was asked, if something did: this process may have been stopped
+    /// for longer than its lease, and then another one's answer counts, whatever the provider said to this one.
+    async fn overtaken(&self) -> Option<Outcome> {
+        match self.unreplaced().await {
+            Ok(_) | Err(Outcome::StoreUnavailable) => None,
+            Err(outcome) => Some(outcome),
+        }
+    }
+
+    pub(super) async fn newest(&self) -> Result<Session, Outcome> {
         match self.auth.background.store().load_now(&self.key).await {
             Ok(Loaded::Live(stored)) => {
                 self.auth.judged(self.ticket.clone(), self.key, &stored).map_err(|error| match error {
@@ -118,25 +146,39 @@ impl Flight {
         Outcome::StoreUnavailable
     }
 
-    /// The outcome, and what the other replicas are told if it is no token.
-    async fn refresh(&self, session: Session) -> (Outcome, Option<(Bytes, Duration)>) {
+    /// Refreshes; `None` when another process has the lease by now and its answer is to be waited for.
+    async fn refresh(&self, session: Session) -> Option<Answered> {
         let meta = &session.record.meta;
-        let unavailable = (Outcome::ProviderUnavailable, Some((UNAVAILABLE, COOL_DOWN)));
+        let unavailable = Answered { outcome: Outcome::ProviderUnavailable, verdict: Some((UNAVAILABLE, COOL_DOWN)) };
         let Some(provider) = self.auth.provider_of(&meta.provider, &meta.issuer) else {
             tracing::error!(event = "refresh_impossible", session = self.name(), provider = meta.provider);
-            return unavailable;
+            return Some(unavailable);
         };
         let (session_name, provider_name) = (self.name(), meta.provider.clone());
-        match self.call(provider, &session).await {
-            Refreshed::Tokens(tokens) => (self.keep(session, tokens).await, None),
+        let refused = match self.call(provider, &session).await {
+            Refreshed::Tokens(tokens) => {
+                return Some(Answered { outcome: self.keep(session, tokens).await, verdict: None });
+            }
+            refused => refused,
+        };
+        if let Some(outcome) = self.overtaken().await {
+            return Some(Answered { outcome, verdict: None });
+        }
+        match refused {
+            Refreshed::Tokens(_) => {}
             Refreshed::Rejected(reason) => {
+                // Without the lease somebody else is asking, perhaps with success, and must not be ended.
+                let lease = self.auth.background.store().hold(&self.lease, self.holder, LEASE).await;
+                if matches!(lease, Ok(Lease::Taken)) {
+                    return None;
+                }
                 tracing::info!(event = "refresh_rejected", session = session_name, provider = provider_name, reason);
                 self.auth.end_surely(self.key, EndReason::RefreshRejected, meta.ends_at).await;
-                (Outcome::Ended(Why::Ended(EndReason::RefreshRejected)), None)
+                let outcome = Outcome::Ended(Why::Ended(EndReason::RefreshRejected));
+                return Some(Answered { outcome, verdict: None });
             }
             Refreshed::Unavailable(reason) | Refreshed::Unknown(reason) => {
                 tracing::warn!(event = "refresh_unavailable", session = session_name, provider = provider_name, reason);
-                unavailable
             }
             Refreshed::Misconfigured(reason) => {
                 tracing::error!(
@@ -145,9 +187,9 @@ impl Flight {
                     provider = provider_name,
                     reason
                 );
-                unavailable
             }
         }
+        Some(unavailable)
     }
 
     /// Calls the provider, and once more when nobody knows whether the first call was heard: with the same refresh token,
@@ -158,7 +200,7 @@ impl Flight {
         };
         let subject = &session.record.meta.subject;
         match self.holding(self.ask(provider, refresh_token, subject)).await {
-            Refreshed::Unknown(reason) => {
+            Refreshed::Unknown(reason) if self.overtaken().await.is_none() => {
                 tracing::warn!(event = "refresh_unknown", session = self.name(), reason, "asking once more");
                 self.holding(self.ask(provider, refresh_token, subject)).await
             }
@@ -200,67 +242,7 @@ impl Flight {
         }
     }
 
-    /// Stores what the provider gave, whatever happens to the record meanwhile.
-    async fn keep(&self, mut session: Session, tokens: Tokens) -> Outcome {
-        let token = Outcome::Token(tokens.access_token.clone());
-        let mut pause = RETRY_FIRST;
-        while self.auth.clock.now() < session.record.meta.ends_at {
-            let record = renewed(&session.record, &tokens, self.auth.clock.now());
-            match self.write(&session, &record).await {
-                Ok(Replaced::Done) => {
-                    tracing::info!(event = "refreshed", session = self.name(), generation = record.meta.generation);
-                    return token;
-                }
-                // An end that came first wins; the new token is of use to nobody.
-                Ok(Replaced::Gone(reason)) => {
-                    self.auth.revoke_later(&record);
-                    return Outcome::Ended(reason.map_or(Why::NoSession, Why::Ended));
-                }
-                Ok(Replaced::Conflict) => match self.newest().await {
-                    // Another holder was faster, while this process was stopped: its tokens are as good, and newer.
-                    Ok(newest) if newest.record.meta.generation > self.generation => {
-                        return Outcome::Token(newest.record.secrets.access_token);
-                    }
-                    Ok(newest) => {
-                        session = newest;
-                        continue;
-                    }
-                    Err(Outcome::StoreUnavailable) => {}
-                    Err(outcome) => {
-                        self.auth.revoke_later(&record);
-                        return outcome;
-                    }
-                },
-                Err(error) => tracing::warn!(event = "rotated_token_waits", session = self.name(), %error),
-            }
-            self.tell.send_replace(Some(token.clone()));
-            tokio::time::sleep(pause).await;
-            pause = pause.saturating_mul(2).min(RETRY_LAST);
-        }
-        Outcome::Ended(Why::Ended(EndReason::Expired))
-    }
-
-    async fn write(&self, session: &Session, record: &Record) -> Result<Replaced, StoreError> {
-        self.auth.write(self.auth.background.store(), session, record).await
-    }
-
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         self.auth.ring.log_name(&self.key)
     }
-}
-
-/// The record with new tokens; what the provider left out stays as it was.
-fn renewed(record: &Record, tokens: &Tokens, now: crate::clock::Timestamp) -> Record {
-    let mut record = record.clone();
-    record.secrets.access_token = tokens.access_token.clone();
-    if tokens.refresh_token.is_some() {
-        record.secrets.refresh_token.clone_from(&tokens.refresh_token);
-    }
-    if tokens.id_token.is_some() {
-        record.secrets.id_token.clone_from(&tokens.id_token);
-    }
-    record.meta.token_since = now;
-    record.meta.token_until = now.plus(tokens.expires_in);
-    record.meta.generation += 1;
-    record
 }

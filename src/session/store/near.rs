@@ -119,7 +119,7 @@ impl Store for Near {
 
     fn end<'a>(&'a self, key: &'a StoreKey, reason: EndReason) -> Answer<'a, Ended> {
         Box::pin(async move {
-            self.memory.ending(key, reason);
+            let _attempt = self.memory.ending(key, reason);
             let outcome = self.inner.end(key, reason).await?;
             let known = match outcome {
                 Ended::Now => Some(reason),

@@ -1,5 +1,6 @@
 //! How Redis lets us in: a Unix socket, an ACL user, credentials and certificates that change while we run.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -69,7 +70,10 @@ async fn a_user_who_may_not_tell_changes_cannot_make_any() {
     let error = store.replace(&key("s"), 1, bytes("y")).await.unwrap_err().to_string();
     assert!(error.contains("permi") && !error.contains("secret"), "{error}");
     assert!(store.end(&key("s"), EndReason::Revoked).await.is_err());
-    assert!(matches!(store.load(&key("s")).await.unwrap(), Loaded::Live(held) if held.version == 1));
+    // This process remembers the end until it can be written; what others see has not changed.
+    assert_eq!(store.load(&key("s")).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+    let others = Stores::open(&config(&server, "secret"), CLOCK).unwrap().connect();
+    assert!(matches!(others.load(&key("s")).await.unwrap(), Loaded::Live(held) if held.version == 1));
 }
 
 #[tokio::test]
@@ -85,7 +89,7 @@ async fn a_rotated_password_is_taken_over_by_every_connection_and_no_request_fai
             tokio::spawn(async move {
                 let (store, mut asked) = (stores.connect(), 0);
                 while !over.load(Ordering::SeqCst) {
-                    store.load(&key("s")).await.unwrap();
+                    store.load_now(&key("s")).await.unwrap();
                     asked += 1;
                 }
                 asked
@@ -94,10 +98,13 @@ async fn a_rotated_password_is_taken_over_by_every_connection_and_no_request_fai
         .collect();
     let pause = || tokio::time::sleep(Duration::from_millis(100));
     pause().await;
+    let before = connections(&server);
     permit(&server, &["old", "new"]);
     stores.reconfigure(&config(&server, "new")).unwrap();
     pause().await;
-    assert_eq!(with_user(&server), 4, "four workers have one connection each, and those of before are gone");
+    let after = connections(&server);
+    assert_eq!((before.len(), after.len()), (4, 4), "four workers have one connection each");
+    assert!(before.is_disjoint(&after), "none is left of those that were made with the old password");
     permit(&server, &["new"]);
     pause().await;
     over.store(true, Ordering::SeqCst);
@@ -108,8 +115,11 @@ async fn a_rotated_password_is_taken_over_by_every_connection_and_no_request_fai
     stores.connect().ping().await.unwrap();
 }
 
-fn with_user(server: &RedisProcess) -> usize {
-    server.say(&["CLIENT", "LIST"]).matches("user=gate").count()
+/// The ids of our connections.
+fn connections(server: &RedisProcess) -> BTreeSet<String> {
+    let list = server.say(&["CLIENT", "LIST"]);
+    let ours = list.lines().filter(|line| line.contains("user=gate"));
+    ours.filter_map(|line| line.split(' ').find(|word| word.starts_with("id="))).map(str::to_owned).collect()
 }
 
 #[tokio::test]

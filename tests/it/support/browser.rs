@@ -47,6 +47,13 @@ impl Browser {
         Self { edges: vec![(host.into(), port)], ..Self::default() }
     }
 
+    /// From now on, requests to a site's host go to another port of this machine, as a load balancer would send them.
+    pub fn route(&mut self, site: &str, port: u16) {
+        let host = host_of(site);
+        self.edges.retain(|(known, _)| *known != host);
+        self.edges.push((host, port));
+    }
+
     /// Types a URL into the address bar and follows redirects to a document.
     #[track_caller]
     pub fn open(&mut self, url: &str) -> Page {

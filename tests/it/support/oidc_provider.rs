@@ -75,7 +75,27 @@ impl OidcProvider {
         issued.into_iter().rev().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no {name} was issued")).1
     }
 
-    /// Orders a fault: `{"client_id", "path", "status", "body", "delay_ms", "drop", "lose_answer", "times"}`.
+    /// How often the token endpoint was asked at all, counted when a call arrives and not when it is answered.
+    pub fn token_arrivals(&self, client_id: &str) -> usize {
+        self.token_arrival_times(client_id).len()
+    }
+
+    /// When the token endpoint was asked, in milliseconds of the wall clock.
+    pub fn token_arrival_times(&self, client_id: &str) -> Vec<u64> {
+        let ledger = self.ledger(client_id);
+        let times = ledger["at"]["/token"].as_array().cloned().unwrap_or_default();
+        times.iter().filter_map(Value::as_u64).collect()
+    }
+
+    /// Every token that this client gave back.
+    pub fn revoked(&self, client_id: &str) -> Vec<String> {
+        let ledger = self.ledger(client_id);
+        let tokens = ledger["revoked"].as_array().cloned().unwrap_or_default();
+        tokens.iter().filter_map(|token| token.as_str().map(str::to_owned)).collect()
+    }
+
+    /// Orders a fault: `{"client_id", "path", "status", "body", "delay_ms", "late_ms", "drop", "lose_answer", "times"}`. The
+    /// latest one ordered comes first; `delay_ms` is before the work is done, `late_ms` after it.
     pub fn fault(&self, fault: &Value) {
         self.order("fault", fault);
     }

@@ -119,11 +119,12 @@ impl Memory {
         self.changes.copies().conflict(key, version);
     }
 
-    /// Remembers an end before it is sent.
-    pub(super) fn ending(&self, key: &StoreKey, reason: EndReason) {
+    /// Remembers an end before it is sent; while the attempt is held, nobody else sends it.
+    pub(super) fn ending(&self, key: &StoreKey, reason: EndReason) -> Attempt<'_> {
         if !self.pending.add(key, reason) {
             tracing::error!("too many logouts wait for the store: one is not remembered");
         }
+        Attempt { pending: &self.pending, key: *key }
     }
 
     /// The store knows about the end now.
@@ -155,10 +156,31 @@ impl Memory {
     }
 }
 
+/// An end on its way to the store. If it does not arrive, or its request goes away, it waits for the next occasion.
+pub(super) struct Attempt<'a> {
+    pending: &'a Pending,
+    key: StoreKey,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if let Some(end) = self.pending.lock().get_mut(&self.key) {
+            end.on_its_way = end.on_its_way.saturating_sub(1);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct End {
+    reason: EndReason,
+    /// How many attempts to tell the store are under way.
+    on_its_way: usize,
+}
+
 /// Ends that the store may not know yet.
 #[derive(Debug, Default)]
 struct Pending {
-    reasons: Mutex<HashMap<StoreKey, EndReason>>,
+    ends: Mutex<HashMap<StoreKey, End>>,
     /// How many there are, so that a request need not take the lock to find that there are none.
     count: AtomicUsize,
 }
@@ -172,35 +194,37 @@ impl Pending {
         if self.len() == 0 {
             return None;
         }
-        self.lock().get(key).copied()
+        self.lock().get(key).map(|end| end.reason)
     }
 
     fn first(&self, most: usize) -> Vec<(StoreKey, EndReason)> {
         if self.len() == 0 {
             return Vec::new();
         }
-        self.lock().iter().take(most).map(|(key, reason)| (*key, *reason)).collect()
+        let ends = self.lock();
+        let waiting = ends.iter().filter(|(_, end)| end.on_its_way == 0);
+        waiting.take(most).map(|(key, end)| (*key, end.reason)).collect()
     }
 
     /// Whether it is among them now; the first reason stays.
     fn add(&self, key: &StoreKey, reason: EndReason) -> bool {
-        let mut reasons = self.lock();
-        let room = reasons.len() < PENDING_ENDS || reasons.contains_key(key);
+        let mut ends = self.lock();
+        let room = ends.len() < PENDING_ENDS || ends.contains_key(key);
         if room {
-            reasons.entry(*key).or_insert(reason);
-            self.count.store(reasons.len(), Ordering::SeqCst);
+            ends.entry(*key).or_insert(End { reason, on_its_way: 0 }).on_its_way += 1;
+            self.count.store(ends.len(), Ordering::SeqCst);
         }
         room
     }
 
     fn remove(&self, key: &StoreKey) {
-        let mut reasons = self.lock();
-        reasons.remove(key);
-        self.count.store(reasons.len(), Ordering::SeqCst);
+        let mut ends = self.lock();
+        ends.remove(key);
+        self.count.store(ends.len(), Ordering::SeqCst);
     }
 
     /// A panic elsewhere cannot leave this half written: every change is one map access.
-    fn lock(&self) -> MutexGuard<'_, HashMap<StoreKey, EndReason>> {
-        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<StoreKey, End>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

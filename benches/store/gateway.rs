@@ -1,0 +1,136 @@
+//! The processes that are measured: the gateway as `cargo bench` built it, and a Redis of its own.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cloakroom::secret::{MasterKey, random_base64url};
+use tempfile::TempDir;
+
+use crate::stage::{CLIENT_ID, Stage};
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    child: Child,
+    port: u16,
+    _dir: TempDir,
+}
+
+impl Gateway {
+    pub(crate) fn start(store: &str, stage: &Stage) -> Self {
+        let (port, admin, url, dir) = (free_port(), free_port(), stage.url(), TempDir::new().expect("a directory"));
+        let key = base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, MasterKey::random().expose());
+        let secret = random_base64url();
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n[store]\nurl = \"{store}\"\n\
+             [log]\nlevel = \"warn\"\n[[site]]\norigin = \"http://one.localhost:{port}\"\n[site.session]\nkeys = [\"{key}\"]\n\
+             [[site.provider]]\nname = \"main\"\nissuer = \"{url}\"\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{secret}\"\n\
+             [[site.route]]\npath = \"/near\"\nupstream = \"{url}\"\n\
+             [[site.route]]\npath = \"/read\"\nupstream = \"{url}\"\nsensitive = true\n\
+             [[site.route]]\npath = \"/open\"\nupstream = \"{url}\"\nauth = \"none\"\n"
+        );
+        let config = dir.path().join("gateway.toml");
+        std::fs::write(&config, text).expect("a temporary directory is writable");
+        let child = Command::new(env!("CARGO_BIN_EXE_cloakroom"))
+            .args(["serve", "--config"])
+            .arg(config)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the gateway was built");
+        let gateway = Self { child, port, _dir: dir };
+        wait_for(port);
+        gateway
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn authority(&self) -> String {
+        format!("one.localhost:{}", self.port)
+    }
+
+    /// The processor time it has used so far, at the kernel's usual hundred ticks a second.
+    pub(crate) fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("Linux has /proc");
+        let after_name = stat.rsplit_once(") ").expect("a name in brackets").1;
+        let ticks = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Its resident memory in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux has /proc");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// A `redis-server` of this measurement alone.
+pub(crate) struct Redis {
+    child: Child,
+    port: u16,
+}
+
+impl Redis {
+    pub(crate) fn start() -> Self {
+        let port = free_port();
+        let child = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("apt-get install redis-server");
+        let redis = Self { child, port };
+        wait_for(port);
+        redis
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// How many commands it was sent so far; what scripts do inside is not counted, and neither is this question.
+    pub(crate) fn commands(&self) -> u64 {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("redis-server listens");
+        stream.write_all(b"INFO commandstats\r\nQUIT\r\n").expect("the command can be written");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("redis-server answers");
+        let lines = answer.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="));
+        let asked = lines.filter(|(name, _)| SENT.contains(name));
+        asked.filter_map(|(_, rest)| rest.split(',').next()?.parse::<u64>().ok()).sum()
+    }
+}
+
+/// What a gateway sends, scripts as one command each, and none of the heartbeat.
+const SENT: [&str; 9] = ["hmget", "get", "set", "getdel", "eval", "evalsha", "zrangebyscore", "zadd", "hgetall"];
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound listener has an address").port()
+}
+
+fn wait_for(port: u16) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < end, "nobody listens on port {port}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,78 @@
+//! What a flight does with the tokens it got: they are stored, whatever happens to the record meanwhile.
+
+use std::time::Duration;
+
+use super::Outcome;
+use super::flight::Flight;
+use crate::auth::{Session, Why};
+use crate::clock::Timestamp;
+use crate::provider::Tokens;
+use crate::session::record::Record;
+use crate::session::store::{EndReason, Replaced, StoreError};
+
+/// How long to wait between attempts to store a rotated token. Short, since another process would refresh with the old
+/// token as soon as the store is back.
+const RETRY_FIRST: Duration = Duration::from_millis(25);
+const RETRY_LAST: Duration = Duration::from_millis(200);
+
+impl Flight {
+    /// Stores what the provider gave, whatever happens to the record meanwhile.
+    pub(super) async fn keep(&self, mut session: Session, tokens: Tokens) -> Outcome {
+        let token = Outcome::Token(tokens.access_token.clone());
+        let mut pause = RETRY_FIRST;
+        while self.auth.clock.now() < session.record.meta.ends_at {
+            let record = renewed(&session.record, &tokens, self.auth.clock.now());
+            match self.write(&session, &record).await {
+                Ok(Replaced::Done) => {
+                    tracing::info!(event = "refreshed", session = self.name(), generation = record.meta.generation);
+                    return token;
+                }
+                // An end that came first wins; the new token is of use to nobody.
+                Ok(Replaced::Gone(reason)) => {
+                    self.auth.revoke_later(&record);
+                    return Outcome::Ended(reason.map_or(Why::NoSession, Why::Ended));
+                }
+                Ok(Replaced::Conflict) => match self.newest().await {
+                    // Another holder was faster, while this process was stopped: its tokens are as good, and newer.
+                    Ok(newest) if newest.record.meta.generation > self.generation => {
+                        return Outcome::Token(newest.record.secrets.access_token);
+                    }
+                    Ok(newest) => {
+                        session = newest;
+                        continue;
+                    }
+                    Err(Outcome::StoreUnavailable) => {}
+                    Err(outcome) => {
+                        self.auth.revoke_later(&record);
+                        return outcome;
+                    }
+                },
+                Err(error) => tracing::warn!(event = "rotated_token_waits", session = self.name(), %error),
+            }
+            self.tell.send_replace(Some(token.clone()));
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(RETRY_LAST);
+        }
+        Outcome::Ended(Why::Ended(EndReason::Expired))
+    }
+
+    async fn write(&self, session: &Session, record: &Record) -> Result<Replaced, StoreError> {
+        self.auth.write(self.auth.background.store(), session, record).await
+    }
+}
+
+/// The record with new tokens; what the provider left out stays as it was.
+fn renewed(record: &Record, tokens: &Tokens, now: Timestamp) -> Record {
+    let mut record = record.clone();
+    record.secrets.access_token = tokens.access_token.clone();
+    if tokens.refresh_token.is_some() {
+        record.secrets.refresh_token.clone_from(&tokens.refresh_token);
+    }
+    if tokens.id_token.is_some() {
+        record.secrets.id_token.clone_from(&tokens.id_token);
+    }
+    record.meta.token_since = now;
+    record.meta.token_until = now.plus(tokens.expires_in);
+    record.meta.generation += 1;
+    record
+}

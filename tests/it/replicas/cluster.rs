@@ -1,0 +1,106 @@
+//! A Redis Cluster of three masters and three replicas: a master lost, slots moved, while three gateways serve.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::sentinel::nobody_was_logged_out;
+use super::{LOGIN, is_fine, is_over, patient};
+use crate::support::{Browser, RedisCluster, Replicas, eventually, within};
+
+fn serve(cluster: &RedisCluster, grace: &str) -> (Replicas, Vec<Browser>) {
+    let replicas = Replicas::on(3, &cluster.url(), grace, patient());
+    let browsers: Vec<_> = (0..6).map(|_| replicas.world.signed_in()).collect();
+    for browser in &browsers {
+        for (answer, _) in replicas.storm(6, browser, "/api/x") {
+            is_fine(&answer);
+        }
+    }
+    (replicas, browsers)
+}
+
+#[test]
+fn a_lost_master_costs_nobody_the_session() {
+    let mut cluster = RedisCluster::start();
+    let (replicas, browsers) = serve(&cluster, "0s");
+    std::thread::sleep(Duration::from_millis(200));
+    let lost = cluster.busiest();
+    let ((), seen) = replicas.under_load(&browsers[0], "/api/x", || {
+        cluster.nodes[lost].kill();
+        cluster.wait_until_whole(5);
+        for browser in &browsers {
+            eventually("every session should go on", || {
+                (0..3).all(|number| replicas.get(number, browser, "/api/x").status == 200).then_some(())
+            });
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    });
+    nobody_was_logged_out(&seen);
+    for (turn, browser) in browsers.iter().enumerate() {
+        let out = eventually("a logout should be written", || {
+            Some(replicas.post(turn, browser, "/bff/logout")).filter(|answer| answer.status != 503)
+        });
+        assert_eq!(out.status, 200);
+        within(Duration::from_secs(2), "the end should be seen", || {
+            (replicas.get(turn + 1, browser, "/api/x").status == 401).then_some(())
+        });
+        is_over(&replicas.get(turn + 1, browser, "/api/x"), "revoked");
+    }
+    let late = eventually("a login should work", || {
+        let mut browser = Browser::new();
+        let page = browser.sign_in(&replicas.site(), "ada");
+        (page.response.status != 503).then_some(browser)
+    });
+    is_fine(&replicas.get(2, &late, "/api/x"));
+}
+
+#[test]
+fn slots_that_move_are_followed() {
+    let cluster = RedisCluster::start();
+    let (replicas, browsers) = serve(&cluster, "0s");
+    let (moved, seen) = replicas.under_load(&browsers[0], "/api/x", || {
+        let moved = cluster.move_everything(Duration::from_millis(60));
+        for browser in &browsers {
+            for number in 0..3 {
+                is_fine(&replicas.get(number, browser, "/api/x"));
+            }
+        }
+        moved
+    });
+    assert!(moved >= browsers.len(), "{moved} slots moved");
+    nobody_was_logged_out(&seen);
+    for browser in &browsers[1..] {
+        assert_eq!(replicas.post(0, browser, "/bff/session/extend").status, 200);
+        assert_eq!(replicas.post(0, browser, "/bff/logout").status, 200);
+        within(Duration::from_secs(2), "the end should be seen", || {
+            (replicas.get(1, browser, "/api/x").status == 401).then_some(())
+        });
+    }
+    is_fine(&replicas.get(1, &browsers[0], "/api/x"));
+}
+
+#[test]
+fn one_refresh_and_one_end_hold_on_a_cluster_as_well() {
+    let cluster = RedisCluster::start();
+    let mut setup = patient();
+    setup.access_ttl = 1;
+    let mut replicas = Replicas::on(3, &cluster.url(), "0s", setup);
+    let browser = replicas.world.signed_in();
+    replicas.world.tokens_live(3600);
+    std::thread::sleep(Duration::from_millis(1100));
+    replicas.token_fault(json!({ "delay_ms": 1500 }));
+    for (answer, _) in replicas.storm(90, &browser, "/api/x") {
+        is_fine(&answer);
+    }
+    assert_eq!(replicas.refreshes(LOGIN), 1);
+    for (number, _) in cluster.masters() {
+        assert_eq!(cluster.nodes[number].keys_without_end().trim(), "*0");
+    }
+    assert!(cluster.keys().len() >= 2, "a session and its index");
+    assert_eq!(replicas.post(0, &browser, "/bff/logout?everywhere=true").status, 200);
+    for number in 0..3 {
+        within(Duration::from_secs(2), "the end should be seen", || {
+            (replicas.get(number, &browser, "/api/x").status == 401).then_some(())
+        });
+    }
+}
