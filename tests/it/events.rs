@@ -136,7 +136,6 @@ fn a_stream_begins_with_the_session_as_it_is_and_tells_of_changes() {
     assert_eq!(browser.post(&world.one(), "/bff/logout").status, 200);
     let since = Instant::now();
     let ended = events.expect("ended");
-    println!("ended after {:?}", since.elapsed());
     assert_eq!((&ended["reason"], &ended["login_url"]), (&"revoked".into(), &"/bff/login".into()));
     assert!(events.block().is_none() && since.elapsed() < SOON);
 }
@@ -210,7 +209,6 @@ fn a_warning_comes_before_the_end_and_listening_is_no_activity() {
     events.expect("session");
     events.expect("expiring");
     assert_eq!(events.expect("ended")["reason"], "idle");
-    println!("idle after {:?}", start.elapsed());
     assert!((Duration::from_millis(3500)..Duration::from_secs(5)).contains(&start.elapsed()), "{:?}", start.elapsed());
     assert_eq!(browser.session(&world.one())["reason"], "idle");
 }
@@ -294,7 +292,6 @@ fn a_stop_closes_streams_in_time() {
         assert!(events.block().is_none(), "nobody was logged out");
         ends.push(since.elapsed());
     }
-    println!("they ended after {ends:?}");
     assert!(ends.iter().max() < Some(&Duration::from_millis(3500)), "half of the grace: {ends:?}");
     assert!(world.gateway.process.wait(Duration::from_secs(5)).success());
 }
@@ -309,14 +306,12 @@ fn what_an_upstream_streams_comes_at_once_and_ends_with_the_session() {
     let start = Instant::now();
     let mut events = Events::begin(&world, &request);
     assert_eq!(events.block().as_deref(), Some("data: tick"));
-    println!("the first event came after {:?}", start.elapsed());
     assert!(start.elapsed() < Duration::from_millis(50), "{:?}", start.elapsed());
     assert_eq!(browser.post(&world.one(), "/bff/logout").status, 200);
     let since = Instant::now();
     while events.block().is_some() {
         assert!(since.elapsed() < SOON);
     }
-    println!("the stream ended after {:?}", since.elapsed());
     within(SOON, "the upstream should be told", || (world.upstream.given_up() == 1).then_some(()));
 }
 

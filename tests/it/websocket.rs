@@ -103,16 +103,14 @@ fn a_large_message_and_one_in_fragments_come_back_whole() {
 fn a_slow_reader_holds_the_upstream_back_and_loses_it_with_its_session() {
     let (world, far, browser) = stage();
     let socket = Socket::open(&world, &browser, "/ws/fragments");
-    let memory = |when| {
+    let memory = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", world.gateway.process.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        println!("{when}: {kilobytes} kB");
-        kilobytes
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes")
     };
-    let before = memory("before");
+    let before = memory();
     std::thread::sleep(Duration::from_secs(1));
-    assert!(memory("after a second of not reading") < before + 8 * 1024);
+    assert!(memory() < before + 8 * 1024);
     log_out(&world, &browser);
     within(SOON, "the upstream's connection should end", || far.visits()[0].over.then_some(()));
     drop(socket);
@@ -235,7 +233,6 @@ fn a_logout_closes_at_a_frame_boundary_in_the_middle_of_a_message() {
         assert_eq!((frame.first, frame.payload.len()), (0x00, 70_000), "only whole fragments");
         assert!(since.elapsed() < SOON);
     };
-    println!("closed after {:?}", since.elapsed());
     assert_eq!(closed.close(), (4401, "revoked".into()));
     assert!(since.elapsed() < SOON);
     within(SOON, "the upstream's connection should end", || far.visits()[0].over.then_some(()));
@@ -252,8 +249,7 @@ fn a_frame_that_never_ends_is_cut() {
     let since = Instant::now();
     within(SOON, "the upstream's connection should end", || far.visits()[0].over.then_some(()));
     assert!(socket.rest().is_empty(), "no Close frame inside another frame");
-    println!("cut after {:?}", since.elapsed());
-    assert!(since.elapsed() < SOON + Duration::from_millis(500));
+    assert!(since.elapsed() < Duration::from_millis(1500), "{:?}", since.elapsed());
 }
 
 #[test]
@@ -274,7 +270,6 @@ fn every_socket_of_the_session_is_closed_and_no_other() {
     for socket in &mut sockets {
         assert_eq!(socket.receive().close(), (4401, "revoked".into()));
     }
-    println!("64 sockets were closed after {:?}", since.elapsed());
     assert!(since.elapsed() < SOON);
     for socket in &mut others {
         socket.send(&Frame::text("still there"));
@@ -313,7 +308,6 @@ fn an_end_on_one_replica_closes_sockets_on_another() {
     log_out(&world, &browser);
     let since = Instant::now();
     assert_eq!(socket.receive().close(), (4401, "revoked".into()));
-    println!("closed after {:?}", since.elapsed());
     assert!(since.elapsed() < SOON);
 }
 
@@ -393,7 +387,6 @@ fn an_outage_closes_nothing_until_the_grace_is_over_and_then_nobody_is_logged_ou
     redis.freeze();
     let start = Instant::now();
     assert_eq!(socket.receive().close(), (1013, "store_unavailable".into()));
-    println!("closed after {:?}", start.elapsed());
     assert!((Duration::from_secs(3)..Duration::from_secs(9)).contains(&start.elapsed()), "{:?}", start.elapsed());
     redis.thaw();
     eventually("the session should be there again", || {
@@ -415,7 +408,6 @@ fn whoever_goes_first_the_other_side_hears_of_it() {
     assert_eq!(dying.receive(), Frame::text("last words"));
     let since = Instant::now();
     assert!(dying.rest().is_empty());
-    println!("the end of the upstream took {:?}", since.elapsed());
     assert!(since.elapsed() < SOON);
 }
 
@@ -440,13 +432,10 @@ fn a_stop_says_goodbye_to_open_sockets_and_ends_in_time() {
     let (mut world, _far, browser) = stage();
     let mut sockets: Vec<Socket> = (0..10).map(|_| Socket::open(&world, &browser, "/ws/echo")).collect();
     world.gateway.process.signal("TERM");
-    let since = Instant::now();
     for socket in &mut sockets {
         assert_eq!(socket.receive().close(), (1001, String::new()));
     }
-    println!("the last goodbye came after {:?}", since.elapsed());
     assert!(world.gateway.process.wait(Duration::from_secs(5)).success());
-    println!("it ended after {:?}", since.elapsed());
 }
 
 #[test]

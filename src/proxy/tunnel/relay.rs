@@ -1,7 +1,9 @@
 //! The bytes of an open tunnel, both ways: no faster than the receiver takes them, ended by whoever goes first.
 
+use std::cell::Cell;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
@@ -24,17 +26,26 @@ const PIECE: usize = 16 << 10;
 const BOUNDARY: Duration = Duration::from_secs(1);
 
 /// What the browser gets after the 101: whatever the upstream sends.
-pub(super) struct TunnelBody(mpsc::Receiver<Bytes>);
+pub(super) struct TunnelBody {
+    pieces: mpsc::Receiver<Bytes>,
+    cut: Rc<Cell<bool>>,
+}
+
+/// The tunnel ends in the middle of a frame; as the error of a body it makes the server drop the connection at once.
+#[derive(Debug, thiserror::Error)]
+#[error("the session is over, and the frame on its way is not")]
+pub(super) struct Cut;
 
 impl MessageBody for TunnelBody {
-    type Error = std::convert::Infallible;
+    type Error = Cut;
 
     fn size(&self) -> BodySize {
         BodySize::Stream
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        self.0.poll_recv(cx).map(|piece| piece.map(Ok))
+        let piece = ready!(self.pieces.poll_recv(cx));
+        Poll::Ready(piece.map(Ok).or_else(|| self.cut.get().then_some(Err(Cut))))
     }
 }
 
@@ -46,9 +57,11 @@ pub(super) fn start(
     upstream: Upgraded,
     hooks: Hooks<impl Future<Output = Closing> + 'static, impl FnMut() + 'static>,
 ) -> TunnelBody {
-    let (sender, receiver) = mpsc::channel(1);
-    actix_web::rt::spawn(relay(payload, upstream, sender, hooks));
-    TunnelBody(receiver)
+    let (sender, pieces) = mpsc::channel(1);
+    let cut = Rc::<Cell<bool>>::default();
+    let is_cut = Rc::clone(&cut);
+    actix_web::rt::spawn(async move { is_cut.set(relay(payload, upstream, sender, hooks).await.is_err()) });
+    TunnelBody { pieces, cut }
 }
 
 async fn relay(
@@ -56,7 +69,7 @@ async fn relay(
     upstream: Upgraded,
     sender: mpsc::Sender<Bytes>,
     hooks: Hooks<impl Future<Output = Closing>, impl FnMut()>,
-) {
+) -> Result<(), Cut> {
     let (read, write) = tokio::io::split(TokioIo::new(upstream));
     let mut down = Down { read, sender, frames: Frames::default(), buffer: BytesMut::new() };
     let up = async {
@@ -66,10 +79,10 @@ async fn relay(
     };
     let closing = tokio::select! {
         closing = hooks.ending => closing,
-        () = down.pass_all() => return,
-        () = up => return,
+        () = down.pass_all() => return Ok(()),
+        () = up => return Ok(()),
     };
-    let _ = tokio::time::timeout(BOUNDARY, down.close(&closing)).await;
+    tokio::time::timeout(BOUNDARY, down.close(&closing)).await.map_err(|_| Cut)
 }
 
 /// Browser to upstream, until either is done.
