@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use self::generation::Generation;
 use crate::admin::{self, Desk};
-use crate::auth::Background;
+use crate::auth::{Background, Streams};
 use crate::clock::Clock;
 use crate::config::{Config, ServerConfig};
 use crate::endpoints::{Worker, answer};
@@ -36,6 +36,9 @@ pub use crate::auth::sessions::{KeyCount, KeyReport, ListedSession, Listing, Tar
 
 /// How often the providers are looked at, so that one that is down is known to be, and known to be back.
 const LOOK_AT_PROVIDERS: Duration = Duration::from_secs(10);
+
+/// Over how long a time open streams are closed at a stop, at most.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
 
 /// How often ends that an outage kept from the store are sent again.
 const LOOK_AT_STORE: Duration = Duration::from_secs(1);
@@ -62,6 +65,7 @@ pub struct Reload {
     current: Arc<ArcSwap<Generation>>,
     desk: Desk,
     background: Background,
+    streams: Streams,
     stores: Arc<Stores>,
     clock: Clock,
 }
@@ -86,11 +90,13 @@ impl Gateway {
             .map_err(|error| BuildError(format!("no thread for background work: {error}")))?;
         let background = Background::new(runtime.handle().clone(), stores.connect());
         let (server, desk_config) = (config.server.clone(), config.admin.clone());
-        let first = Generation::new(config, &clock, &background, None)?;
+        let streams = Streams::default();
+        let first = Generation::new(config, &clock, &background, &streams, None)?;
         let desk = Desk::new(first.auths.clone(), &desk_config);
         let current = Arc::new(ArcSwap::from_pointee(first));
         let stores = Arc::new(stores);
-        let reload = Reload { current, desk, background: background.clone(), stores: Arc::clone(&stores), clock };
+        let reload =
+            Reload { current, desk, background: background.clone(), stores: Arc::clone(&stores), streams, clock };
         Ok(Self { server, public, admin, stores, background, runtime, reload })
     }
 
@@ -137,6 +143,7 @@ impl Gateway {
         reload.desk.drain();
         if broken.is_none() {
             tokio::time::sleep(config.drain_delay).await;
+            reload.streams.drain(farewell(&config));
             // The server counts whole seconds, one at least: what is left then ends with the process.
             let _ = tokio::time::timeout_at(deadline, handle.stop(true)).await;
         }
@@ -167,9 +174,10 @@ impl Reload {
     pub fn apply(&self, config: Config) -> Result<(), BuildError> {
         let current = self.current.load_full();
         current.accepts(&config)?;
-        let next = Generation::new(config, &self.clock, &self.background, Some(&current))?;
+        let next = Generation::new(config, &self.clock, &self.background, &self.streams, Some(&current))?;
         self.stores.reconfigure(&next.config.store).map_err(|error| BuildError(error.0))?;
         self.desk.update(next.auths.clone(), &next.config.admin);
+        current.succeeded_by(&next);
         self.current.store(Arc::new(next));
         Ok(())
     }
@@ -246,6 +254,11 @@ impl Slot {
         }
         Rc::clone(&ready.1)
     }
+}
+
+/// Over how long a time open streams are closed at a stop: half of what is left for it, so that requests have time as well.
+fn farewell(config: &ServerConfig) -> Duration {
+    (config.shutdown_grace.saturating_sub(config.drain_delay) / 2).min(LONGEST_FAREWELL)
 }
 
 /// Asks every provider for its metadata now and then, unless it is at hand; says when one goes and when it is back.

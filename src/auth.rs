@@ -12,9 +12,12 @@ mod pending;
 mod refresh;
 mod replay;
 pub mod sessions;
+mod streams;
 mod write;
 
 use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 
 pub use self::background::Background;
 pub use self::current::{CurrentError, Session, SessionView, Why};
@@ -22,6 +25,7 @@ pub use self::login::{Answer, BeginError, Begun, CallbackError, Completed, Login
 pub use self::logout::LoggedOut;
 pub use self::pending::{LOGIN_LIFETIME, PendingLogin};
 pub use self::refresh::TokenError;
+pub use self::streams::{End, Live, News, STREAMS_PER_SESSION, Seen, Streams, TooManyStreams};
 
 use self::activity::Touches;
 use self::refresh::Flights;
@@ -45,6 +49,9 @@ pub struct Auth {
     background: Background,
     flights: Arc<Flights>,
     touches: Touches,
+    streams: Streams,
+    /// What a reload has put in this one's place.
+    successor: ArcSwapOption<Self>,
 }
 
 impl Auth {
@@ -57,6 +64,7 @@ impl Auth {
         site: Arc<SiteConfig>,
         clock: Clock,
         background: Background,
+        streams: Streams,
         predecessor: Option<&Self>,
     ) -> Result<Arc<Self>, String> {
         let providers = site
@@ -69,8 +77,25 @@ impl Auth {
         let flights = predecessor.map(|auth| Arc::clone(&auth.flights)).unwrap_or_default();
         let name = site.origin.to_string();
         metrics::expect_site(&name, &EndReason::ALL.map(EndReason::as_str), providers.iter().map(Provider::name));
-        let touches = Touches::default();
-        Ok(Arc::new(Self { site, name, ring, sessions, providers, clock, background, flights, touches }))
+        let (touches, successor) = Default::default();
+        Ok(Arc::new(Self {
+            site,
+            name,
+            ring,
+            sessions,
+            providers,
+            clock,
+            background,
+            flights,
+            touches,
+            streams,
+            successor,
+        }))
+    }
+
+    /// Lets `successor` go on with what this one watches over.
+    pub fn succeeded_by(&self, successor: &Arc<Self>) {
+        self.successor.store(Some(Arc::clone(successor)));
     }
 
     /// The site.

@@ -9,8 +9,10 @@ mod api;
 mod bff;
 mod binding;
 mod callback;
+mod client_js;
 mod cookies;
 mod door;
+mod events;
 mod login;
 mod logout;
 mod meter;
@@ -19,6 +21,7 @@ mod problem;
 mod request;
 mod session;
 mod spa;
+mod streams;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -17,8 +17,8 @@
 //! | 3 | [`session`] | key ring, ticket, record, life, and the store: memory, file, Redis |
 //! | 3 | [`provider`] | the strict OpenID Connect client |
 //! | 3 | [`guard`] | pure functions of a request's words that return a proof or a refusal |
-//! | 4 | [`auth`] | the use cases, without any HTTP type: log in, current session, refresh, log out, and an operator's view of it |
-//! | 4 | [`proxy`] | the route table, headers, bodies, and the upstream client |
+//! | 4 | [`auth`] | the use cases, without any HTTP type: log in, current session, refresh, log out; the live streams; an operator's view of it |
+//! | 4 | [`proxy`] | the route table, headers, bodies, WebSocket tunnels, and the upstream client |
 //! | 5 | [`endpoints`] | the public listener: the door, our own paths, the proxied call, the SPA's files, every error |
 //! | 5 | [`admin`] | the second listener: probes, metrics, sessions behind a token |
 //! | 6 | [`app`] | where everything is wired: [`app::Gateway::build`] is the one door for `main`, `dev` and tests |
@@ -36,7 +36,7 @@
 //! which is the only place that talks to providers. A reload makes a new generation of everything that depends on the
 //! configuration; each worker notices it at its next request.
 //!
-//! ## Four walks
+//! ## Five walks
 //!
 //! 1. *Log in.* `endpoints::login` makes a [`guard::return_to::ReturnTo`] of what the page asked for and calls
 //!    [`auth::Auth::begin_login`], which asks the provider for its authorization URL; the attempt's state, nonce and
@@ -54,6 +54,11 @@
 //!    with the token in memory. A holder that dies loses the lease; one that was only stopped meets a newer version.
 //! 4. *Log out.* The record becomes a tombstone with its reason before anything else happens; then the refresh token is
 //!    given back in the background and the browser is told the provider's logout URL.
+//!
+//! 5. *A stream outlives its check.* A WebSocket, `/bff/events` or an upstream's event stream is let in like any call and
+//!    then lives on its session: [`auth::Auth::open_stream`] hands out an [`auth::Live`], and one watcher for each session
+//!    that has streams in this process follows the record. What ends the session, wherever, ends the [`auth::Live`]; a
+//!    tunnel then waits for the end of the frame on its way and puts a Close frame behind it ([`proxy::tunnel`]).
 //!
 //! ## What the types make impossible
 //!

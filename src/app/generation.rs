@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::BuildError;
-use crate::auth::{Auth, Background};
+use crate::auth::{Auth, Background, Streams};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::endpoints::Worker;
@@ -22,6 +22,7 @@ impl Generation {
         config: Config,
         clock: &Clock,
         background: &Background,
+        streams: &Streams,
         before: Option<&Self>,
     ) -> Result<Self, BuildError> {
         // Certificate files that cannot be used are found here, not by the first request of a worker.
@@ -29,7 +30,8 @@ impl Generation {
         let auths = config.sites.iter().map(|site| {
             let same = |auth: &&Arc<Auth>| auth.site().origin == site.origin;
             let predecessor = before.and_then(|before| before.auths.iter().find(same));
-            Auth::new(Arc::new(site.clone()), clock.clone(), background.clone(), predecessor.map(|auth| &**auth))
+            let (site, predecessor) = (Arc::new(site.clone()), predecessor.map(|auth| &**auth));
+            Auth::new(site, clock.clone(), background.clone(), streams.clone(), predecessor)
         });
         let auths = auths.collect::<Result<Vec<_>, _>>().map_err(BuildError)?;
         Ok(Self { config, auths })
@@ -46,6 +48,15 @@ impl Generation {
         fixed("a change of server.drain_delay", now.server.drain_delay == next.server.drain_delay)?;
         fixed("a change of admin.listen", now.admin.listen == next.admin.listen)?;
         fixed("a change of [log]", now.log == next.log)
+    }
+
+    /// Lets the sites of `next` go on with what those of this generation watch over.
+    pub(super) fn succeeded_by(&self, next: &Self) {
+        for auth in &self.auths {
+            if let Some(successor) = next.auths.iter().find(|next| next.site().origin == auth.site().origin) {
+                auth.succeeded_by(successor);
+            }
+        }
     }
 
     /// One worker thread's view of it.

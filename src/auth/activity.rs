@@ -2,9 +2,16 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{Auth, CurrentError, Session};
+use crate::clock::Timestamp;
+use crate::session::lifecycle::touch_due_at;
 use crate::session::store::{Store, StoreKey};
+use crate::session::ticket::Ticket;
+
+/// When data on a stream is counted again that could not be counted now.
+const NEXT_TRY: Duration = Duration::from_millis(500);
 
 /// The sessions whose activity is being written by a request of this process, so that the others need not do it too.
 #[derive(Default)]
@@ -48,6 +55,19 @@ impl Auth {
             }
             outcome => outcome,
         }
+    }
+
+    /// Counts data on a stream as activity, as [`touch`](Self::touch) does for a request; when to do so again. A store
+    /// that does not answer is asked again after a moment; a session that is over is its watcher's affair.
+    pub async fn touch_stream(self: &Arc<Self>, store: &dyn Store, ticket: Ticket) -> Timestamp {
+        let later = self.clock.now().plus(NEXT_TRY);
+        let Ok(mut session) = self.current(store, ticket).await else { return later };
+        if self.touch(store, &mut session).await.is_err() {
+            return later;
+        }
+        let due = touch_due_at(&session.record.meta, self.site.session.idle);
+        // Still due: another request is at it, or the store failed.
+        if due <= self.clock.now() { later } else { due }
     }
 
     /// Counts as activity at once, as the user asked for it.

@@ -34,6 +34,11 @@ impl Background {
         self.tasks.spawn_on(work, &self.runtime);
     }
 
+    /// Starts `work` that a shutdown does not wait for.
+    pub fn watch(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
+    }
+
     /// Starts `work` and waits for what it gives. A caller that goes away does not stop it; its panic is the caller's.
     pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         match self.tasks.spawn_on(work, &self.runtime).await {

@@ -26,6 +26,14 @@ pub struct Session {
     pub(super) current_key: bool,
 }
 
+impl Session {
+    /// The ticket it was found by.
+    #[must_use]
+    pub const fn ticket(&self) -> &Ticket {
+        &self.ticket
+    }
+}
+
 /// Why there is no session; the words of the 401's `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -132,7 +140,12 @@ impl Auth {
         self.ring.is_pin_of(pin, &session.record.meta.issuer, &session.record.meta.subject)
     }
 
-    fn loaded(self: &Arc<Self>, ticket: Ticket, key: StoreKey, loaded: Loaded) -> Result<Session, CurrentError> {
+    pub(super) fn loaded(
+        self: &Arc<Self>,
+        ticket: Ticket,
+        key: StoreKey,
+        loaded: Loaded,
+    ) -> Result<Session, CurrentError> {
         match loaded {
             Loaded::Live(stored) => self.judged(ticket, key, &stored),
             Loaded::Ended(reason) => Err(CurrentError::Absent(Why::Ended(reason))),

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::Auth;
 use super::pending::{LOGIN_LIFETIME, PendingLogin};
+use super::{Auth, End};
 use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
 use crate::provider::{Attempt, Grant, LoginHints, Provider, RedeemError, Unavailable};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 use crate::session::record::{Meta, Record, Secrets};
-use crate::session::store::{EndReason, NewEntry, StoreError};
+use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
 
@@ -193,11 +193,27 @@ impl Auth {
         let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
         let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
         let grant = provider.redeem(&code, &attempt).await?;
+        let (issuer, subject) = (grant.id_token.issuer().to_owned(), grant.id_token.subject().to_owned());
         let ticket = self.open_session(provider, grant).await?;
         if let Some(previous) = previous {
+            self.tell_of_another_user(&previous, &issuer, &subject).await;
             self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
         }
         Ok(Completed { ticket, return_to })
+    }
+
+    /// The streams of a session that a login replaces learn whether it is another user's. Those on other replicas do not:
+    /// their session ends, and whoever looks for the next one sees its pin.
+    async fn tell_of_another_user(&self, previous: &Ticket, issuer: &str, subject: &str) {
+        let key = previous.store_key(&self.site.origin);
+        if !self.streams.has(&key) {
+            return;
+        }
+        let Ok(Loaded::Live(stored)) = self.background.store().load(&key).await else { return };
+        let Ok(record) = Record::open(&self.ring, &key, previous.secret(), &stored) else { return };
+        if (record.meta.issuer.as_str(), record.meta.subject.as_str()) != (issuer, subject) {
+            self.streams.end(&key, End::IdentityChanged);
+        }
     }
 
     /// Of any number of callbacks with one state, on any number of replicas, one passes.

@@ -67,7 +67,12 @@ fn route_row(route: &RouteConfig) -> [String; 4] {
         Access::None => "none",
     };
     let upstream = route.upstream.url.as_str().trim_end_matches('/');
-    let note = if route.strip_prefix { " (prefix stripped)" } else { "" };
+    let note = match (route.strip_prefix, route.websocket) {
+        (true, true) => " (prefix stripped, WebSockets)",
+        (true, false) => " (prefix stripped)",
+        (false, true) => " (WebSockets)",
+        (false, false) => "",
+    };
     let auth = if route.sensitive { format!("{auth}, sensitive") } else { auth.to_owned() };
     [below(&route.path), methods, auth, format!("{upstream}{note}")]
 }

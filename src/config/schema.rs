@@ -88,6 +88,7 @@ const ROUTE: &[Key] = &[
     value("auth"),
     value("sensitive"),
     value("methods"),
+    value("websocket"),
     value("encoded_slash"),
     value("forward_cookies"),
     value("allow_set_cookie"),

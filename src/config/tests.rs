@@ -110,7 +110,7 @@ fn what_is_not_written_has_its_default() {
     assert!(matches!(&provider.client_auth, ClientAuth::Basic(secret) if secret.expose() == SECRET));
     let [route] = site.routes.as_slice() else { panic!("one route") };
     assert_eq!((route.access, route.methods.as_ref(), route.max_body), (Access::Required, None, None));
-    assert_eq!((route.sensitive, route.replay_body), (false, 64 << 10));
+    assert_eq!((route.sensitive, route.websocket, route.replay_body), (false, false, 64 << 10));
     assert!(site.spa.is_none());
 }
 
@@ -133,6 +133,7 @@ fn what_is_written_is_what_is_meant() {
         max_body = "10MiB"
         replay_body = "1KiB"
         sensitive = true
+        websocket = true
         timeout = "250ms"
         "#
     ));
@@ -145,7 +146,7 @@ fn what_is_written_is_what_is_meant() {
     assert_eq!((route.access, route.encoded_slash), (Access::Optional, EncodedSlash::Pass));
     assert_eq!(route.methods.as_deref(), Some(&["GET".to_owned()][..]));
     assert_eq!((route.max_body, route.timeout), (Some(10 << 20), Duration::from_millis(250)));
-    assert_eq!((route.sensitive, route.replay_body), (true, 1024));
+    assert_eq!((route.sensitive, route.websocket, route.replay_body), (true, true, 1024));
 }
 
 #[test]
@@ -211,7 +212,7 @@ fn the_route_table_shows_every_way_in_and_no_secret() {
     let local =
         LOCAL.replace("[[site.provider]]", "[site.spa]\ndev_server = \"http://127.0.0.1:5173\"\n[[site.provider]]");
     let config = understood(&format!(
-        "[store]\nurl = {{ env = \"REDIS_URL\" }}\n{SITE}methods = [\"GET\"]\nsensitive = true\n{}",
+        "[store]\nurl = {{ env = \"REDIS_URL\" }}\n{SITE}methods = [\"GET\"]\nsensitive = true\nwebsocket = true\n{}",
         local.replace("[[site.provider]]", "[site.session]\nkeys = [{ env = \"KEY_TWO\" }]\n[[site.provider]]")
     ));
     let expected = "\
@@ -222,7 +223,7 @@ store   rediss://…@redis.example:6379/0
 https://app.example  (session: idle 30m, absolute 12h)
   path      methods       auth                 goes to
   /bff[/…]  per endpoint  -                    the gateway (main = https://id.example)
-  /api[/…]  GET           required, sensitive  https://api.example
+  /api[/…]  GET           required, sensitive  https://api.example (WebSockets)
   to register at the provider:
     redirect URI              https://app.example/bff/callback
     post-logout redirect URI  https://app.example/bff/logout/callback

@@ -106,6 +106,7 @@ impl Arrangement<'_> {
             strip_prefix: false,
             access: Access::Required,
             sensitive: false,
+            websocket: true,
             methods: None,
             encoded_slash: EncodedSlash::Refuse,
             forward_cookies: Vec::new(),

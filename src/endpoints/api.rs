@@ -8,13 +8,14 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookies::BrowserCookies;
 use super::problem::Problem;
-use super::{Site, request};
+use super::{Site, request, streams};
 use crate::auth::{CurrentError, Session, TokenError, Why};
 use crate::config::{Access, EncodedSlash};
 use crate::guard::path::RoutePath;
-use crate::guard::same_origin;
+use crate::guard::same_origin::{self, SameOrigin};
 use crate::proxy::forward::{Forward, Pass, forward};
 use crate::proxy::route::Route;
+use crate::proxy::tunnel;
 use crate::secret::AccessToken;
 use crate::telemetry::RequestId;
 
@@ -34,17 +35,28 @@ pub(super) async fn call(
     if !route.allows(request.method().as_str()) {
         return Err(Problem::Method(route.allow_header()));
     }
-    let (pass, sent) = match route.config.access {
-        Access::None => (Pass::Public, None),
-        Access::Required | Access::Optional => admit(site, route, request).await?,
+    let websocket = tunnel::is_asked(request);
+    if websocket {
+        tunnel::check(request, &route.config).map_err(Problem::BadRequest)?;
+    }
+    let (pass, sent) = match (route.config.access, websocket) {
+        (Access::None, false) => (Pass::Public, None),
+        // Browsers let any page open one, so it proves where it comes from on every route.
+        (Access::None, true) => prove(site, request, websocket).map(|_| (Pass::Public, None))?,
+        (_, _) => admit(site, route, request, prove(site, request, websocket)?).await?,
     };
     let renew = async || {
         let Sent { session, token } = sent.as_ref()?;
         bearer(&site.auth.newer_token(&*site.shared.store, session, token).await?).ok()
     };
-    let origin = &site.auth.site().origin;
+    let (origin, session) = (&site.auth.site().origin, sent.as_ref().map(|sent| &sent.session));
     let forwarded = Forward { request, payload, path, route, origin, client, request_id: id.as_str(), pass };
-    Ok(forward(&site.shared.clients, forwarded, renew).await?)
+    if websocket {
+        let hooks = streams::hooks(site, session)?;
+        return Ok(tunnel::tunnel(&site.shared.clients, forwarded, renew, hooks).await?);
+    }
+    let response = forward(&site.shared.clients, forwarded, renew).await?;
+    streams::until_over(site, session, response)
 }
 
 /// The session that a request goes on with, and the token it takes along.
@@ -53,11 +65,26 @@ struct Sent {
     token: AccessToken,
 }
 
-async fn admit(site: &Site, route: &Route, request: &HttpRequest) -> Result<(Pass, Option<Sent>), Problem> {
+/// Proves where the request comes from.
+pub(super) fn prove(site: &Site, request: &HttpRequest, websocket: bool) -> Result<SameOrigin, Problem> {
     let words = request::words(request);
     let config = site.auth.site();
-    let proof = same_origin::check(&words, &config.origin, config.csrf).map_err(|error| Problem::CrossSite(error.0))?;
+    let proof = if websocket {
+        same_origin::check_upgrade(&words, &config.origin)
+    } else {
+        same_origin::check(&words, &config.origin, config.csrf)
+    };
+    let proof = proof.map_err(|error| Problem::CrossSite(error.0))?;
     same_origin::check_destination(&words).map_err(|error| Problem::CrossSite(error.0))?;
+    Ok(proof)
+}
+
+async fn admit(
+    site: &Site,
+    route: &Route,
+    request: &HttpRequest,
+    proof: SameOrigin,
+) -> Result<(Pass, Option<Sent>), Problem> {
     let session = match current(site, request, route.config.sensitive).await {
         Ok(session) => session,
         Err(CurrentError::Absent(_)) if route.config.access == Access::Optional => {

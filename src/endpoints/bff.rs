@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookies::BrowserCookies;
 use super::problem::Problem;
-use super::{Site, callback, login, logout, session};
+use super::{Site, callback, client_js, events, login, logout, session};
 use crate::telemetry::RequestId;
 
 /// One request to one of our own endpoints.
@@ -30,8 +30,10 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
         ("/session/extend", &Method::POST) => session::extend(call).await,
         ("/logout", &Method::POST) => logout::end(call).await,
         ("/logout/callback", &Method::GET) => logout::after(&call).await,
+        ("/events", &Method::GET | &Method::HEAD) => events::open(&call).await,
+        ("/client.js", &Method::GET | &Method::HEAD) => Ok(client_js::serve(call.request)),
         ("/login" | "/callback" | "/logout/callback", _) => Err(Problem::Method("GET".into())),
-        ("/session", _) => Err(Problem::Method("GET, HEAD".into())),
+        ("/session" | "/events" | "/client.js", _) => Err(Problem::Method("GET, HEAD".into())),
         ("/session/extend" | "/logout", _) => Err(Problem::Method("POST".into())),
         _ => Err(Problem::NoRoute),
     }

@@ -6,7 +6,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::page;
-use crate::auth::{CurrentError, TokenError, Why};
+use crate::auth::{CurrentError, TokenError, TooManyStreams, Why};
 use crate::proxy::forward::ForwardError;
 use crate::session::store::StoreError;
 use crate::telemetry::metrics;
@@ -39,6 +39,8 @@ pub(super) enum Problem {
     TooLarge,
     /// 421 `unknown_host`
     UnknownHost,
+    /// 429 `too_many`
+    TooMany,
     /// 502 `upstream_unreachable`
     UpstreamUnreachable,
     /// 503 `store_unavailable`
@@ -87,6 +89,7 @@ impl Problem {
             Self::IdentityChanged => (StatusCode::CONFLICT, "identity_changed", "Another user is logged in now"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
             Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host", "No site has this address"),
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many", "There are too many at once"),
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable", "The API cannot be reached"),
             Self::StoreUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Sessions cannot be looked up right now")
@@ -109,6 +112,7 @@ impl Problem {
             Self::IdentityChanged => "This page was made for another user; reload it.",
             Self::TooLarge => "The route's configuration sets the limit.",
             Self::UnknownHost => "The Host header names none of the configured origins.",
+            Self::TooMany => "Close some of this session's streams, or try again in a moment.",
             Self::UpstreamUnreachable | Self::UpstreamTimeout => "Nobody was logged out; try again in a moment.",
             Self::StoreUnavailable | Self::ProviderUnavailable => "Nobody was logged out; try again in a moment.",
         }
@@ -132,7 +136,7 @@ impl Problem {
             Self::Method(allowed) => {
                 answer.insert_header((header::ALLOW, allowed.as_str()));
             }
-            Self::StoreUnavailable | Self::ProviderUnavailable => {
+            Self::StoreUnavailable | Self::ProviderUnavailable | Self::TooMany => {
                 answer.insert_header((header::RETRY_AFTER, "2"));
             }
             _ => {}
@@ -174,6 +178,12 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::warn!(event = "store_unavailable", %error);
         Self::StoreUnavailable
+    }
+}
+
+impl From<TooManyStreams> for Problem {
+    fn from(_: TooManyStreams) -> Self {
+        Self::TooMany
     }
 }
 

@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 use super::bff::Call;
 use super::problem::Problem;
 use super::{binding, request};
-use crate::auth::{CurrentError, Session, Why};
+use crate::auth::{CurrentError, Session, SessionView, Why};
 use crate::guard::same_origin;
 
 /// The body of both, the fields in the contract's order; times in seconds.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Body<'a> {
+pub(super) enum Body<'a> {
     Authenticated {
         authenticated: bool,
         user: Map<String, Value>,
@@ -77,21 +77,27 @@ fn shown(call: &Call<'_>, session: &Session) -> HttpResponse {
     {
         binding::tie(&call.binding, &cookie.ticket);
     }
-    let view = call.site.auth.view(session);
-    respond(&Body::Authenticated {
-        authenticated: true,
-        user: view.user,
-        provider: view.provider,
-        pin: view.pin,
-        idle_expires_in: seconds(view.idle_left),
-        absolute_expires_in: seconds(view.absolute_left),
-        login_url: &call.site.login_url,
-        logout_url: &call.site.logout_url,
-    })
+    respond(&Body::of(call.site.auth.view(session), &call.site.login_url, &call.site.logout_url))
+}
+
+impl<'a> Body<'a> {
+    /// The body for a session.
+    pub(super) fn of(view: SessionView, login_url: &'a str, logout_url: &'a str) -> Self {
+        Self::Authenticated {
+            authenticated: true,
+            user: view.user,
+            provider: view.provider,
+            pin: view.pin,
+            idle_expires_in: seconds(view.idle_left),
+            absolute_expires_in: seconds(view.absolute_left),
+            login_url,
+            logout_url,
+        }
+    }
 }
 
 /// Whole seconds, rounded down: a page that waits for them never waits too long.
-const fn seconds(left: Duration) -> u64 {
+pub(super) const fn seconds(left: Duration) -> u64 {
     left.as_secs()
 }
 

@@ -11,11 +11,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
-use super::{Site, request};
+use super::{Site, api, request, streams};
 use crate::config::SpaConfig;
 use crate::guard::path::RoutePath;
 use crate::proxy::forward::{Forward, Pass, forward};
 use crate::proxy::route::Route;
+use crate::proxy::tunnel;
 use crate::telemetry::RequestId;
 
 /// Where a site's files come from.
@@ -54,7 +55,14 @@ pub(super) async fn serve(
             let origin = &site.auth.site().origin;
             let request_id = id.as_str();
             let forwarded = Forward { request, payload, path, route, origin, client, request_id, pass: Pass::Public };
-            Ok(forward(&site.shared.clients, forwarded, async || None).await?)
+            if tunnel::is_asked(request) {
+                tunnel::check(request, &route.config).map_err(Problem::BadRequest)?;
+                api::prove(site, request, true)?;
+                let hooks = streams::hooks(site, None)?;
+                return Ok(tunnel::tunnel(&site.shared.clients, forwarded, async || None, hooks).await?);
+            }
+            let response = forward(&site.shared.clients, forwarded, async || None).await?;
+            streams::until_over(site, None, response)
         }
     }
 }

@@ -5,10 +5,11 @@
 //! token which was replaced meanwhile is asked once more with the newer one, if the whole request is still at hand.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderValue, UPGRADE};
+use actix_web::http::header::HeaderValue;
 use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use hyper::body::{Body as _, Incoming};
@@ -20,6 +21,7 @@ use super::headers::answer::{Asked, inbound, wants_document};
 use super::headers::request::{Framing, Own, has_looped, outbound};
 use super::route::Route;
 use super::seam;
+use super::tunnel;
 use super::upstream::UpstreamClients;
 use crate::config::{Access, Origin};
 use crate::guard::path::RoutePath;
@@ -84,29 +86,43 @@ pub async fn forward(
     renew: impl AsyncFnOnce() -> Option<HeaderValue>,
 ) -> Result<HttpResponse, ForwardError> {
     let payload = std::mem::replace(&mut forward.payload, Payload::None);
-    forward.check(&payload)?;
-    let (upload, body) = Upload::start(payload, forward.limits());
-    let mut response = forward.send(clients, body, &upload).await?;
-    if response.status() == StatusCode::UNAUTHORIZED
-        && forward.bearer().is_some()
-        && let Some(body) = upload.again()
-        && let Some(newer) = renew().await
-    {
-        // Nobody reads the refusal's body: dropped, it takes its connection with it unless all of it is here already.
-        drop(response);
-        forward.replace_bearer(newer);
-        response = forward.send(clients, body, &Upload::default()).await?;
-    }
+    forward.check()?;
+    let upload = Upload::start(payload, forward.limits());
+    let response = forward.exchange(clients, upload, renew).await?;
     forward.answer(response)
 }
 
 impl Forward<'_> {
-    /// Refuses what can be refused before anything is sent.
-    fn check(&self, payload: &Payload) -> Result<(), ForwardError> {
-        if has_looped(self.request.headers()) {
-            return Err(ForwardError::Loop);
+    /// Sends the request, and a second time as [`forward`] says.
+    pub(super) async fn exchange(
+        &mut self,
+        clients: &UpstreamClients,
+        (upload, body): (Rc<Upload>, RequestBody),
+        renew: impl AsyncFnOnce() -> Option<HeaderValue>,
+    ) -> Result<Response<Incoming>, ForwardError> {
+        let response = self.send(clients, body, &upload).await?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && self.bearer().is_some()
+            && let Some(body) = upload.again()
+            && let Some(newer) = renew().await
+        {
+            // Nobody reads the refusal's body: dropped, it takes its connection with it unless all of it is here already.
+            drop(response);
+            self.replace_bearer(newer);
+            return self.send(clients, body, &Upload::default()).await;
         }
-        if !matches!(payload, Payload::None) && is_websocket(self.request) {
+        Ok(response)
+    }
+
+    /// Refuses what leads in a circle.
+    pub(super) fn check_loop(&self) -> Result<(), ForwardError> {
+        if has_looped(self.request.headers()) { Err(ForwardError::Loop) } else { Ok(()) }
+    }
+
+    /// Refuses what can be refused before anything is sent.
+    fn check(&self) -> Result<(), ForwardError> {
+        self.check_loop()?;
+        if tunnel::is_asked(self.request) {
             // What follows the head is another protocol, not a body; this is not the way for it.
             return Err(ForwardError::BadRequest("an upgrade"));
         }
@@ -141,6 +157,8 @@ impl Forward<'_> {
     /// The request as the upstream gets it.
     fn prepare(&self, body: RequestBody) -> Result<Request<RequestBody>, ForwardError> {
         let framing = match declared_length(self.request) {
+            // Only `tunnel` lets one of these through.
+            _ if tunnel::is_asked(self.request) => Framing::WebSocket,
             Some(length) => Framing::Length(length),
             None if body.is_empty() => Framing::None,
             None => Framing::Chunked,
@@ -196,21 +214,28 @@ impl Forward<'_> {
         })
     }
 
-    /// The response as the browser gets it.
-    fn answer(&self, response: Response<Incoming>) -> Result<HttpResponse, ForwardError> {
-        let (head, body) = response.into_parts();
-        let unreachable = |what: &str| ForwardError::Unreachable(what.to_owned());
-        check_framing(&head.headers).map_err(unreachable)?;
-        let status = seam::status(head.status).filter(|status| !status.is_informational());
-        let mut builder = HttpResponseBuilder::new(status.ok_or_else(|| unreachable("a status that ends nothing"))?);
-        let method = self.request.method();
+    /// The head of the response as the browser gets it.
+    pub(super) fn head(&self, headers: &hyper::HeaderMap, status: actix_web::http::StatusCode) -> HttpResponseBuilder {
+        let mut builder = HttpResponseBuilder::new(status);
         let asked = Asked {
             route: self.route,
             origin: self.origin,
             session: matches!(self.pass, Pass::Session(..)),
-            document: wants_document(method.is_safe(), self.request.headers()),
+            document: wants_document(self.request.method().is_safe(), self.request.headers()),
         };
-        inbound(&head.headers, &asked, &mut builder);
+        inbound(headers, &asked, &mut builder);
+        builder
+    }
+
+    /// The response as the browser gets it.
+    pub(super) fn answer(&self, response: Response<Incoming>) -> Result<HttpResponse, ForwardError> {
+        let (head, body) = response.into_parts();
+        let unreachable = |what: &str| ForwardError::Unreachable(what.to_owned());
+        check_framing(&head.headers).map_err(unreachable)?;
+        let status = seam::status(head.status).filter(|status| !status.is_informational());
+        let status = status.ok_or_else(|| unreachable("a status that ends nothing"))?;
+        let mut builder = self.head(&head.headers, status);
+        let method = self.request.method();
         let declared = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         Ok(match head.status {
             // These have no body, and any framing written for them would be read as the next response.
@@ -235,12 +260,6 @@ impl Forward<'_> {
             }
         })
     }
-}
-
-/// Whether the server takes what follows the head for raw bytes: it does so for this one protocol, and ignores the
-/// others (RFC 9110 §7.8).
-fn is_websocket(request: &HttpRequest) -> bool {
-    request.headers().get_all(UPGRADE).any(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Refuses what two parsers may cut differently: a length beside chunks, or a coding that would be left in the body

@@ -59,7 +59,7 @@ impl Route {
         Self { target: Target::new(&config.upstream), config }
     }
 
-    /// The way of everything that no route takes to a development server: no session, no cookie, no limit on bodies;
+    /// The way of everything that no route takes to a development server: no session, no cookie, no limit on bodies, WebSockets;
     /// caching is the server's own affair.
     #[must_use]
     pub fn dev_server(upstream: &UpstreamConfig) -> Self {
@@ -69,6 +69,8 @@ impl Route {
             strip_prefix: false,
             access: Access::None,
             sensitive: false,
+            // Hot reload.
+            websocket: true,
             methods: None,
             encoded_slash: EncodedSlash::Pass,
             forward_cookies: Vec::new(),

@@ -67,6 +67,20 @@ pub fn judge(meta: &Meta, idle: Duration, now: Timestamp) -> Result<Life, EndRea
     })
 }
 
+/// When a session ends should nothing happen to it, and why.
+#[must_use]
+pub fn end(meta: &Meta, idle: Duration) -> (Timestamp, EndReason) {
+    let fixed = if meta.refreshable { meta.ends_at } else { meta.ends_at.min(meta.token_until) };
+    let idle_at = meta.last_seen.plus(idle);
+    if idle_at < fixed { (idle_at, EndReason::Idle) } else { (fixed, EndReason::Expired) }
+}
+
+/// When activity should be written next.
+#[must_use]
+pub fn touch_due_at(meta: &Meta, idle: Duration) -> Timestamp {
+    meta.last_seen.plus(idle / TOUCH_PART)
+}
+
 /// Whether the access token still works at `now`, however close its end: the last resort when no new one can be had.
 #[must_use]
 pub fn token_still_valid(meta: &Meta, now: Timestamp) -> bool {
@@ -122,6 +136,20 @@ mod tests {
         assert_eq!(at(&busy, 43_199).unwrap().absolute_left, Duration::from_secs(1));
         assert_eq!(at(&busy, 43_199).unwrap().idle_left, Duration::from_secs(1));
         assert_eq!(at(&busy, 43_200), Err(EndReason::Expired));
+    }
+
+    #[test]
+    fn the_end_that_is_foretold_is_the_end_that_comes() {
+        for meta in [
+            meta(),
+            Meta { last_seen: Timestamp::from_secs(43_000), ..meta() },
+            Meta { refreshable: false, ..meta() },
+            Meta { refreshable: false, token_until: Timestamp::from_secs(90_000), ..meta() },
+        ] {
+            let (ends_at, reason) = end(&meta, IDLE);
+            assert!(at(&meta, ends_at.as_secs() - 1).is_ok());
+            assert_eq!(at(&meta, ends_at.as_secs()), Err(reason));
+        }
     }
 
     #[test]

@@ -163,7 +163,7 @@ async fn a_provider_session_ends_what_began_with_it_at_that_issuer_alone() {
     let background = Background::new(tokio::runtime::Handle::current(), Arc::<MemoryStore>::clone(&stage.store));
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let site = Arc::new(stage.config.sites[0].clone());
-    let auth = Auth::new(site, stage.clock.clone(), background, None).unwrap();
+    let auth = Auth::new(site, stage.clock.clone(), background, cloakroom::auth::Streams::default(), None).unwrap();
     let sessions = auth.sessions();
     assert_eq!(sessions.end_by_sid(&*stage.store, "https://other.example", "s-1").await.unwrap(), 0);
     assert_eq!(sessions.end_by_sid(&*stage.store, ISSUER, "s-1").await.unwrap(), 1);

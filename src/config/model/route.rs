@@ -32,6 +32,8 @@ pub struct RouteConfig {
     pub access: Access,
     /// Whether only the store's own word about the session counts: never a copy from memory, no grace in an outage.
     pub sensitive: bool,
+    /// Whether WebSockets are tunnelled.
+    pub websocket: bool,
     /// The methods let through, upper case; `None` is all but TRACE and CONNECT.
     pub methods: Option<Vec<String>>,
     /// Whether `%2F` inside a segment passes.

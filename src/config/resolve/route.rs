@@ -40,10 +40,15 @@ pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
     if section.node("methods").and_then(|node| node.list()).is_some_and(<[_]>::is_empty) {
         section.fault("methods", "lets nothing through", "list the methods, or remove the key to let all through");
     }
+    let websocket = section.or("websocket", false, flag);
+    if websocket && methods.as_ref().is_some_and(|methods| !methods.iter().any(|method| method == "GET")) {
+        section.fault("websocket", "begins with a GET, which `methods` keeps out", "add \"GET\" to `methods`");
+    }
     Some(RouteConfig {
         strip_prefix: section.or("strip_prefix", false, flag),
         access,
         sensitive,
+        websocket,
         methods,
         encoded_slash: section.or("encoded_slash", EncodedSlash::Refuse, choice(&slashes)),
         forward_cookies: section.list("forward_cookies", cookie_name).unwrap_or_default(),

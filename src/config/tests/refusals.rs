@@ -116,6 +116,7 @@ fn the_rules_of_a_route_are_words_with_a_meaning() {
             ("replay_body = \"2MiB\"", "replay_body", "\"2MiB\" is too large", "from \"0B\" to \"1MiB\""),
             ("replay_body = 64", "replay_body", "found an integer", "\"64B\""),
             ("auth = \"none\"\nsensitive = true", "sensitive", "no session is looked up", "remove `sensitive`"),
+            ("methods = [\"POST\"]\nwebsocket = true", "websocket", "begins with a GET", "add \"GET\""),
             ("forward_cookies = [\"*\"]", "forward_cookies[0]", "not the name of a cookie", "no wildcards"),
             ("forward_cookies = [\"__Host-Http-cloakroom\"]", "forward_cookies[0]", "gateway's own", "remove"),
             ("allow_set_cookie = [\"cloakroom-8080\"]", "allow_set_cookie[0]", "gateway's own", "remove"),

@@ -89,6 +89,11 @@ impl Upload {
         (upload, RequestBody(Source::Stream(receiver)))
     }
 
+    /// No body, as whole as it can be.
+    pub(crate) fn none() -> (Rc<Self>, RequestBody) {
+        Self::start(Payload::None, Limits { whole: None, kept: None })
+    }
+
     /// The same body once more: none, or one that was kept and is there to its last byte.
     pub(crate) fn again(&self) -> Option<RequestBody> {
         let kept = self.kept.borrow();

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use actix_web::http::Version;
 use actix_web::http::header::{self as server, HeaderMap as ServerHeaders};
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, VIA};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA,
+};
 
 use super::{Nominated, cookies, fold, is_hop_by_hop, members};
 use crate::config::Origin;
@@ -43,6 +45,8 @@ pub(crate) enum Framing {
     Length(u64),
     /// Chunks.
     Chunked,
+    /// No body, but another protocol after the answer (RFC 6455 §4.1).
+    WebSocket,
 }
 
 /// Whether this request has passed the gateway before: its own name is in `Via` (RFC 9110 §7.6.3).
@@ -95,6 +99,10 @@ fn add_own(out: &mut HeaderMap, headers: &ServerHeaders, own: &Own<'_>) -> Optio
         Framing::None => {}
         Framing::Length(length) => drop(out.insert(CONTENT_LENGTH, length.into())),
         Framing::Chunked => drop(out.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))),
+        Framing::WebSocket => {
+            out.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            out.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        }
     }
     let text = |text: &str| HeaderValue::from_str(text).ok();
     out.insert(HeaderName::from_static("x-forwarded-for"), text(&own.client.to_canonical().to_string())?);

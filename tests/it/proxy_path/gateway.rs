@@ -29,6 +29,7 @@ pub(super) fn route(upstream: SocketAddr) -> RouteConfig {
         strip_prefix: false,
         access: Access::Required,
         sensitive: false,
+        websocket: false,
         methods: None,
         encoded_slash: EncodedSlash::Refuse,
         forward_cookies: Vec::new(),

@@ -166,6 +166,9 @@ fn stream_chunks(stream: &mut TcpStream, headers: &str, chunks: &[&str], pause: 
     let mut written = stream.write_all(head.as_bytes());
     for chunk in chunks {
         written = written.and_then(|()| write!(stream, "{:x}\r\n{chunk}\r\n", chunk.len()));
+        if written.is_err() {
+            break;
+        }
         std::thread::sleep(pause);
     }
     if written.and_then(|()| stream.write_all(b"0\r\n\r\n")).is_err() {
