@@ -2,6 +2,5 @@
 
 pub mod host;
 pub mod path;
-pub mod pin;
 pub mod return_to;
 pub mod same_origin;
