@@ -195,7 +195,9 @@ impl Auth {
         let grant = provider.redeem(&code, &attempt).await?;
         let ticket = self.open_session(provider, grant).await?;
         if let Some(previous) = previous {
-            self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
+            // What fails now is tried again by itself.
+            let _ =
+                self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
         }
         Ok(Completed { ticket, return_to })
     }

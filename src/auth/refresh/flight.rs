@@ -173,7 +173,8 @@ impl Flight {
                     return None;
                 }
                 tracing::info!(event = "refresh_rejected", session = session_name, provider = provider_name, reason);
-                self.auth.end_surely(self.key, EndReason::RefreshRejected, meta.ends_at).await;
+                // What fails now is tried again by itself.
+                let _ = self.auth.end_surely(self.key, EndReason::RefreshRejected, meta.ends_at).await;
                 let outcome = Outcome::Ended(Why::Ended(EndReason::RefreshRejected));
                 return Some(Answered { outcome, verdict: None });
             }
