@@ -57,12 +57,13 @@ impl Flight {
         Self { auth, ticket, key, lease, holder: Holder::random(), generation, tell }
     }
 
-    /// Flies, tells everyone who waits, and lingers for a moment with an outcome that is no token.
+    /// Flies, tells everyone who waits, and lingers for a moment with what the provider would only say again. A store
+    /// that failed may be back by the next request.
     pub(super) async fn fly(self) {
         let outcome = self.outcome().await;
-        let is_token = matches!(outcome, Outcome::Token(_));
+        let lingers = matches!(outcome, Outcome::ProviderUnavailable | Outcome::Ended(_));
         self.tell.send_replace(Some(outcome));
-        if !is_token {
+        if lingers {
             tokio::time::sleep(COOL_DOWN).await;
         }
     }

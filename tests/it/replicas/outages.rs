@@ -260,6 +260,17 @@ fn a_token_due_while_redis_does_not_write_is_refreshed_once_when_it_does() {
 }
 
 #[test]
+fn a_due_token_is_refreshed_as_soon_as_the_store_is_back() {
+    let redis = Redis::start();
+    let (replicas, browser) = with_a_due_token(1, &redis, patient());
+    redis.command(&["CONFIG", "SET", "min-replicas-to-write", "3"]);
+    is_an_outage(&replicas.get(0, &browser, "/api/x"), "store_unavailable");
+    redis.command(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    is_fine(&replicas.get(0, &browser, "/api/x"));
+    assert_eq!(replicas.refreshes(LOGIN), 1);
+}
+
+#[test]
 fn a_logout_during_an_outage_wins_on_every_replica_when_it_is_over() {
     let redis = Redis::start();
     let (replicas, browser) = three(&redis, "30s");
