@@ -69,47 +69,104 @@ impl Auth {
     ) -> Result<LoggedOut, StoreError> {
         let key = ticket.store_key(&self.site.origin);
         let store = self.background.store();
-        let ended = async {
-            let loaded = store.load(&key).await?;
-            self.sessions.end(store, &key, EndReason::Revoked).await?;
-            Ok(loaded)
+        // The newest refresh token is the one to give back; while the store is down, the one seen last.
+        let found = match store.load_now(&key).await {
+            Ok(found) => Ok(found),
+            Err(_) => store.load(&key).await,
         };
-        let loaded = match ended.await {
-            Ok(loaded) => loaded,
+        let found = match found {
+            Ok(found) => found,
+            Err(error) if everywhere => {
+                self.log_out_everywhere_later(ticket);
+                return Err(error);
+            }
             Err(error) => {
-                self.end_surely(key, EndReason::Revoked, ticket.ends_at()).await;
+                self.end_surely(key, EndReason::Revoked, ticket.ends_at()).await?;
                 return Err(error);
             }
         };
-        let Loaded::Live(stored) = loaded else { return Ok(LoggedOut { logout_url: None }) };
-        metrics::LOGOUTS.with([&self.name, if everywhere { "everywhere" } else { "browser" }]).add(1);
-        tracing::info!(event = "logout", site = %self.site.origin, session = %self.ring.log_name(&key), everywhere);
-        let Ok(record) = Record::open(&self.ring, &key, ticket.secret(), &stored) else {
-            return Ok(LoggedOut { logout_url: None });
-        };
-        self.revoke_later(&record);
-        if everywhere {
-            self.end_all_surely(&record).await?;
+        match self.end_found(&ticket, &found, everywhere).await? {
+            Some(record) => Ok(LoggedOut { logout_url: self.provider_logout(&record, return_to).await }),
+            None => Ok(LoggedOut { logout_url: None }),
         }
-        Ok(LoggedOut { logout_url: self.provider_logout(&record, return_to).await })
     }
 
-    /// Ends every session of one user at this site; what the store does not take now, it takes when it is back.
+    /// Ends the session that `ticket` was found to stand for, and with `everywhere` its user's others; the record, if it
+    /// was live.
+    async fn end_found(
+        self: &Arc<Self>,
+        ticket: &Ticket,
+        found: &Loaded,
+        everywhere: bool,
+    ) -> Result<Option<Record>, StoreError> {
+        let key = ticket.store_key(&self.site.origin);
+        let ended = self.end_surely(key, EndReason::Revoked, ticket.ends_at()).await;
+        let Loaded::Live(stored) = found else { return ended.map(|()| None) };
+        metrics::LOGOUTS.with([&self.name, if everywhere { "everywhere" } else { "browser" }]).add(1);
+        tracing::info!(event = "logout", site = %self.site.origin, session = %self.ring.log_name(&key), everywhere);
+        let Ok(record) = Record::open(&self.ring, &key, ticket.secret(), stored) else {
+            return ended.map(|()| None);
+        };
+        self.revoke_later(&record);
+        let others = if everywhere { self.end_all_surely(&record).await } else { Ok(()) };
+        ended.and(others).map(|()| Some(record))
+    }
+
+    /// Logs out everywhere as soon as the store can say whose session it is: once it is over, nobody could. Until then
+    /// this process knows nothing of the session, and answers for it no more than the store does.
+    fn log_out_everywhere_later(self: &Arc<Self>, ticket: Ticket) {
+        let (auth, key) = (Arc::clone(self), ticket.store_key(&self.site.origin));
+        self.background.spawn(async move {
+            let store = auth.background.store();
+            let mut pause = RETRY_FIRST;
+            while auth.clock.now() < ticket.ends_at() {
+                tokio::time::sleep(pause).await;
+                pause = pause.saturating_mul(2).min(RETRY_LAST);
+                let found = match store.load_now(&key).await {
+                    Ok(found) => found,
+                    // The store answers, and this record is the trouble: it can still be ended.
+                    Err(_) if store.ping().await.is_ok() => Loaded::Absent,
+                    Err(_) => continue,
+                };
+                if let Err(error) = auth.end_found(&ticket, &found, true).await {
+                    tracing::debug!(session = %auth.ring.log_name(&key), %error, "the logout waits for the store");
+                }
+                return;
+            }
+        });
+    }
+
+    /// Ends every session that one user has at this site by now; what the store does not take now, it takes when it is
+    /// back. A login that comes later is not meant, so what was found once is not looked for again.
     async fn end_all_surely(self: &Arc<Self>, record: &Record) -> Result<(), StoreError> {
         let (issuer, subject) = (record.meta.issuer.clone(), record.meta.subject.clone());
-        let ended = self.sessions.end_by_subject(self.background.store(), &issuer, &subject).await;
-        if ended.is_err() {
-            let (auth, ends_at) = (Arc::clone(self), record.meta.ends_at);
-            self.background.spawn(async move {
-                let store = auth.background.store();
-                while auth.clock.now() < ends_at
-                    && auth.sessions.end_by_subject(store, &issuer, &subject).await.is_err()
-                {
-                    tokio::time::sleep(RETRY_LAST).await;
-                }
-            });
+        let until = self.clock.now().plus(self.site.session.absolute);
+        match self.sessions.filed_under(self.background.store(), &issuer, &subject).await {
+            Ok(keys) => self.end_each_surely(keys, until).await,
+            Err(error) => {
+                let auth = Arc::clone(self);
+                self.background.spawn(async move {
+                    let store = auth.background.store();
+                    while auth.clock.now() < until {
+                        tokio::time::sleep(RETRY_LAST).await;
+                        if let Ok(keys) = auth.sessions.filed_under(store, &issuer, &subject).await {
+                            // What fails again is tried again by itself.
+                            let _ = auth.end_each_surely(keys, until).await;
+                            return;
+                        }
+                    }
+                });
+                Err(error)
+            }
         }
-        ended.map(drop)
+    }
+
+    async fn end_each_surely(self: &Arc<Self>, keys: Vec<StoreKey>, until: Timestamp) -> Result<(), StoreError> {
+        let mut outcome = Ok(());
+        for key in keys {
+            outcome = outcome.and(self.end_surely(key, EndReason::Revoked, until).await);
+        }
+        outcome
     }
 
     async fn provider_logout(&self, record: &Record, return_to: &ReturnTo) -> Option<Url> {
@@ -137,23 +194,32 @@ impl Auth {
     }
 
     /// Ends a session now, or as soon as the store is back; gives up when the session would be over anyway.
-    pub(super) async fn end_surely(self: &Arc<Self>, key: StoreKey, reason: EndReason, ends_at: Timestamp) {
-        if self.sessions.end(self.background.store(), &key, reason).await.is_ok() {
-            return;
-        }
-        let auth = Arc::clone(self);
-        self.background.spawn(async move {
-            let mut pause = RETRY_FIRST;
-            while auth.clock.now() < ends_at {
-                tokio::time::sleep(pause).await;
-                match auth.sessions.end(auth.background.store(), &key, reason).await {
-                    Ok(_) => return,
-                    Err(error) => {
-                        tracing::debug!(session = %auth.ring.log_name(&key), %error, "the end waits for the store");
+    ///
+    /// # Errors
+    /// [`StoreError`] when it was not now.
+    pub(super) async fn end_surely(
+        self: &Arc<Self>,
+        key: StoreKey,
+        reason: EndReason,
+        ends_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let ended = self.sessions.end(self.background.store(), &key, reason).await;
+        if ended.is_err() {
+            let auth = Arc::clone(self);
+            self.background.spawn(async move {
+                let mut pause = RETRY_FIRST;
+                while auth.clock.now() < ends_at {
+                    tokio::time::sleep(pause).await;
+                    match auth.sessions.end(auth.background.store(), &key, reason).await {
+                        Ok(_) => return,
+                        Err(error) => {
+                            tracing::debug!(session = %auth.ring.log_name(&key), %error, "the end waits for the store");
+                        }
                     }
+                    pause = pause.saturating_mul(2).min(RETRY_LAST);
                 }
-                pause = pause.saturating_mul(2).min(RETRY_LAST);
-            }
-        });
+            });
+        }
+        ended.map(drop)
     }
 }

@@ -92,12 +92,24 @@ impl SiteSessions {
         self.end_filed(store, &self.ring.sid_indexes(issuer, sid)).await
     }
 
+    /// The keys of the sessions of a user that one issuer vouched for; some may be over.
+    pub(super) async fn filed_under(
+        &self,
+        store: &dyn Store,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Vec<StoreKey>, StoreError> {
+        filed(store, &self.ring.subject_indexes(issuer, subject)).await
+    }
+
+    /// One that cannot be ended keeps none of the others alive.
     async fn end_filed(&self, store: &dyn Store, indexes: &[StoreKey]) -> Result<u64, StoreError> {
-        let mut ended = 0;
+        let mut ended = Ok(0);
         for key in filed(store, indexes).await? {
-            ended += u64::from(self.end(store, &key, EndReason::Revoked).await? == Ended::Now);
+            let one = self.end(store, &key, EndReason::Revoked).await;
+            ended = ended.and_then(|count| Ok(count + u64::from(one? == Ended::Now)));
         }
-        Ok(ended)
+        ended
     }
 
     /// Ends one session, and counts it if it was live.

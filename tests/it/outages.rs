@@ -161,6 +161,48 @@ fn a_logout_while_the_store_is_down_takes_effect_when_it_is_back() {
     });
 }
 
+fn logs_out_everywhere_when_the_store_is_back(grace: &str, seen: bool) {
+    let redis = Redis::start();
+    let world = with_redis(&redis, grace);
+    let (mut browser, mut other) = (world.signed_in(), world.signed_in());
+    assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+    redis.freeze();
+    if !seen {
+        within(Duration::from_secs(10), "the gateway should know nothing of the session", || {
+            (browser.get(&world.one(), "/api/x").status == 503).then_some(())
+        });
+    }
+    let mut thief = browser.clone();
+    browser.post(&world.one(), "/bff/logout?everywhere=true").refuses(503, "store_unavailable");
+    assert!(browser.session_cookie(&world.one()).is_none(), "the cookie is deleted all the same");
+    redis.thaw();
+    for session in [&mut thief, &mut other] {
+        let over = eventually("the session should end", || {
+            Some(session.get(&world.one(), "/api/x")).filter(|answer| answer.status == 401)
+        });
+        assert_eq!(over.reason(), "revoked");
+    }
+    eventually("the refresh token should be revoked", || {
+        world.provider.ledger(world.client_id())["calls"]["/token/revocation"].as_u64().filter(|calls| *calls == 1)
+    });
+    // Whoever logs in afterwards stays.
+    browser.sign_in(&world.one(), "ada");
+    for _ in 0..15 {
+        assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_logout_everywhere_while_the_store_is_down_ends_every_session_when_it_is_back() {
+    logs_out_everywhere_when_the_store_is_back("30s", true);
+}
+
+#[test]
+fn a_logout_everywhere_of_a_session_that_cannot_be_looked_up_ends_every_session_when_the_store_is_back() {
+    logs_out_everywhere_when_the_store_is_back("0s", false);
+}
+
 #[test]
 fn two_gateways_on_one_redis_are_one() {
     let redis = Redis::start();

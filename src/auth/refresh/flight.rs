@@ -57,12 +57,13 @@ impl Flight {
         Self { auth, ticket, key, lease, holder: Holder::random(), generation, tell }
     }
 
-    /// Flies, tells everyone who waits, and lingers for a moment with an outcome that is no token.
+    /// Flies, tells everyone who waits, and lingers for a moment with what the provider would only say again. A store
+    /// that failed may be back by the next request.
     pub(super) async fn fly(self) {
         let outcome = self.outcome().await;
-        let is_token = matches!(outcome, Outcome::Token(_));
+        let lingers = matches!(outcome, Outcome::ProviderUnavailable | Outcome::Ended(_));
         self.tell.send_replace(Some(outcome));
-        if !is_token {
+        if lingers {
             tokio::time::sleep(COOL_DOWN).await;
         }
     }
@@ -95,7 +96,8 @@ impl Flight {
         loop {
             match store.hold(&self.lease, self.holder, LEASE).await {
                 Ok(Lease::Mine) => return Ok(()),
-                Ok(Lease::Decided(_)) => return Err(Outcome::ProviderUnavailable),
+                // A holder that was stopped may have stored a token after another one had given up.
+                Ok(Lease::Decided(_)) => return Err(self.overtaken().await.unwrap_or(Outcome::ProviderUnavailable)),
                 Ok(Lease::Taken) => patience = PATIENCE,
                 Err(error) if patience == 0 => return Err(self.postponed(&error)),
                 Err(_) => patience -= 1,
@@ -152,7 +154,8 @@ impl Flight {
         let unavailable = Answered { outcome: Outcome::ProviderUnavailable, verdict: Some((UNAVAILABLE, COOL_DOWN)) };
         let Some(provider) = self.auth.provider_of(&meta.provider, &meta.issuer) else {
             tracing::error!(event = "refresh_impossible", session = self.name(), provider = meta.provider);
-            return Some(unavailable);
+            // Other replicas may have it configured: this is no verdict for them.
+            return Some(Answered { verdict: None, ..unavailable });
         };
         let (session_name, provider_name) = (self.name(), meta.provider.clone());
         let refused = match self.call(provider, &session).await {
@@ -172,8 +175,13 @@ impl Flight {
                 if matches!(lease, Ok(Lease::Taken)) {
                     return None;
                 }
+                // Nobody else is asking from here on, but may have got a token since we looked.
+                if let Some(outcome) = self.overtaken().await {
+                    return Some(Answered { outcome, verdict: None });
+                }
                 tracing::info!(event = "refresh_rejected", session = session_name, provider = provider_name, reason);
-                self.auth.end_surely(self.key, EndReason::RefreshRejected, meta.ends_at).await;
+                // What fails now is tried again by itself.
+                let _ = self.auth.end_surely(self.key, EndReason::RefreshRejected, meta.ends_at).await;
                 let outcome = Outcome::Ended(Why::Ended(EndReason::RefreshRejected));
                 return Some(Answered { outcome, verdict: None });
             }

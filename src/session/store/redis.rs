@@ -56,6 +56,7 @@ mod failure;
 mod layout;
 mod link;
 mod listener;
+mod mark;
 mod node;
 mod request;
 mod scan;

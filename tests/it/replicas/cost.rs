@@ -9,7 +9,8 @@ use crate::support::{Redis, Replicas};
 const CALLS: usize = 1000;
 
 /// What a gateway may say now and then to know that the server is there, and what this test itself asks.
-const HEARTBEAT: &[&str] = &["ping", "info", "hello", "client|", "subscribe", "psubscribe", "ssubscribe", "publish"];
+const HEARTBEAT: &[&str] =
+    &["ping", "info", "hello", "client|", "subscribe", "psubscribe", "ssubscribe", "publish", "exists", "pexpire"];
 
 #[test]
 fn a_thousand_calls_with_an_unchanged_session_ask_redis_nothing() {

@@ -159,6 +159,52 @@ async fn a_channel_that_breaks_or_falls_silent_is_lost_and_made_anew() {
     assert!(matches!(store.load(&key("s")).await.unwrap(), Loaded::Live(held) if held.version == 2));
 }
 
+/// Waits until the process that listens has left its mark on the server.
+async fn marked(server: &RedisProcess) {
+    for _ in 0..400 {
+        let mark = server.say(&["KEYS", "cloakroom:m:*"]);
+        if mark.contains("cloakroom:m:") {
+            let name = mark.split_whitespace().last().unwrap().to_owned();
+            assert!(server.say(&["PTTL", &name]).trim_start_matches(':').trim().parse::<u64>().unwrap() > 200_000);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("no mark was left");
+}
+
+async fn is_noticed_when_emptied(listener: &Listener, server: &RedisProcess) {
+    marked(server).await;
+    let before = listener.lost();
+    server.say(&["FLUSHALL"]);
+    let took = listener.until("the emptied server is noticed", |told| told.lost == before + 2).await;
+    eprintln!("an emptied server was noticed after {took:?}");
+    assert!(took < Duration::from_millis(900), "{took:?}");
+    marked(server).await;
+}
+
+#[tokio::test]
+async fn a_server_that_was_emptied_is_noticed_and_one_that_takes_no_writes_is_not_taken_for_one() {
+    let server = RedisProcess::start();
+    let listener = Listener::start(&server.config()).await;
+    is_noticed_when_emptied(&listener, &server).await;
+    server.say(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    let newcomer = Listener::start(&server.config()).await;
+    let before = (listener.lost(), newcomer.lost());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((listener.lost(), newcomer.lost()), before);
+    assert!(listener.age() < Duration::from_millis(700) && newcomer.age() < Duration::from_millis(700));
+}
+
+#[tokio::test]
+async fn in_a_cluster_each_primary_that_was_emptied_is_noticed() {
+    let cluster = Cluster::start();
+    let listener = Listener::start(&cluster.config()).await;
+    for node in 0..3 {
+        is_noticed_when_emptied(&listener, &cluster.nodes[node]).await;
+    }
+}
+
 #[tokio::test]
 async fn behind_sentinel_the_channel_follows_the_primary() {
     let mut fleet = Sentinels::start();

@@ -17,7 +17,8 @@ mod shard;
 /// Parts with a lock of their own; a hit takes one for reading.
 const SHARDS: usize = 64;
 
-/// However alive the channel is, a copy is asked for again after this: a store that was emptied tells nobody.
+/// However alive the channel is, a copy is asked for again after this: a session that was evicted or deleted by
+/// hand tells nobody.
 pub(super) const READ_AGAIN: Duration = Duration::from_secs(30);
 
 /// Copies of what the store said last.

@@ -10,7 +10,9 @@
 //! before it was sent has arrived: a server carries messages on in the order it got them. A primary that
 //! is cut off from the node we listen at therefore shows within [`PATIENCE`], and the subscription moves on.
 //!
-//! Not heard are sessions that vanish without a write of ours: `FLUSHALL`, eviction, deletion by hand.
+//! A server that was emptied tells nobody; the same beats look whether a mark of ours still stands there (`mark`), and if
+//! not, the subscription is made anew, as after any loss. Not heard are single sessions that vanish without a write of
+//! ours: eviction, deletion by hand.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::layout::{CHANGES, change};
 use super::link::Link;
+use super::mark::Marks;
 use super::request::{Request, deadline};
 use crate::config::{RedisAddress, RedisServers};
 use crate::session::store::changes::{Change, Changes};
@@ -77,6 +80,7 @@ pub(super) async fn listen(link: &Link, audience: &dyn Audience) {
     let mut settings = link.topology.watch();
     let mut vain = 0;
     for turn in 0_usize.. {
+        let marks = Marks::new();
         sleep(BACKOFF[vain.min(BACKOFF.len() - 1)]).await;
         vain += 1;
         settings.mark_unchanged();
@@ -89,8 +93,9 @@ pub(super) async fn listen(link: &Link, audience: &dyn Audience) {
         };
         // What was told between the last subscription and this one has been missed.
         audience.lost();
+        let (pending, sent, proven) = Default::default();
         let mut subscription =
-            Subscription { link, audience, at: &at, beats: &beats, pending: VecDeque::new(), sent: 0, proven: None };
+            Subscription { link, audience, at: &at, beats: &beats, marks: &marks, pending, sent, proven };
         let why = tokio::select! {
             why = subscription.attend(messages) => why,
             _ = settings.changed() => "the credentials have changed",
@@ -132,6 +137,7 @@ struct Subscription<'l> {
     audience: &'l dyn Audience,
     at: &'l RedisAddress,
     beats: &'l str,
+    marks: &'l Marks,
     /// The beats that have not come back from everywhere, the latest first.
     pending: VecDeque<Beat>,
     /// How many were sent.
@@ -164,16 +170,20 @@ impl Subscription<'_> {
                     if self.proven.unwrap_or(begun).elapsed() > PATIENCE {
                         return "no beat came back";
                     }
-                    let (link, at, beats) = (self.link, self.at, self.beats);
+                    let (link, at, beats, marks) = (self.link, self.at, self.beats, self.marks);
                     let (number, servers) = self.next_beat();
                     let watched = number.is_multiple_of(WATCH).then_some(at);
                     sending.push(async move {
-                        join_all(servers.iter().map(|server| publish(link, beats, number, server))).await;
-                        still_primary(link, watched).await
+                        let beats = join_all(servers.iter().map(|server| publish(link, beats, number, server)));
+                        let stand = join_all(servers.iter().map(|server| marks.stands(link, number, server)));
+                        let (_, stand) = tokio::join!(beats, stand);
+                        (still_primary(link, watched).await, stand.into_iter().all(|stands| stands))
                     });
                 }
-                Some(stays) = sending.next(), if !sending.is_empty() => if !stays {
-                    return "the primary is another one";
+                Some((stays, stand)) = sending.next(), if !sending.is_empty() => match (stays, stand) {
+                    (true, true) => {}
+                    (false, _) => return "the primary is another one",
+                    (true, false) => return "a server was emptied",
                 },
             }
         }

@@ -18,6 +18,9 @@ use crate::config::{RedisAddress, RedisServers};
 /// While it stays wrong, the view is asked for no more often than this.
 const RENEW_EVERY: Duration = Duration::from_millis(100);
 
+/// How many names are tried to find one that belongs to a certain server of a Cluster.
+const NAMES: usize = 256;
+
 /// The servers of the configuration.
 pub(super) struct Topology {
     settings: watch::Sender<Arc<Settings>>,
@@ -95,6 +98,13 @@ impl Topology {
         let view = self.lock();
         let slots = || view.slots.as_ref().map(SlotMap::primaries).unwrap_or_default();
         view.primary.clone().map_or_else(slots, |primary| vec![primary])
+    }
+
+    /// The first of the numbered `names` that belongs to `server`, as far as this process knows.
+    pub(super) fn name_at(&self, server: &RedisAddress, name: impl Fn(usize) -> String) -> Option<String> {
+        let view = self.lock();
+        let Some(slots) = &view.slots else { return Some(name(0)) };
+        (0..NAMES).map(name).find(|name| slots.owner(slot(name)) == Some(server))
     }
 
     /// Takes in that a slot has moved; others may have, too.
