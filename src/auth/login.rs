@@ -196,14 +196,10 @@ impl Auth {
         let (issuer, subject) = (grant.id_token.issuer().to_owned(), grant.id_token.subject().to_owned());
         let ticket = self.open_session(provider, grant).await?;
         if let Some(previous) = previous {
-<<<<<<< HEAD
             self.tell_of_another_user(&previous, &issuer, &subject).await;
-            self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
-=======
             // What fails now is tried again by itself.
             let _ =
                 self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
->>>>>>> refs/heads/rev3
         }
         Ok(Completed { ticket, return_to })
     }
