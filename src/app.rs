@@ -1,6 +1,6 @@
 //! The one place where everything is wired: configuration in, a running gateway out, for `main`, `dev` and tests alike.
 //!
-//! What a reload replaces is one value, a [`Generation`]; each worker thread notices a new one at its next request and
+//! What a reload replaces is one value, a `Generation`; each worker thread notices a new one at its next request and
 //! prepares itself for it, so that no connection and no request is dropped. What a reload cannot replace (listeners, the
 //! addresses of the store) is refused.
 
