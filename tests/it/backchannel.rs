@@ -1,6 +1,6 @@
 //! A logout that the provider asks for behind the browser's back: contract section 3, `POST /bff/backchannel-logout`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn two_sites() -> World {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs()
+    cloakroom::clock::Clock::System.now().as_secs()
 }
 
 /// The claims of a logout token for the first site that names nobody yet.
@@ -50,6 +50,12 @@ fn tell(world: &World, token: &str) -> Response {
 fn accepts(world: &World, token: &str) {
     let answer = tell(world, token);
     assert_eq!((answer.status, answer.body.len()), (200, 0), "{}", answer.text());
+}
+
+/// Tells the first site that `user` logged out at the provider.
+#[track_caller]
+pub(crate) fn log_out_at_provider(world: &World, user: &str) -> Response {
+    tell(world, &token_for(world, "sub", user))
 }
 
 /// The `sid` in the ID token of the latest login.
