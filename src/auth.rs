@@ -4,6 +4,7 @@
 //! own through [`Background`]; everything else runs where it is called, on the store of the calling worker.
 
 mod activity;
+mod backchannel;
 mod background;
 mod current;
 mod login;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+pub use self::backchannel::BackchannelError;
 pub use self::background::Background;
 pub use self::current::{CurrentError, Session, SessionView, Why};
 pub use self::login::{Answer, BeginError, Begun, CallbackError, Completed, LoginRequest};

@@ -6,6 +6,7 @@
 //! place where an error becomes a response.
 
 mod api;
+mod backchannel;
 mod bff;
 mod binding;
 mod callback;

@@ -54,6 +54,8 @@
 //!    with the token in memory. A holder that dies loses the lease; one that was only stopped meets a newer version.
 //! 4. *Log out.* The record becomes a tombstone with its reason before anything else happens; then the refresh token is
 //!    given back in the background and the browser is told the provider's logout URL.
+//!    The provider can ask for the same behind the browser's back: [`auth::Auth::end_by_logout_token`] verifies its token
+//!    before it looks anything up, and acts on each token once.
 //!
 //! 5. *A stream outlives its check.* A WebSocket, `/bff/events` or an upstream's event stream is let in like any call and
 //!    then lives on its session: [`auth::Auth::open_stream`] hands out an [`auth::Live`], and one watcher for each session
@@ -64,7 +66,7 @@
 //!
 //! | mistake | made impossible by |
 //! |---|---|
-//! | using unverified metadata or an unverified ID token | [`provider::VerifiedIdToken`] has no public constructor, and completing a login takes one |
+//! | using unverified metadata or an unverified token | [`provider::VerifiedIdToken`] and [`provider::VerifiedLogoutToken`] have no public constructor; completing a login takes the one, ending sessions for the provider the other |
 //! | forwarding without the same-origin check | [`proxy::forward::Pass::Session`] holds a [`guard::same_origin::SameOrigin`] by value |
 //! | an open redirect | [`guard::return_to::ReturnTo::parse`] is the only constructor, and every `Location` of ours is made of one and the configured origin |
 //! | matching one path and forwarding another | [`guard::path::RoutePath`] holds the exact bytes; match and upstream URI both come from it |

@@ -5,6 +5,7 @@
 
 mod authorize;
 mod back_channel;
+mod claims;
 mod client_auth;
 mod discovery;
 mod id_token;
@@ -13,7 +14,9 @@ mod jwks;
 mod jws;
 mod kept;
 mod logout;
+mod logout_token;
 mod refusal;
+mod signature;
 mod token;
 
 use std::sync::Arc;
@@ -22,11 +25,12 @@ use std::time::Duration;
 use url::Url;
 
 pub use self::id_token::VerifiedIdToken;
+pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 
 use self::back_channel::BackChannel;
 use self::discovery::Metadata;
 use self::jwks::KeySet;
-use self::kept::Kept;
+use self::kept::{Kept, Occasion};
 use crate::clock::Clock;
 use crate::config::{ProviderConfig, SiteConfig};
 use crate::secret::{AccessToken, AuthorizationCode, CodeVerifier, IdToken, Nonce, RefreshToken, State};
@@ -223,6 +227,17 @@ impl Provider {
         logout::revoke(self, refresh_token).await
     }
 
+    /// Checks a logout token that [`ReceivedLogoutToken::is_from`] this provider (OpenID Connect Back-Channel Logout §2.6).
+    ///
+    /// # Errors
+    /// [`LogoutTokenError`]: nothing may be ended for it.
+    pub async fn verify_logout_token(
+        &self,
+        token: &ReceivedLogoutToken,
+    ) -> Result<VerifiedLogoutToken, LogoutTokenError> {
+        Ok(logout_token::verify(self, token).await?)
+    }
+
     /// How the provider is doing: what the last fetch of its metadata or keys came to, and whether the last call at all
     /// was answered.
     #[must_use]
@@ -263,9 +278,9 @@ impl Provider {
     }
 
     /// Keys that may be newer than `seen`, which lacked one.
-    async fn newer_keys(&self, seen: &Arc<KeySet>) -> Result<Arc<KeySet>, Unavailable> {
+    async fn newer_keys(&self, seen: &Arc<KeySet>, occasion: Occasion) -> Result<Arc<KeySet>, Unavailable> {
         let metadata = self.metadata().await?;
-        self.keys.renew(seen, KeySet::fetch(self.caller.clone(), metadata.jwks_uri.clone())).await
+        self.keys.renew(seen, occasion, KeySet::fetch(self.caller.clone(), metadata.jwks_uri.clone())).await
     }
 
     fn fetch_metadata(&self) -> impl Future<Output = Result<Metadata, Unavailable>> + Send + use<> {

@@ -53,9 +53,11 @@ fn site_table(site: &SiteConfig) -> String {
     }
     table
         + &format!(
-            "  to register at the provider:\n    redirect URI              {}\n    post-logout redirect URI  {}\n",
+            "  to register at the provider:\n    redirect URI              {}\n    post-logout redirect URI  {}\n    \
+             back-channel logout URI   {}\n",
             site.redirect_uri(),
             site.post_logout_redirect_uri(),
+            site.backchannel_logout_uri(),
         )
 }
 

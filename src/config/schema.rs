@@ -62,6 +62,7 @@ const PROVIDER: &[Key] = &[
     value("authorization_params"),
     value("id_token_algs"),
     value("logout_hint"),
+    value("logout_token_exp"),
     value("default_token_lifetime"),
     value("clock_skew"),
     value("timeout"),

@@ -227,6 +227,7 @@ https://app.example  (session: idle 30m, absolute 12h)
   to register at the provider:
     redirect URI              https://app.example/bff/callback
     post-logout redirect URI  https://app.example/bff/logout/callback
+    back-channel logout URI   https://app.example/bff/backchannel-logout
 
 http://app.localhost:8080  (session: idle 30m, absolute 12h)
   path        methods       auth  goes to
@@ -235,6 +236,7 @@ http://app.localhost:8080  (session: idle 30m, absolute 12h)
   to register at the provider:
     redirect URI              http://app.localhost:8080/bff/callback
     post-logout redirect URI  http://app.localhost:8080/bff/logout/callback
+    back-channel logout URI   http://app.localhost:8080/bff/backchannel-logout
 ";
     assert_eq!(config.route_table(), expected);
 }

@@ -9,8 +9,8 @@ use super::DevError;
 use super::provider::Client;
 use crate::config::{
     Access, AdminConfig, CachePolicy, ClientAuth, Config, CsrfMode, Documents, EncodedSlash, LogConfig, LogFormat,
-    LogLevel, LogoutHint, Origin, ProviderConfig, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig,
-    SpaConfig, StoreConfig, StoreKind, TlsFiles, UpstreamConfig,
+    LogLevel, LogoutHint, LogoutTokenExp, Origin, ProviderConfig, RouteConfig, SameSite, ServerConfig, SessionConfig,
+    SiteConfig, SpaConfig, StoreConfig, StoreKind, TlsFiles, UpstreamConfig,
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
@@ -91,6 +91,7 @@ impl Arrangement<'_> {
             authorization_params: Vec::new(),
             id_token_algs: vec!["ES256".to_owned()],
             logout_hint: LogoutHint::IdToken,
+            logout_token_exp: LogoutTokenExp::Required,
             default_token_lifetime: Duration::from_secs(60),
             clock_skew: Duration::from_secs(10),
             plaintext: false,

@@ -1,12 +1,13 @@
 //! The table of our own paths, one short handler each. Anything else under the base path is 404.
 
 use actix_session::Session as Binding;
+use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookies::BrowserCookies;
 use super::problem::Problem;
-use super::{Site, callback, client_js, events, login, logout, session};
+use super::{Site, backchannel, callback, client_js, events, login, logout, session};
 use crate::telemetry::RequestId;
 
 /// One request to one of our own endpoints.
@@ -19,6 +20,8 @@ pub(super) struct Call<'a> {
     pub(super) id: RequestId,
     /// The cookie's tie to the session: written at login and logout, and to seal it again; nowhere else.
     pub(super) binding: Binding,
+    /// The body, of which nothing has been read.
+    pub(super) body: Payload,
 }
 
 /// Answers; `path` is what follows the base path.
@@ -30,11 +33,12 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
         ("/session/extend", &Method::POST) => session::extend(call).await,
         ("/logout", &Method::POST) => logout::end(call).await,
         ("/logout/callback", &Method::GET) => logout::after(&call).await,
+        ("/backchannel-logout", &Method::POST) => backchannel::end(call).await,
         ("/events", &Method::GET | &Method::HEAD) => events::open(&call).await,
         ("/client.js", &Method::GET | &Method::HEAD) => Ok(client_js::serve(call.request)),
         ("/login" | "/callback" | "/logout/callback", _) => Err(Problem::Method("GET".into())),
         ("/session" | "/events" | "/client.js", _) => Err(Problem::Method("GET, HEAD".into())),
-        ("/session/extend" | "/logout", _) => Err(Problem::Method("POST".into())),
+        ("/session/extend" | "/logout" | "/backchannel-logout", _) => Err(Problem::Method("POST".into())),
         _ => Err(Problem::NoRoute),
     }
 }

@@ -107,12 +107,13 @@ fn resealed(cookie: &str, own: &str, ring: &Keyring) -> Option<HeaderValue> {
 }
 
 async fn handle(site: Rc<Site>, request: ServiceRequest) -> Result<ServiceResponse, actix_web::Error> {
-    let (request, _body) = request.into_parts();
+    let (request, body) = request.into_parts();
     let cookies = request.extensions_mut().remove::<BrowserCookies>().unwrap_or_default();
     let id = request.extensions_mut().remove::<RequestId>().unwrap_or_else(RequestId::random);
     let base = site.auth.site().base_path.len();
     let path = request.uri().path().get(base..).unwrap_or_default();
-    let call = Call { site: &site, request: &request, cookies, id: id.clone(), binding: request.get_session() };
+    let binding = request.get_session();
+    let call = Call { site: &site, request: &request, cookies, id: id.clone(), binding, body };
     let response = match bff::answer(path, call).await {
         Ok(response) => response,
         Err(problem) => problem.respond(&door::asker(&request, &id, Some(&site))),

@@ -110,7 +110,7 @@ impl Problem {
             Self::NoRoute => "No route, file or endpoint has this path.",
             Self::Method(_) => "The Allow header names the methods that are.",
             Self::IdentityChanged => "This page was made for another user; reload it.",
-            Self::TooLarge => "The route's configuration sets the limit.",
+            Self::TooLarge => "It is larger than what is accepted here.",
             Self::UnknownHost => "The Host header names none of the configured origins.",
             Self::TooMany => "Close some of this session's streams, or try again in a moment.",
             Self::UpstreamUnreachable | Self::UpstreamTimeout => "Nobody was logged out; try again in a moment.",

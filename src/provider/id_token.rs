@@ -8,15 +8,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
-use super::jws::{Jws, Verdict};
-use super::{Provider, RedeemError};
+use super::Provider;
+use super::claims::{self as common, LOGOUT_EVENT, OLDEST, moment};
+use super::jws::Jws;
+use super::kept;
+use super::signature::{self, Refused};
 use crate::clock::Timestamp;
 use crate::secret::{AccessToken, IdToken, Nonce, constant_time_eq};
-
-/// How long ago a token that was just received may have been issued.
-const OLDEST: Duration = Duration::from_secs(60 * 60);
-/// The event that makes a token a logout token (OpenID Connect Back-Channel Logout §2.4).
-const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 /// An ID token that passed every check of OpenID Connect Core §3.1.3.7. Nothing outside this file makes one.
 #[derive(Clone, Debug)]
@@ -78,24 +76,13 @@ pub(super) async fn verify(
     provider: &Provider,
     token: &IdToken,
     expected: &Expected<'_>,
-) -> Result<VerifiedIdToken, RedeemError> {
-    let invalid = |wrong: &str| RedeemError::Invalid(format!("the ID token: {wrong}"));
-    let jws = Jws::read(token.expose(), &provider.id_token_algs).map_err(invalid)?;
+) -> Result<VerifiedIdToken, Refused> {
+    let jws = Jws::read(token.expose(), &provider.id_token_algs)?;
     if !jws.is_untyped() {
-        return Err(invalid("it is a token of another kind"));
+        return Err(Refused::Invalid("it is a token of another kind"));
     }
-    let keys = provider.keys().await?;
-    let mut verdict = jws.verify(&keys);
-    if matches!(verdict, Verdict::NoKey) {
-        // The provider may have rotated its keys just now (§10.1.1).
-        verdict = jws.verify(&*provider.newer_keys(&keys).await?);
-    }
-    let claims = match verdict {
-        Verdict::Genuine(claims) => claims,
-        Verdict::Forged(wrong) => return Err(invalid(wrong)),
-        Verdict::NoKey => return Err(invalid("none of the provider's keys made its signature")),
-    };
-    check(claims, jws.alg, expected).map_err(invalid)
+    let claims = signature::claims(provider, &jws, kept::Occasion::Answer).await?;
+    Ok(check(claims, jws.alg, expected)?)
 }
 
 fn check(claims: Map<String, Value>, alg: Algorithm, expected: &Expected<'_>) -> Result<VerifiedIdToken, &'static str> {
@@ -103,9 +90,11 @@ fn check(claims: Map<String, Value>, alg: Algorithm, expected: &Expected<'_>) ->
     if text("iss") != Some(expected.issuer) {
         return Err("`iss` is another issuer");
     }
-    check_audience(&claims, expected.client_id)?;
-    check_times(&claims, expected)?;
-    let subject = text("sub").filter(|sub| is_subject(sub)).ok_or("`sub` is missing or malformed")?;
+    common::check_audience(&claims, expected.client_id)?;
+    // Steps 9 and 10.
+    common::validity(&claims, expected.now, expected.skew)?.ok_or("`exp` is missing")?;
+    common::issued(&claims, expected.now, OLDEST, expected.skew)?;
+    let subject = common::subject(&claims).ok_or("`sub` is missing or malformed")?;
     if claims.get("events").is_some_and(|events| events.get(LOGOUT_EVENT).is_some()) {
         return Err("it is a logout token");
     }
@@ -121,49 +110,8 @@ fn check(claims: Map<String, Value>, alg: Algorithm, expected: &Expected<'_>) ->
         Occasion::Refresh { .. } => {}
     }
     check_access_token_hash(&claims, alg, expected.access_token)?;
-    let sid = match claims.get("sid") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(sid)) if !sid.is_empty() && sid.len() <= 1024 => Some(sid.clone()),
-        Some(_) => return Err("`sid` is malformed"),
-    };
+    let sid = common::sid(&claims)?.map(str::to_owned);
     Ok(VerifiedIdToken { issuer: expected.issuer.to_owned(), subject: subject.to_owned(), sid, claims })
-}
-
-/// Steps 3 to 5: the audience is this client and nobody else, and so is the authorized party if it is named.
-fn check_audience(claims: &Map<String, Value>, client_id: &str) -> Result<(), &'static str> {
-    let only_this_client = match claims.get("aud") {
-        Some(Value::String(audience)) => audience == client_id,
-        Some(Value::Array(all)) => !all.is_empty() && all.iter().all(|audience| audience == client_id),
-        _ => false,
-    };
-    if !only_this_client {
-        return Err("`aud` is missing, not this client, or not this client alone");
-    }
-    match claims.get("azp") {
-        None => Ok(()),
-        Some(party) if party == client_id => Ok(()),
-        Some(_) => Err("`azp` is another client"),
-    }
-}
-
-/// Steps 9 and 10; `nbf` is RFC 7519 §4.1.5.
-fn check_times(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<(), &'static str> {
-    let latest = expected.now.plus(expected.skew);
-    let expires = moment(claims, "exp")?.ok_or("`exp` is missing")?;
-    if expires.plus(expected.skew) <= expected.now {
-        return Err("it has expired");
-    }
-    let issued = moment(claims, "iat")?.ok_or("`iat` is missing")?;
-    if issued > latest {
-        return Err("`iat` is in the future");
-    }
-    if expected.now.since(issued) > OLDEST + expected.skew {
-        return Err("`iat` is long ago");
-    }
-    match moment(claims, "nbf")? {
-        Some(begins) if begins > latest => Err("`nbf` is in the future"),
-        _ => Ok(()),
-    }
 }
 
 /// Step 13: whoever asks for `max_age` gets `auth_time` and checks it.
@@ -198,21 +146,4 @@ fn check_access_token_hash(
         Some(sent) if constant_time_eq(sent.as_bytes(), half.as_bytes()) => Ok(()),
         _ => Err("`at_hash` is another access token's"),
     }
-}
-
-/// A `NumericDate`: seconds since the epoch, whole or not (RFC 7519 §2).
-fn moment(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, &'static str> {
-    const WRONG: &str = "a time is not a number of seconds";
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    let seconds = value.as_f64().filter(|seconds| *seconds >= 0.0).ok_or(WRONG)?;
-    Ok(Some(Timestamp::from_millis(Duration::try_from_secs_f64(seconds).map_or(u64::MAX, millis))))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// "MUST NOT exceed 255 ASCII characters in length" (§2).
-fn is_subject(sub: &str) -> bool {
-    !sub.is_empty() && sub.len() <= 255 && sub.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_control())
 }

@@ -61,6 +61,13 @@ impl<'a> Jws<'a> {
         typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("application/jwt")
     }
 
+    /// Whether this says to be a token of `kind`; the prefix may be left out (RFC 7515 §4.1.9).
+    pub(super) fn is_typed(&self, kind: &str) -> bool {
+        let typ = self.typ.as_deref().unwrap_or_default();
+        let prefix = typ.get(..12).filter(|prefix| prefix.eq_ignore_ascii_case("application/"));
+        typ[prefix.map_or(0, str::len)..].eq_ignore_ascii_case(kind)
+    }
+
     /// Checks the signature against the fitting keys of `keys`, and only then reads the payload.
     pub(super) fn verify(&self, keys: &KeySet) -> Verdict {
         let mut fitting = keys.fitting(self.alg, self.kid.as_deref()).peekable();
@@ -78,6 +85,12 @@ impl<'a> Jws<'a> {
             _ => Verdict::Forged("its payload is not JSON, or repeats a member"),
         }
     }
+}
+
+/// What a token claims, whoever signed it or did not: good for finding out whom to ask about it, and for nothing else.
+pub(super) fn unverified_claims(token: &str) -> Option<Map<String, Value>> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    json::object(&payload).ok()
 }
 
 fn optional_text(header: &Map<String, Value>, name: &str) -> Result<Option<String>, &'static str> {

@@ -19,6 +19,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The shortest time between two renewals that a stranger's token can cause (requirement TV-16).
 pub(super) const COOL_DOWN: Duration = Duration::from_secs(10);
 
+/// Who brought the token that asks for something newer. Each has a cool-down of its own, so that a flood of forged logout
+/// tokens does not keep logins from finding a key that the provider began to use just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// The provider itself, in an answer to this gateway.
+    Answer,
+    /// Anybody.
+    Stranger,
+}
+
 /// A value that is fetched when first needed. Clones share it.
 pub(super) struct Kept<T> {
     what: Arc<str>,
@@ -31,7 +41,8 @@ pub(super) struct Kept<T> {
 struct State<T> {
     value: Option<(Arc<T>, Timestamp)>,
     failure: Option<Failure>,
-    forced: Option<Timestamp>,
+    /// The last renewal on each [`Occasion`].
+    forced: [Option<Timestamp>; 2],
     /// Counts [`Kept::forget`], so that a fetch begun before it cannot bring the old value back.
     generation: u64,
 }
@@ -52,7 +63,7 @@ enum Look<T> {
 impl<T: Send + Sync + 'static> Kept<T> {
     /// Nothing yet; `what` names it in the log.
     pub(super) fn new(what: &str, clock: Clock) -> Self {
-        let state = State { value: None, failure: None, forced: None, generation: 0 };
+        let state = State { value: None, failure: None, forced: [None; 2], generation: 0 };
         Self { what: what.into(), clock, state: Arc::new(Mutex::new(state)), gate: Arc::default() }
     }
 
@@ -81,8 +92,8 @@ impl<T: Send + Sync + 'static> Kept<T> {
         }
     }
 
-    /// Something newer than `seen`, which did not serve: at most one fetch per cool-down, else `seen` again.
-    pub(super) async fn renew<F>(&self, seen: &Arc<T>, fetch: F) -> Result<Arc<T>, Unavailable>
+    /// Something newer than `seen`, which did not serve: at most one fetch per cool-down and occasion, else `seen` again.
+    pub(super) async fn renew<F>(&self, seen: &Arc<T>, occasion: Occasion, fetch: F) -> Result<Arc<T>, Unavailable>
     where
         F: Future<Output = Result<T, Unavailable>> + Send + 'static,
     {
@@ -98,10 +109,11 @@ impl<T: Send + Sync + 'static> Kept<T> {
             if let Some(failure) = state.failure_in_force(now) {
                 return Err(failure);
             }
-            if state.forced.is_some_and(|at| within(now, at, COOL_DOWN)) {
+            let forced = &mut state.forced[occasion as usize];
+            if forced.is_some_and(|at| within(now, at, COOL_DOWN)) {
                 return Ok(Arc::clone(seen));
             }
-            state.forced = Some(now);
+            *forced = Some(now);
         }
         landed(self.launch(gate, fetch)).await
     }
@@ -123,7 +135,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
     pub(super) fn forget(&self) {
         let mut state = self.state();
         let generation = state.generation + 1;
-        *state = State { value: None, failure: None, forced: None, generation };
+        *state = State { value: None, failure: None, forced: [None; 2], generation };
     }
 
     /// How the last fetch went.

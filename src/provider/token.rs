@@ -10,6 +10,7 @@ use super::back_channel::{Answer, Form, Silence};
 use super::client_auth::authenticate;
 use super::discovery::Metadata;
 use super::id_token::{self, Expected, Occasion};
+use super::signature::Refused;
 use super::{Attempt, Grant, Provider, RedeemError, Refreshed, Tokens, Unavailable, logout, refusal};
 use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken};
 
@@ -36,7 +37,13 @@ pub(super) async fn redeem(
     let occasion = Occasion::Login { nonce: &attempt.nonce, max_age: provider.max_age };
     let verified = match &tokens.id_token {
         None => Err(RedeemError::Invalid("it has no `id_token`".to_owned())),
-        Some(id_token) => id_token::verify(provider, id_token, &expected(provider, &tokens, occasion)).await,
+        Some(id_token) => {
+            let verified = id_token::verify(provider, id_token, &expected(provider, &tokens, occasion)).await;
+            verified.map_err(|refused| match refused {
+                Refused::Unavailable(unavailable) => unavailable.into(),
+                refused => RedeemError::Invalid(format!("the ID token: {refused}")),
+            })
+        }
     };
     match verified {
         Ok(id_token) => Ok(Grant { tokens, id_token }),
@@ -80,12 +87,12 @@ async fn try_refresh(
         let expected = expected(provider, &tokens, Occasion::Refresh { subject });
         match id_token::verify(provider, id_token, &expected).await {
             Ok(_) => {}
-            Err(RedeemError::Invalid(reason)) => {
+            Err(Refused::Invalid(wrong)) => {
                 logout::revoke_in_background(provider, &metadata, tokens.refresh_token);
-                return Ok(Refreshed::Rejected(reason));
+                return Ok(Refreshed::Rejected(format!("the ID token: {wrong}")));
             }
-            // Its key cannot be had now. What came along is kept all the same, as the refresh token before it may be
-            // spent; of the ID token itself nothing is.
+            // Its key cannot be had now, or is none that is known yet. What came along is kept all the same, as the
+            // refresh token before it may be spent; of the ID token itself nothing is.
             Err(error) => {
                 tracing::warn!(event = "id_token_unverified", provider = provider.config.name, %error);
                 tokens.id_token = None;

@@ -6,6 +6,7 @@
 
 mod activity;
 mod admin;
+mod backchannel;
 mod browser_journeys;
 mod callback;
 mod client_js;

@@ -240,6 +240,15 @@ fn a_logout_closes_at_a_frame_boundary_in_the_middle_of_a_message() {
 }
 
 #[test]
+fn a_logout_at_the_provider_closes_too() {
+    let (world, _far, browser) = stage();
+    let mut socket = Socket::open(&world, &browser, "/ws/echo");
+    let answer = crate::backchannel::log_out_at_provider(&world, "ada");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(socket.receive().close(), (4401, "revoked".into()));
+}
+
+#[test]
 fn a_frame_that_never_ends_is_cut() {
     let (world, far, browser) = stage();
     let mut socket = Socket::open(&world, &browser, "/ws/stuck");

@@ -6,8 +6,8 @@
 // `/__test` is for the tests: clients can be added, calls counted, faults ordered, grants revoked, keys rotated.
 // Calls are counted per client, so that one provider serves any number of tests at the same time.
 
-import { createServer } from 'node:http';
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createServer, request } from 'node:http';
+import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { once } from 'node:events';
 import Provider from 'oidc-provider';
 import { Memory, clients, forgetGrants } from './memory.mjs';
@@ -168,6 +168,7 @@ function newProvider() {
     },
     features: {
       devInteractions: { enabled: false },
+      backchannelLogout: { enabled: true },
       revocation: { enabled: true },
       introspection: { enabled: true },
       resourceIndicators: {
@@ -190,7 +191,7 @@ function newProvider() {
       },
     },
     // The package refuses back-channel calls to loopback; the tests live there.
-    fetch: (url, init) => globalThis.fetch(url, init),
+    fetch: call,
     renderError(ctx, out) {
       ctx.type = 'json';
       ctx.body = out;
@@ -213,6 +214,29 @@ function record(ctx) {
   }
   if (ctx.oidc.params?.code) ledger.issued.push({ name: 'code', value: ctx.oidc.params.code });
   if (ctx.oidc.params?.code_verifier) ledger.issued.push({ name: 'code_verifier', value: ctx.oidc.params.code_verifier });
+}
+
+/** A logout token on its way; nothing resolves *.localhost, and the built-in fetch sets the Host header itself. */
+function call(url, { method, headers, body }) {
+  const { host, hostname, pathname, port } = new URL(url);
+  if (!hostname.endsWith('.localhost')) return globalThis.fetch(url, { method, headers, body, redirect: 'manual' });
+  const target = { host: '127.0.0.1', port, path: pathname, method };
+  return new Promise((done, failed) => {
+    const sent = request({ ...target, headers: { ...Object.fromEntries(new Headers(headers)), host } }, (answer) => {
+      answer.resume();
+      done(new Response(null, { status: answer.statusCode }));
+    });
+    sent.on('error', failed);
+    sent.end(body?.toString());
+  });
+}
+
+/** A JWT that says anything, truly signed. */
+function signed({ typ, claims }) {
+  const encode = (part) => Buffer.from(JSON.stringify(part)).toString('base64url');
+  const message = `${encode({ alg: 'RS256', kid: keys[0].kid, typ })}.${encode(claims)}`;
+  const signature = sign('sha256', Buffer.from(message), createPrivateKey({ key: keys[0], format: 'jwk' }));
+  return { token: `${message}.${signature.toString('base64url')}` };
 }
 
 function testOf(client) {
@@ -238,6 +262,7 @@ function control(what, body, res) {
     ledger: () => ledgerOf(order.client_id ?? ''),
     fault: () => void faults.unshift({ times: -1, ...order }),
     heal: () => void faults.splice(0, faults.length, ...faults.filter((one) => one.client_id !== order.client_id)),
+    sign: () => signed(order),
     'revoke-grants': () => forgetGrants(order.user),
     'rotate-keys': () => {
       keys = order.keep ? [newKey(), ...keys] : [newKey()];

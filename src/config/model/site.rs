@@ -37,6 +37,12 @@ impl SiteConfig {
     pub fn post_logout_redirect_uri(&self) -> String {
         format!("{}{}/logout/callback", self.origin, self.base_path)
     }
+
+    /// The back-channel logout URI registered at the provider.
+    #[must_use]
+    pub fn backchannel_logout_uri(&self) -> String {
+        format!("{}{}/backchannel-logout", self.origin, self.base_path)
+    }
 }
 
 /// `csrf`
@@ -91,6 +97,8 @@ pub struct ProviderConfig {
     pub id_token_algs: Vec<String>,
     /// What the provider's logout URL carries.
     pub logout_hint: LogoutHint,
+    /// Whether a logout token must say when it expires.
+    pub logout_token_exp: LogoutTokenExp,
     /// The lifetime of an access token whose answer has no `expires_in`.
     pub default_token_lifetime: Duration,
     /// Tolerance for the provider's clock, 10 to 60 seconds.
@@ -121,4 +129,13 @@ pub enum LogoutHint {
     IdToken,
     /// `client_id` alone, so that no ID token passes through the browser.
     ClientId,
+}
+
+/// `logout_token_exp`: what becomes of a logout token without `exp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogoutTokenExp {
+    /// It is refused, as OpenID Connect Back-Channel Logout §2.4 demands.
+    Required,
+    /// It is accepted for two minutes after its `iat`, for providers older than that demand.
+    Optional,
 }

@@ -7,7 +7,7 @@ use crate::config::fault::Wrong;
 use crate::config::secret_ref::{Literal, fetch};
 use crate::config::section::{Section, wrong_type};
 use crate::config::value::{choice, duration, flag, text, word};
-use crate::config::{ClientAuth, LogoutHint, ProviderConfig};
+use crate::config::{ClientAuth, LogoutHint, LogoutTokenExp, ProviderConfig};
 use crate::secret::ClientSecret;
 
 /// The name of a provider that has no other.
@@ -48,6 +48,7 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
     let client_id = section.required("client_id", "write the id under which the provider knows this gateway", word);
     let client_auth = client_auth(section, literal);
     let hints = [("id_token", LogoutHint::IdToken), ("client_id", LogoutHint::ClientId)];
+    let exp = [("required", LogoutTokenExp::Required), ("optional", LogoutTokenExp::Optional)];
     let scopes = section.list("scopes", scope);
     if scopes.as_ref().is_some_and(|scopes| !scopes.iter().any(|scope| scope == "openid")) {
         section.fault("scopes", "does not contain \"openid\"", "add \"openid\"; without it there is no ID token");
@@ -63,6 +64,7 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
         authorization_params: authorization_params(section),
         id_token_algs: algorithms.unwrap_or_else(|| ID_TOKEN_ALGS.map(str::to_owned).into()),
         logout_hint: section.or("logout_hint", LogoutHint::IdToken, choice(&hints)),
+        logout_token_exp: section.or("logout_token_exp", LogoutTokenExp::Required, choice(&exp)),
         default_token_lifetime: section.or("default_token_lifetime", minutes(5), duration(seconds(1)..=hours(24))),
         clock_skew: section.or("clock_skew", seconds(30), duration(seconds(10)..=seconds(60))),
         plaintext,

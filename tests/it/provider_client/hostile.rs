@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{
-    ClientAuth, CsrfMode, LogoutHint, Origin, ProviderConfig, SameSite, SessionConfig, SiteConfig, TlsFiles,
+    ClientAuth, CsrfMode, LogoutHint, LogoutTokenExp, Origin, ProviderConfig, SameSite, SessionConfig, SiteConfig,
+    TlsFiles,
 };
 use cloakroom::provider::{Attempt, Grant, Provider, RedeemError, Refreshed};
 use cloakroom::secret::{AuthorizationCode, ClientSecret, CodeVerifier, MasterKey, Nonce, RefreshToken, State};
@@ -251,6 +252,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         authorization_params: Vec::new(),
         id_token_algs: ["ES256", "ES384", "EdDSA", "RS256", "PS256"].map(str::to_owned).to_vec(),
         logout_hint: LogoutHint::IdToken,
+        logout_token_exp: LogoutTokenExp::Required,
         default_token_lifetime: Duration::from_secs(3600),
         clock_skew: Duration::from_secs(30),
         plaintext: false,

@@ -11,6 +11,7 @@ mod hostile;
 mod id_token;
 mod keys;
 mod logout;
+mod logout_token;
 mod metadata;
 mod signing;
 mod tls;

@@ -294,6 +294,20 @@ async fn a_rotated_refresh_token_is_not_lost_when_the_key_of_its_id_token_cannot
 }
 
 #[tokio::test]
+async fn a_refresh_whose_id_token_has_a_key_that_is_not_known_yet_ends_nothing() {
+    let op = Hostile::start().await;
+    let client = op.client();
+    for kid in ["k2", "k3"] {
+        let header = json!({ "alg": "ES256", "kid": kid }).to_string();
+        op.give(&Key::p256().token(&header, &op.claims().to_string()));
+        let Refreshed::Tokens(tokens) = refresh(&client).await else { panic!("{kid}: the refresh token is gone") };
+        assert!(tokens.refresh_token.is_some() && tokens.id_token.is_none(), "nothing unverified is kept");
+    }
+    op.give(&Key::p256().token(r#"{"alg":"ES256","kid":"k1"}"#, &op.claims().to_string()));
+    assert_eq!(word(&refresh(&client).await), "rejected", "a known key did not make this signature");
+}
+
+#[tokio::test]
 async fn no_refresh_token_is_spent_while_the_keys_cannot_be_had() {
     let op = Hostile::start().await;
     op.set("/jwks", Reply::raw(500, ""));

@@ -27,6 +27,8 @@ pub struct Setup {
     pub access_ttl: u64,
     /// Access tokens are JWTs instead of opaque.
     pub jwt: bool,
+    /// The provider tells the sites' gateways of logouts behind the browser's back, by session.
+    pub backchannel: bool,
 }
 
 /// One site of it.
@@ -66,6 +68,7 @@ impl Setup {
             sites: vec![Site::named("one")],
             access_ttl: 3600,
             jwt: false,
+            backchannel: false,
         }
     }
 
@@ -108,6 +111,10 @@ impl Setup {
                 "token_endpoint_auth_method": site.client_auth,
                 "test": { "access_ttl": self.access_ttl, "jwt": self.jwt },
             });
+            if self.backchannel {
+                client["backchannel_logout_uri"] = json!(format!("{origin}/bff/backchannel-logout"));
+                client["backchannel_logout_session_required"] = json!(true);
+            }
             if site.client_auth != "none" {
                 client["client_secret"] = json!(site.client_secret);
             }

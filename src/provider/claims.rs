@@ -1,0 +1,96 @@
+//! What ID tokens and logout tokens have in common: audience, times, subject and the provider's session, each checked alike.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+
+/// How long ago a token that was just received may have been issued.
+pub(super) const OLDEST: Duration = Duration::from_secs(60 * 60);
+/// The event that makes a token a logout token (OpenID Connect Back-Channel Logout §2.4).
+pub(super) const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+/// The audience is this client and nobody else, and so is the authorized party if it is named (OpenID Connect Core
+/// §3.1.3.7, steps 3 to 5).
+pub(super) fn check_audience(claims: &Map<String, Value>, client_id: &str) -> Result<(), &'static str> {
+    if !is_audience(claims.get("aud"), client_id) {
+        return Err("`aud` is missing, not this client, or not this client alone");
+    }
+    match claims.get("azp") {
+        None => Ok(()),
+        Some(party) if party == client_id => Ok(()),
+        Some(_) => Err("`azp` is another client"),
+    }
+}
+
+/// Whether `aud` is this client alone.
+pub(super) fn is_audience(aud: Option<&Value>, client_id: &str) -> bool {
+    match aud {
+        Some(Value::String(audience)) => audience == client_id,
+        Some(Value::Array(all)) => !all.is_empty() && all.iter().all(|audience| audience == client_id),
+        _ => false,
+    }
+}
+
+/// `iat`, which is there, not in the future, and at most `oldest` ago; `skew` is tolerated.
+pub(super) fn issued(
+    claims: &Map<String, Value>,
+    now: Timestamp,
+    oldest: Duration,
+    skew: Duration,
+) -> Result<Timestamp, &'static str> {
+    let issued = moment(claims, "iat")?.ok_or("`iat` is missing")?;
+    if issued > now.plus(skew) {
+        return Err("`iat` is in the future");
+    }
+    if now.since(issued) > oldest + skew {
+        return Err("`iat` is long ago");
+    }
+    Ok(issued)
+}
+
+/// `exp` and `nbf`, where they are there: not over, and begun (RFC 7519 §4.1.4, §4.1.5). Returns `exp`.
+pub(super) fn validity(
+    claims: &Map<String, Value>,
+    now: Timestamp,
+    skew: Duration,
+) -> Result<Option<Timestamp>, &'static str> {
+    let expires = moment(claims, "exp")?;
+    if expires.is_some_and(|expires| expires.plus(skew) <= now) {
+        return Err("it has expired");
+    }
+    match moment(claims, "nbf")? {
+        Some(begins) if begins > now.plus(skew) => Err("`nbf` is in the future"),
+        _ => Ok(expires),
+    }
+}
+
+/// `sub`; `None` when it is missing or malformed: "MUST NOT exceed 255 ASCII characters in length" (§2).
+pub(super) fn subject(claims: &Map<String, Value>) -> Option<&str> {
+    let is_subject = |sub: &&str| {
+        (1..=255).contains(&sub.len()) && sub.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_control())
+    };
+    claims.get("sub").and_then(Value::as_str).filter(is_subject)
+}
+
+/// `sid`, the provider's own session id (OpenID Connect Back-Channel Logout §2.1), if there is one.
+pub(super) fn sid(claims: &Map<String, Value>) -> Result<Option<&str>, &'static str> {
+    match claims.get("sid") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(sid)) if (1..=1024).contains(&sid.len()) => Ok(Some(sid)),
+        Some(_) => Err("`sid` is malformed"),
+    }
+}
+
+/// A `NumericDate`: seconds since the epoch, whole or not (RFC 7519 §2).
+pub(super) fn moment(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, &'static str> {
+    const WRONG: &str = "a time is not a number of seconds";
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    let seconds = value.as_f64().filter(|seconds| *seconds >= 0.0).ok_or(WRONG)?;
+    Ok(Some(Timestamp::from_millis(Duration::try_from_secs_f64(seconds).map_or(u64::MAX, millis))))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
