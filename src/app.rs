@@ -5,6 +5,7 @@
 //! addresses of the store) is refused.
 
 mod census;
+mod certificate;
 mod generation;
 mod listen;
 mod operator;
@@ -23,6 +24,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use self::certificate::{Certificate, Pair};
 use self::generation::Generation;
 use crate::admin::{self, Desk};
 use crate::auth::Background;
@@ -63,6 +65,7 @@ pub struct Reload {
     desk: Desk,
     background: Background,
     stores: Arc<Stores>,
+    certificate: Option<Certificate>,
     clock: Clock,
 }
 
@@ -75,6 +78,7 @@ impl Gateway {
     pub fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         // The only error is that a provider is installed already, by an earlier gateway of this process.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let certificate = config.server.tls.as_ref().map(Pair::read).transpose()?.map(Certificate::new);
         let public = bind(config.server.listen)?;
         let admin = config.admin.listen.map(bind).transpose()?;
         let stores = Stores::open(&config.store, clock.clone()).map_err(|error| BuildError(error.to_string()))?;
@@ -90,7 +94,8 @@ impl Gateway {
         let desk = Desk::new(first.auths.clone(), &desk_config);
         let current = Arc::new(ArcSwap::from_pointee(first));
         let stores = Arc::new(stores);
-        let reload = Reload { current, desk, background: background.clone(), stores: Arc::clone(&stores), clock };
+        let (stores_too, background_too) = (Arc::clone(&stores), background.clone());
+        let reload = Reload { current, desk, background: background_too, stores: stores_too, certificate, clock };
         Ok(Self { server, public, admin, stores, background, runtime, reload })
     }
 
@@ -168,7 +173,11 @@ impl Reload {
         let current = self.current.load_full();
         current.accepts(&config)?;
         let next = Generation::new(config, &self.clock, &self.background, Some(&current))?;
+        let pair = next.config.server.tls.as_ref().map(Pair::read).transpose()?;
         self.stores.reconfigure(&next.config.store).map_err(|error| BuildError(error.0))?;
+        if let (Some(certificate), Some(pair)) = (&self.certificate, pair) {
+            certificate.renew(pair);
+        }
         self.desk.update(next.auths.clone(), &next.config.admin);
         self.current.store(Arc::new(next));
         Ok(())
@@ -212,9 +221,9 @@ fn serve(
         .h1_allow_half_closed(false)
         .disable_signals()
         .shutdown_timeout(config.shutdown_grace.saturating_sub(config.drain_delay).as_secs().max(1));
-    Ok(match &config.tls {
+    Ok(match &reload.certificate {
         None => server.listen(listener)?,
-        Some(files) => server.listen_rustls_0_23(listener, listen::tls(files)?)?,
+        Some(certificate) => server.listen_rustls_0_23(listener, certificate.server_config()?)?,
     }
     .run())
 }

@@ -26,6 +26,14 @@ pub struct Session {
     pub(super) current_key: bool,
 }
 
+impl Session {
+    /// What the store knows it by.
+    #[must_use]
+    pub const fn key(&self) -> &StoreKey {
+        &self.key
+    }
+}
+
 /// Why there is no session; the words of the 401's `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
-pub use self::site::{ClientAuth, CsrfMode, LogoutHint, ProviderConfig, SameSite, SessionConfig, SiteConfig};
+pub use self::site::{
+    ClientAuth, CsrfMode, Hsts, LimitsConfig, LogoutHint, ProviderConfig, Rate, SameSite, SessionConfig, SiteConfig,
+};
 use crate::secret::AdminToken;
 use ipnet::IpNet;
 

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::document::{Kind, Node};
 use super::fault::Wrong;
 use super::section::wrong_type;
-use super::{suggest, units};
+use super::{Rate, suggest, units};
 
 /// A string.
 pub(super) fn text(node: &Node) -> Result<&str, Wrong> {
@@ -109,6 +109,14 @@ fn any_size(node: &Node) -> Result<u64, Wrong> {
         ));
     }
     units::size(text(node)?)
+}
+
+/// A rate, or `"off"`.
+pub(super) fn rate(node: &Node) -> Result<Option<Rate>, Wrong> {
+    match text(node)? {
+        "off" => Ok(None),
+        rate => units::rate(rate).map(Some),
+    }
 }
 
 /// How many worker threads, or `"per-core"`.

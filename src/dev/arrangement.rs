@@ -8,9 +8,9 @@ use url::Url;
 use super::DevError;
 use super::provider::Client;
 use crate::config::{
-    Access, AdminConfig, CachePolicy, ClientAuth, Config, CsrfMode, Documents, EncodedSlash, LogConfig, LogFormat,
-    LogLevel, LogoutHint, Origin, ProviderConfig, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig,
-    SpaConfig, StoreConfig, StoreKind, TlsFiles, UpstreamConfig,
+    Access, AdminConfig, CachePolicy, ClientAuth, Config, CsrfMode, Documents, EncodedSlash, LimitsConfig, LogConfig,
+    LogFormat, LogLevel, LogoutHint, Origin, ProviderConfig, RouteConfig, SameSite, ServerConfig, SessionConfig,
+    SiteConfig, SpaConfig, StoreConfig, StoreKind, TlsFiles, UpstreamConfig,
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
@@ -68,6 +68,8 @@ impl Arrangement<'_> {
                 .map_err(|wrong| DevError(format!("{origin} {wrong}: pass another --port")))?,
             base_path: "/bff".to_owned(),
             csrf: CsrfMode::Origin,
+            hsts: None,
+            limits: LimitsConfig::default(),
             session: SessionConfig {
                 idle: Duration::from_secs(30 * 60),
                 absolute: Duration::from_secs(12 * 3600),

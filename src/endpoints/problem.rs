@@ -39,6 +39,8 @@ pub(super) enum Problem {
     TooLarge,
     /// 421 `unknown_host`
     UnknownHost,
+    /// 429 `too_many`, and in how many seconds the next request is due.
+    TooMany(u64),
     /// 502 `upstream_unreachable`
     UpstreamUnreachable,
     /// 503 `store_unavailable`
@@ -87,6 +89,7 @@ impl Problem {
             Self::IdentityChanged => (StatusCode::CONFLICT, "identity_changed", "Another user is logged in now"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
             Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host", "No site has this address"),
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many", "Too many requests"),
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable", "The API cannot be reached"),
             Self::StoreUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Sessions cannot be looked up right now")
@@ -109,6 +112,7 @@ impl Problem {
             Self::IdentityChanged => "This page was made for another user; reload it.",
             Self::TooLarge => "The route's configuration sets the limit.",
             Self::UnknownHost => "The Host header names none of the configured origins.",
+            Self::TooMany(_) => "The Retry-After header says when the next one is due.",
             Self::UpstreamUnreachable | Self::UpstreamTimeout => "Nobody was logged out; try again in a moment.",
             Self::StoreUnavailable | Self::ProviderUnavailable => "Nobody was logged out; try again in a moment.",
         }
@@ -131,6 +135,9 @@ impl Problem {
             }
             Self::Method(allowed) => {
                 answer.insert_header((header::ALLOW, allowed.as_str()));
+            }
+            Self::TooMany(seconds) => {
+                answer.insert_header((header::RETRY_AFTER, *seconds));
             }
             Self::StoreUnavailable | Self::ProviderUnavailable => {
                 answer.insert_header((header::RETRY_AFTER, "2"));
