@@ -12,6 +12,7 @@ mod pending;
 mod refresh;
 mod replay;
 pub mod sessions;
+mod step_up;
 mod write;
 
 use std::sync::Arc;

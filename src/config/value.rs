@@ -77,6 +77,15 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Node) -> Res
     }
 }
 
+/// A duration within `range`, or `"off"`.
+pub(super) fn optional_duration(range: RangeInclusive<Duration>) -> impl Fn(&Node) -> Result<Option<Duration>, Wrong> {
+    let duration = duration(range);
+    move |node| match &node.kind {
+        Kind::Text(text) if text == "off" => Ok(None),
+        _ => duration(node).map(Some),
+    }
+}
+
 /// A size, or `"unlimited"`.
 pub(super) fn size_limit(node: &Node) -> Result<Option<u64>, Wrong> {
     match &node.kind {

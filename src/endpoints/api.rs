@@ -65,6 +65,9 @@ async fn admit(site: &Site, route: &Route, request: &HttpRequest) -> Result<(Pas
         }
         Err(problem) => return Err(problem),
     };
+    if let Some(step) = site.auth.step_up(&session, &route.config.scopes) {
+        return Err(Problem::InsufficientScope(format!("{}?step={step}", site.login_url)));
+    }
     let token = match site.auth.access_token(&session).await {
         Ok(token) => token,
         Err(TokenError::Ended(_)) if route.config.access == Access::Optional => {

@@ -29,6 +29,8 @@ pub(super) enum Problem {
     Absent(Why),
     /// 403 `cross_site`
     CrossSite(&'static str),
+    /// 403 `insufficient_scope`, and the path of the login that gets the missing scopes.
+    InsufficientScope(String),
     /// 404 `no_route`
     NoRoute,
     /// 405 `method`, with the methods that are allowed.
@@ -84,6 +86,7 @@ impl Problem {
             Self::BadReturnTo(_) => (StatusCode::BAD_REQUEST, "bad_return_to", "The return path is not of this site"),
             Self::Absent(why) => (StatusCode::UNAUTHORIZED, why.as_str(), "There is no session"),
             Self::CrossSite(_) => (StatusCode::FORBIDDEN, "cross_site", "The request does not come from this site"),
+            Self::InsufficientScope(_) => (StatusCode::FORBIDDEN, "insufficient_scope", "More consent is needed"),
             Self::NoRoute => (StatusCode::NOT_FOUND, "no_route", "There is nothing here"),
             Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", "The method is not allowed here"),
             Self::IdentityChanged => (StatusCode::CONFLICT, "identity_changed", "Another user is logged in now"),
@@ -107,6 +110,7 @@ impl Problem {
             Self::LoginFailed(what) => what,
             Self::Absent(Why::NoSession) => "Log in first.",
             Self::Absent(Why::Ended(_)) => "The session is over; log in again.",
+            Self::InsufficientScope(_) => "Log in once more at login_url to grant what this needs.",
             Self::NoRoute => "No route, file or endpoint has this path.",
             Self::Method(_) => "The Allow header names the methods that are.",
             Self::IdentityChanged => "This page was made for another user; reload it.",
@@ -148,6 +152,7 @@ impl Problem {
             let again = match self {
                 Self::Absent(_) | Self::LoginFailed(_) => login_url.map(|path| ("Log in", path)),
                 Self::ProviderUnavailable => Some(("Try again", "")),
+                Self::InsufficientScope(path) => Some(("Log in once more", path.as_str())),
                 _ => None,
             };
             return page::respond(&mut answer, title, self.detail(), reason, asker.request_id, again);
@@ -159,7 +164,10 @@ impl Problem {
             detail: self.detail(),
             reason,
             request_id: asker.request_id,
-            login_url: login_url.filter(|_| status == StatusCode::UNAUTHORIZED),
+            login_url: match self {
+                Self::InsufficientScope(path) => Some(path),
+                _ => login_url.filter(|_| status == StatusCode::UNAUTHORIZED),
+            },
         };
         let body = serde_json::to_string(&body).expect("a problem is plain text");
         answer.insert_header((header::CONTENT_TYPE, "application/problem+json"));

@@ -12,10 +12,11 @@ use actix_web::http::header::{HeaderValue, UPGRADE};
 use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use hyper::{Request, Response, StatusCode};
+use tokio::time::{Instant, sleep_until};
 
-use super::body::{Download, Limits, RequestBody, Upload, UploadError, declared_length};
+use super::body::{Download, Limits, Patience, RequestBody, Upload, UploadError, declared_length};
 use super::headers::answer::{Asked, inbound, wants_document};
 use super::headers::request::{Framing, Own, has_looped, outbound};
 use super::route::Route;
@@ -85,8 +86,9 @@ pub async fn forward(
 ) -> Result<HttpResponse, ForwardError> {
     let payload = std::mem::replace(&mut forward.payload, Payload::None);
     forward.check(&payload)?;
+    let ends = forward.route.config.total_timeout.map(|limit| Instant::now() + limit);
     let (upload, body) = Upload::start(payload, forward.limits());
-    let mut response = forward.send(clients, body, &upload).await?;
+    let mut response = forward.send(clients, body, &upload, ends).await?;
     if response.status() == StatusCode::UNAUTHORIZED
         && forward.bearer().is_some()
         && let Some(body) = upload.again()
@@ -95,9 +97,9 @@ pub async fn forward(
         // Nobody reads the refusal's body: dropped, it takes its connection with it unless all of it is here already.
         drop(response);
         forward.replace_bearer(newer);
-        response = forward.send(clients, body, &Upload::default()).await?;
+        response = forward.send(clients, body, &Upload::default(), ends).await?;
     }
-    forward.answer(response)
+    forward.answer(response, ends)
 }
 
 impl Forward<'_> {
@@ -121,7 +123,7 @@ impl Forward<'_> {
     fn limits(&self) -> Limits {
         let most = if self.bearer().is_some() { self.route.config.replay_body } else { 0 };
         let kept = declared_length(self.request).filter(|length| *length <= most);
-        Limits { whole: self.route.config.max_body, kept }
+        Limits { whole: self.route.config.max_body, kept, idle: self.route.config.idle_timeout }
     }
 
     /// The bearer that goes along: what the route says counts, whatever the caller hands in.
@@ -168,6 +170,7 @@ impl Forward<'_> {
         clients: &UpstreamClients,
         body: RequestBody,
         upload: &Upload,
+        ends: Option<Instant>,
     ) -> Result<Response<Incoming>, ForwardError> {
         let repeatable = body.is_empty() && matches!(*self.request.method(), Method::GET | Method::HEAD);
         let tls = self.route.target.tls.as_ref();
@@ -187,6 +190,7 @@ impl Forward<'_> {
         let outcome = tokio::select! {
             outcome = exchange => outcome,
             () = upload.stalled(self.route.config.timeout) => Err(ForwardError::Timeout),
+            () = sleep_until(ends.unwrap_or_else(Instant::now)), if ends.is_some() => Err(ForwardError::Timeout),
         };
         // If the browser's body broke, that is why the exchange did.
         outcome.map_err(|error| match upload.failure() {
@@ -197,7 +201,7 @@ impl Forward<'_> {
     }
 
     /// The response as the browser gets it.
-    fn answer(&self, response: Response<Incoming>) -> Result<HttpResponse, ForwardError> {
+    fn answer(&self, response: Response<Incoming>, ends: Option<Instant>) -> Result<HttpResponse, ForwardError> {
         let (head, body) = response.into_parts();
         let unreachable = |what: &str| ForwardError::Unreachable(what.to_owned());
         check_framing(&head.headers).map_err(unreachable)?;
@@ -211,6 +215,9 @@ impl Forward<'_> {
             document: wants_document(method.is_safe(), self.request.headers()),
         };
         inbound(&head.headers, &asked, &mut builder);
+        // An event stream may have nothing to say for hours.
+        let idle = (!is_event_stream(&head.headers)).then_some(self.route.config.idle_timeout);
+        let patience = Patience { idle, ends };
         let declared = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         Ok(match head.status {
             // These have no body, and any framing written for them would be read as the next response.
@@ -222,10 +229,10 @@ impl Forward<'_> {
                 builder.body(actix_web::body::None::new()).map_into_boxed_body()
             }
             // The length of a HEAD response is that of the body it does not have.
-            _ if *method == Method::HEAD => builder.body(Download::new(body, declared).boxed()),
+            _ if *method == Method::HEAD => builder.body(Download::new(body, declared, patience).boxed()),
             _ => {
                 let length = body.size_hint().exact();
-                let mut response = builder.body(Download::new(body, length).boxed());
+                let mut response = builder.body(Download::new(body, length, patience).boxed());
                 if length.is_none() && self.request.version() == Version::HTTP_10 {
                     // It knows no chunks: the end of the connection is the end of the body (RFC 9112 §6.1, §6.3).
                     response.head_mut().no_chunking(true);
@@ -241,6 +248,13 @@ impl Forward<'_> {
 /// others (RFC 9110 §7.8).
 fn is_websocket(request: &HttpRequest) -> bool {
     request.headers().get_all(UPGRADE).any(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
+}
+
+fn is_event_stream(headers: &hyper::HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+    kind.split(|byte| *byte == b';')
+        .next()
+        .is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// Refuses what two parsers may cut differently: a length beside chunks, or a coding that would be left in the body

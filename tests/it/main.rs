@@ -31,6 +31,7 @@ mod secrets_in_logs;
 mod session;
 mod sessions_command;
 mod spa_files;
+mod step_up;
 mod store_contract;
 mod support;
 mod support_itself;

@@ -71,6 +71,7 @@ impl Stage {
                 access_token: AccessToken::new("token"),
                 refresh_token: None,
                 id_token: None,
+                scope: None,
                 claims: Map::new(),
             },
         };
