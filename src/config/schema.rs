@@ -101,6 +101,7 @@ const ROUTE: &[Key] = &[
     value("timeout"),
     value("idle_timeout"),
     value("total_timeout"),
+    value("max_calls"),
     value("max_body"),
     value("replay_body"),
     value("plaintext"),

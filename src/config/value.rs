@@ -128,6 +128,16 @@ pub(super) fn rate(node: &Node) -> Result<Option<Rate>, Wrong> {
     }
 }
 
+/// A number within `range`.
+pub(super) fn count(range: RangeInclusive<usize>) -> impl Fn(&Node) -> Result<usize, Wrong> {
+    move |node| {
+        let remedy = format!("write a number from {} to {}", range.start(), range.end());
+        let Kind::Integer(number) = node.kind else { return Err(wrong_type("a number", &node.kind)) };
+        let count = usize::try_from(number).ok().filter(|count| range.contains(count));
+        count.ok_or_else(|| Wrong::new(format!("{number} is too small or too large"), remedy))
+    }
+}
+
 /// How many worker threads, or `"per-core"`.
 pub(super) fn workers(node: &Node) -> Result<Option<usize>, Wrong> {
     let remedy = "write a number from 1 to 512, or \"per-core\"";

@@ -119,6 +119,7 @@ impl Arrangement<'_> {
             timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             total_timeout: None,
+            max_calls: 1024,
             max_body: Some(10 * 1024 * 1024),
             replay_body: 64 * 1024,
         }

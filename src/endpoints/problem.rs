@@ -49,6 +49,8 @@ pub(super) enum Problem {
     StoreUnavailable,
     /// 503 `provider_unavailable`
     ProviderUnavailable,
+    /// 503 `overloaded`
+    Overloaded,
     /// 504 `upstream_timeout`
     UpstreamTimeout,
 }
@@ -100,6 +102,7 @@ impl Problem {
             Self::ProviderUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable", "The login service cannot be reached")
             }
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The API is busy"),
             Self::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The API does not answer"),
         }
     }
@@ -117,6 +120,7 @@ impl Problem {
             Self::TooLarge => "The route's configuration sets the limit.",
             Self::UnknownHost => "The Host header names none of the configured origins.",
             Self::TooMany(_) => "The Retry-After header says when the next one is due.",
+            Self::Overloaded => "As many calls run as the route allows; try again in a moment.",
             Self::UpstreamUnreachable | Self::UpstreamTimeout => "Nobody was logged out; try again in a moment.",
             Self::StoreUnavailable | Self::ProviderUnavailable => "Nobody was logged out; try again in a moment.",
         }
@@ -143,7 +147,7 @@ impl Problem {
             Self::TooMany(seconds) => {
                 answer.insert_header((header::RETRY_AFTER, *seconds));
             }
-            Self::StoreUnavailable | Self::ProviderUnavailable => {
+            Self::StoreUnavailable | Self::ProviderUnavailable | Self::Overloaded => {
                 answer.insert_header((header::RETRY_AFTER, "2"));
             }
             _ => {}
@@ -216,6 +220,10 @@ impl From<ForwardError> for Problem {
             ForwardError::Loop => {
                 tracing::error!(event = "upstream_loop", "an upstream leads back to this gateway");
                 Self::UpstreamUnreachable
+            }
+            ForwardError::Overloaded => {
+                tracing::warn!(event = "route_full");
+                Self::Overloaded
             }
             ForwardError::TooLarge => Self::TooLarge,
             ForwardError::BadRequest(what) => Self::BadRequest(what),

@@ -14,6 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use hyper::{Request, Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::body::{Download, Limits, Patience, RequestBody, Upload, UploadError, declared_length};
@@ -66,6 +67,9 @@ pub enum ForwardError {
     /// The body is larger than the route allows.
     #[error("the body is too large")]
     TooLarge,
+    /// As many calls run as the route allows.
+    #[error("the route is full")]
+    Overloaded,
     /// The request itself cannot be forwarded.
     #[error("the request cannot be forwarded: {0}")]
     BadRequest(&'static str),
@@ -87,6 +91,7 @@ pub async fn forward(
     let payload = std::mem::replace(&mut forward.payload, Payload::None);
     forward.check(&payload)?;
     let ends = forward.route.config.total_timeout.map(|limit| Instant::now() + limit);
+    let room = forward.route.enter().ok_or(ForwardError::Overloaded)?;
     let (upload, body) = Upload::start(payload, forward.limits());
     let mut response = forward.send(clients, body, &upload, ends).await?;
     if response.status() == StatusCode::UNAUTHORIZED
@@ -99,7 +104,7 @@ pub async fn forward(
         forward.replace_bearer(newer);
         response = forward.send(clients, body, &Upload::default(), ends).await?;
     }
-    forward.answer(response, ends)
+    forward.answer(response, ends, room)
 }
 
 impl Forward<'_> {
@@ -201,7 +206,12 @@ impl Forward<'_> {
     }
 
     /// The response as the browser gets it.
-    fn answer(&self, response: Response<Incoming>, ends: Option<Instant>) -> Result<HttpResponse, ForwardError> {
+    fn answer(
+        &self,
+        response: Response<Incoming>,
+        ends: Option<Instant>,
+        room: OwnedSemaphorePermit,
+    ) -> Result<HttpResponse, ForwardError> {
         let (head, body) = response.into_parts();
         let unreachable = |what: &str| ForwardError::Unreachable(what.to_owned());
         check_framing(&head.headers).map_err(unreachable)?;
@@ -229,10 +239,10 @@ impl Forward<'_> {
                 builder.body(actix_web::body::None::new()).map_into_boxed_body()
             }
             // The length of a HEAD response is that of the body it does not have.
-            _ if *method == Method::HEAD => builder.body(Download::new(body, declared, patience).boxed()),
+            _ if *method == Method::HEAD => builder.body(Download::new(body, declared, patience, room).boxed()),
             _ => {
                 let length = body.size_hint().exact();
-                let mut response = builder.body(Download::new(body, length, patience).boxed());
+                let mut response = builder.body(Download::new(body, length, patience, room).boxed());
                 if length.is_none() && self.request.version() == Version::HTTP_10 {
                     // It knows no chunks: the end of the connection is the end of the body (RFC 9112 §6.1, §6.3).
                     response.head_mut().no_chunking(true);

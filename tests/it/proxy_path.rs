@@ -8,3 +8,4 @@ mod paths;
 mod patience;
 mod replays;
 mod sockets;
+mod upstreams;

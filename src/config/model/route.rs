@@ -54,6 +54,8 @@ pub struct RouteConfig {
     pub idle_timeout: Duration,
     /// The end of a call, bodies included; `None` is none.
     pub total_timeout: Option<Duration>,
+    /// The most calls at once, and so connections, in each worker thread.
+    pub max_calls: usize,
     /// The largest request body, in bytes; `None` is unlimited.
     pub max_body: Option<u64>,
     /// The largest request body, in bytes, that is kept so that the request can be sent once more with a newer token.

@@ -5,7 +5,7 @@ use crate::config::address::upstream;
 use crate::config::path::route_path;
 use crate::config::section::Section;
 use crate::config::value::{
-    choice, cookie_name, duration, flag, method, optional_duration, settable_cookie, size, size_limit,
+    choice, cookie_name, count, duration, flag, method, optional_duration, settable_cookie, size, size_limit,
 };
 use crate::config::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig};
 use std::time::Duration;
@@ -13,6 +13,9 @@ use std::time::Duration;
 /// What is kept of a request that may be sent again; as much as any of its kind, as it is held in memory meanwhile.
 const REPLAY_BODY: u64 = 64 << 10;
 const LARGEST_REPLAY_BODY: u64 = 1 << 20;
+
+/// Far more than a thread serves at once, and far fewer than the ports of one address.
+const MAX_CALLS: usize = 1024;
 
 /// The route; `None` when path or upstream are missing or wrong.
 pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
@@ -65,6 +68,7 @@ pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
         timeout: section.or("timeout", seconds(30), duration(Duration::from_millis(1)..=hours(1))),
         idle_timeout: section.or("idle_timeout", seconds(60), duration(seconds(1)..=hours(1))),
         total_timeout: section.or("total_timeout", None, optional_duration(seconds(1)..=hours(24))),
+        max_calls: section.or("max_calls", MAX_CALLS, count(1..=65_536)),
         max_body: section.or("max_body", None, size_limit),
         replay_body: section.or("replay_body", REPLAY_BODY, size(0..=LARGEST_REPLAY_BODY)),
         path: path?,

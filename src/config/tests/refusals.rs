@@ -113,6 +113,7 @@ fn the_rules_of_a_route_are_words_with_a_meaning() {
             ("timeout = \"soon\"", "timeout", "not a duration", "\"30m\""),
             ("idle_timeout = \"0s\"", "idle_timeout", "too short", "\"1s\""),
             ("total_timeout = \"2d\"", "total_timeout", "too long", "\"1d\""),
+            ("max_calls = 0", "max_calls", "too small", "from 1 to 65536"),
             ("max_body = \"10MB\"", "max_body", "not a size", "MiB"),
             ("replay_body = \"unlimited\"", "replay_body", "not a size", "MiB"),
             ("replay_body = \"2MiB\"", "replay_body", "\"2MiB\" is too large", "from \"0B\" to \"1MiB\""),

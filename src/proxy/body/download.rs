@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Passes data on as it arrives. An error of the upstream's body becomes one of the browser's, which makes the server
@@ -19,6 +20,8 @@ pub struct Download {
     /// Since when the upstream is waited for.
     waiting: Option<Instant>,
     alarm: Option<Pin<Box<Sleep>>>,
+    /// The call's room at its route, until the body is through.
+    _room: OwnedSemaphorePermit,
 }
 
 /// How long a body may take.
@@ -49,10 +52,10 @@ impl Patience {
 }
 
 impl Download {
-    /// Passes `body` on, as `length` bytes if the upstream has declared them.
+    /// Passes `body` on, as `length` bytes if the upstream has declared them, and gives `room` back when it is through.
     #[must_use]
-    pub fn new(body: Incoming, length: Option<u64>, patience: Patience) -> Self {
-        Self { body, length, patience, waiting: None, alarm: None }
+    pub fn new(body: Incoming, length: Option<u64>, patience: Patience, room: OwnedSemaphorePermit) -> Self {
+        Self { body, length, patience, waiting: None, alarm: None, _room: room }
     }
 
     /// Waits for the upstream, but not forever.

@@ -40,6 +40,7 @@ pub(super) fn route(upstream: SocketAddr) -> RouteConfig {
         timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_secs(60),
         total_timeout: None,
+        max_calls: 1024,
         max_body: None,
         replay_body: 64 << 10,
     }
@@ -119,6 +120,7 @@ async fn answer(request: &HttpRequest, payload: Payload, site: &Site) -> Result<
     forward(&site.clients, one, renew).await.map_err(|error| match error {
         ForwardError::Unreachable(_) => StatusCode::BAD_GATEWAY,
         ForwardError::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ForwardError::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         ForwardError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ForwardError::BadRequest(_) => StatusCode::BAD_REQUEST,
         ForwardError::Loop => StatusCode::LOOP_DETECTED,

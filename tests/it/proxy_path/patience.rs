@@ -104,3 +104,18 @@ fn the_browsers_origin_reaches_an_api_that_asks_for_it_and_the_referrer_never_do
     let seen = upstream.only();
     assert!(seen.contains("\r\norigin: http://one.localhost:8080\r\n") && !seen.contains("referer"), "{seen}");
 }
+
+#[test]
+fn an_upstream_that_only_promises_is_not_believed_forever() {
+    let upstream = Upstream::start(|_, connection| {
+        connection.request();
+        while connection.connection.send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n") {}
+    });
+    let mut config = route(upstream.address);
+    config.timeout = SHORT;
+    let mut client = Connection::open(start(vec![config]));
+    let began = Instant::now();
+    client.ask("GET /api", "");
+    assert_eq!(status(&client.head()), "504");
+    assert!(began.elapsed() < SOON);
+}

@@ -7,8 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned, SupportedProtocolVersion};
 
 use super::PATIENCE;
 
@@ -38,6 +38,27 @@ impl Pair {
 
     pub fn certificate(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_file(&self.cert).expect("openssl wrote a certificate")
+    }
+
+    fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_file(&self.key).expect("openssl wrote a key")
+    }
+
+    /// A server that shows this certificate, and demands one of `clients` where they are given.
+    pub fn server(&self, clients: Option<&Self>) -> ServerConfig {
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let builder = builder.expect("the provider has them");
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => {
+                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+                    Arc::new(roots(&[clients.certificate()])),
+                    provider(),
+                );
+                builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
+            }
+        };
+        builder.with_single_cert(vec![self.certificate()], self.private_key()).expect("openssl wrote a pair")
     }
 }
 
