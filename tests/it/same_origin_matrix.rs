@@ -26,7 +26,13 @@ fn is_own(said: Said<'_>, own: &str, header_demanded: bool) -> bool {
 }
 
 /// Sends every combination with these methods to `path`; how many passed.
-fn every_word(world: &World, browser: &Browser, methods: &[&str], path: &str, expected: impl Fn(Said<'_>) -> bool) -> usize {
+fn every_word(
+    world: &World,
+    browser: &Browser,
+    methods: &[&str],
+    path: &str,
+    expected: impl Fn(Said<'_>) -> bool,
+) -> usize {
     let own = world.one();
     let evil = format!("{own}.evil.example");
     let sites = [None, Some("same-origin"), Some("same-site"), Some("cross-site"), Some("none"), Some("new-word")];

@@ -109,7 +109,9 @@ fn the_browsers_origin_reaches_an_api_that_asks_for_it_and_the_referrer_never_do
 fn an_upstream_that_only_promises_is_not_believed_forever() {
     let upstream = Upstream::start(|_, connection| {
         connection.request();
-        while connection.connection.send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n") {}
+        while connection.connection.send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n") {
+            std::thread::sleep(SHORT / 100);
+        }
     });
     let mut config = route(upstream.address);
     config.timeout = SHORT;
