@@ -64,7 +64,7 @@ impl<C: Clock<Instant = Nanos>> Budgets<C> {
     fn take(&self, whose: &[u8]) -> Result<(), Problem> {
         self.limiter.check_key(&self.hash.hash_one(whose)).map_err(|not_until| {
             let wait = not_until.wait_time_from(self.limiter.clock().now());
-            Problem::TooMany(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+            Problem::TooMany((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
         })
     }
 }
