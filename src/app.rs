@@ -5,31 +5,30 @@
 //! addresses of the store) is refused.
 
 mod census;
+mod certificate;
 mod generation;
 mod listen;
 mod operator;
+mod serve;
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServiceRequest, fn_service};
-use actix_web::{App, HttpServer};
+use actix_web::dev::Server;
 use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use self::certificate::{Certificate, Pair};
 use self::generation::Generation;
 use crate::admin::{self, Desk};
 use crate::auth::{Background, Streams};
 use crate::clock::Clock;
 use crate::config::{Config, ServerConfig};
-use crate::endpoints::{Worker, answer};
-use crate::session::store::{Store, Stores};
+use crate::session::store::Stores;
 
 pub use self::operator::Operator;
 pub use crate::auth::sessions::{KeyCount, KeyReport, ListedSession, Listing, Target};
@@ -67,6 +66,7 @@ pub struct Reload {
     background: Background,
     streams: Streams,
     stores: Arc<Stores>,
+    certificate: Option<Certificate>,
     clock: Clock,
 }
 
@@ -79,6 +79,7 @@ impl Gateway {
     pub fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         // The only error is that a provider is installed already, by an earlier gateway of this process.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let certificate = config.server.tls.as_ref().map(Pair::read).transpose()?.map(Certificate::new);
         let public = bind(config.server.listen)?;
         let admin = config.admin.listen.map(bind).transpose()?;
         let stores = Stores::open(&config.store, clock.clone()).map_err(|error| BuildError(error.to_string()))?;
@@ -95,8 +96,15 @@ impl Gateway {
         let desk = Desk::new(first.auths.clone(), &desk_config);
         let current = Arc::new(ArcSwap::from_pointee(first));
         let stores = Arc::new(stores);
-        let reload =
-            Reload { current, desk, background: background.clone(), stores: Arc::clone(&stores), streams, clock };
+        let reload = Reload {
+            current,
+            desk,
+            background: background.clone(),
+            streams,
+            stores: Arc::clone(&stores),
+            certificate,
+            clock,
+        };
         Ok(Self { server, public, admin, stores, background, runtime, reload })
     }
 
@@ -128,7 +136,7 @@ impl Gateway {
         let store = stores.connect();
         let admin = admin.map(|listener| admin::serve(listener, &reload.desk, &store)).transpose()?;
         let admin_handle = admin.as_ref().map(Server::handle);
-        let server = serve(&config, public, &stores, &reload)?;
+        let server = serve::serve(&config, public, &stores, &reload)?;
         let handle = server.handle();
         let chores = reload.chores(&runtime, admin.is_some());
         let admin = admin.map(actix_web::rt::spawn);
@@ -175,7 +183,11 @@ impl Reload {
         let current = self.current.load_full();
         current.accepts(&config)?;
         let next = Generation::new(config, &self.clock, &self.background, &self.streams, Some(&current))?;
+        let pair = next.config.server.tls.as_ref().map(Pair::read).transpose()?;
         self.stores.reconfigure(&next.config.store).map_err(|error| BuildError(error.0))?;
+        if let (Some(certificate), Some(pair)) = (&self.certificate, pair) {
+            certificate.renew(pair);
+        }
         self.desk.update(next.auths.clone(), &next.config.admin);
         current.succeeded_by(&next);
         self.current.store(Arc::new(next));
@@ -194,65 +206,6 @@ impl Reload {
             chores.push(runtime.spawn(census::take(Arc::clone(&self.current), self.background.clone())));
         }
         chores
-    }
-}
-
-fn serve(
-    config: &ServerConfig,
-    listener: TcpListener,
-    stores: &Arc<Stores>,
-    reload: &Reload,
-) -> std::io::Result<Server> {
-    let (stores, current) = (Arc::clone(stores), Arc::clone(&reload.current));
-    let server = HttpServer::new(move || {
-        let slot = Rc::new(Slot::new(Arc::clone(&current), stores.connect()));
-        App::new().default_service(fn_service(move |request: ServiceRequest| {
-            let slot = Rc::clone(&slot);
-            async move { Ok::<_, actix_web::Error>(answer(&slot.worker(), request).await) }
-        }))
-    });
-    let server = match config.workers {
-        Some(workers) => server.workers(workers),
-        None => server,
-    };
-    let server = server
-        .tcp_nodelay(true)
-        .h1_allow_half_closed(false)
-        .disable_signals()
-        .shutdown_timeout(config.shutdown_grace.saturating_sub(config.drain_delay).as_secs().max(1));
-    Ok(match &config.tls {
-        None => server.listen(listener)?,
-        Some(files) => server.listen_rustls_0_23(listener, listen::tls(files)?)?,
-    }
-    .run())
-}
-
-/// One worker thread's own view of the current generation.
-struct Slot {
-    current: Arc<ArcSwap<Generation>>,
-    store: Arc<dyn Store>,
-    ready: RefCell<(Arc<Generation>, Rc<Worker>)>,
-}
-
-impl Slot {
-    fn new(current: Arc<ArcSwap<Generation>>, store: Arc<dyn Store>) -> Self {
-        let generation = current.load_full();
-        let worker = generation.worker(Arc::clone(&store));
-        let worker = Rc::new(worker.expect("the certificate files were read a moment ago, when the gateway was built"));
-        Self { current, store, ready: RefCell::new((generation, worker)) }
-    }
-
-    /// The worker of the current generation. Should its certificate files be gone by now, the one before goes on.
-    fn worker(&self) -> Rc<Worker> {
-        let current = self.current.load();
-        let mut ready = self.ready.borrow_mut();
-        if !Arc::ptr_eq(&ready.0, &current) {
-            match current.worker(Arc::clone(&self.store)) {
-                Ok(worker) => *ready = (Arc::clone(&current), Rc::new(worker)),
-                Err(error) => tracing::error!(event = "reload_incomplete", %error),
-            }
-        }
-        Rc::clone(&ready.1)
     }
 }
 

@@ -13,6 +13,7 @@ mod pending;
 mod refresh;
 mod replay;
 pub mod sessions;
+mod step_up;
 mod streams;
 mod write;
 

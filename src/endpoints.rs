@@ -14,6 +14,7 @@ mod client_js;
 mod cookies;
 mod door;
 mod events;
+mod limits;
 mod login;
 mod logout;
 mod meter;
@@ -28,20 +29,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::HttpResponseBuilder;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use ipnet::IpNet;
 
 use self::binding::BoundEndpoints;
 use self::cookies::CookieNames;
 use self::meter::Meters;
 use crate::auth::Auth;
-use crate::config::Config;
+use crate::config::{Config, Hsts};
 use crate::proxy::route::RouteTable;
 use crate::proxy::upstream::UpstreamClients;
 use crate::session::store::Store;
 use crate::tls::TlsError;
 
 pub use self::door::answer;
+pub use self::limits::Limits;
 
 /// What one worker thread answers with: every site, and this thread's own connections to upstreams and store.
 pub struct Worker {
@@ -64,43 +66,58 @@ struct SiteDoor {
 /// One site as this worker sees it.
 struct Site {
     auth: Arc<Auth>,
+    limits: Arc<Limits>,
     names: CookieNames,
     routes: RouteTable,
     meters: Meters,
     spa: spa::Spa,
+    /// `Strict-Transport-Security`, where the site has one.
+    hsts: Option<HeaderValue>,
     login_url: String,
     logout_url: String,
     shared: Rc<Connections>,
 }
 
 impl Worker {
-    /// Prepares one worker thread for the sites of `config`, whose use cases are `auths` in the same order. `store` is
+    /// Prepares one worker thread for the sites of `config`, with their use cases and budgets in the same order. `store` is
     /// this thread's own.
     ///
     /// # Errors
     /// [`TlsError`] when certificate files for an upstream cannot be used.
-    pub fn new(config: &Config, auths: &[Arc<Auth>], store: Arc<dyn Store>) -> Result<Self, TlsError> {
+    pub fn new(config: &Config, sites: &[(Arc<Auth>, Arc<Limits>)], store: Arc<dyn Store>) -> Result<Self, TlsError> {
         let shared = Rc::new(Connections { store, clients: UpstreamClients::new(config)? });
-        let doors = auths.iter().map(|auth| SiteDoor::new(Arc::clone(auth), Rc::clone(&shared))).collect();
+        let door = |(auth, limits): &(Arc<Auth>, Arc<Limits>)| {
+            SiteDoor::new(Arc::clone(auth), Arc::clone(limits), Rc::clone(&shared))
+        };
+        let doors = sites.iter().map(door).collect();
         Ok(Self { doors, trusted_proxies: config.server.trusted_proxies.clone() })
     }
 }
 
 impl SiteDoor {
-    fn new(auth: Arc<Auth>, shared: Rc<Connections>) -> Self {
+    fn new(auth: Arc<Auth>, limits: Arc<Limits>, shared: Rc<Connections>) -> Self {
         let config = auth.site();
         let site = Rc::new(Site {
             names: CookieNames::of(&config.origin),
             routes: RouteTable::new(&config.routes),
             meters: Meters::new(config),
             spa: spa::Spa::new(config.spa.as_ref()),
+            hsts: config.hsts.map(strict_transport_security),
             login_url: format!("{}/login", config.base_path),
             logout_url: format!("{}/logout", config.base_path),
             auth,
+            limits,
             shared,
         });
         Self { endpoints: BoundEndpoints::new(Rc::clone(&site)), site }
     }
+}
+
+/// RFC 6797 §6.1
+fn strict_transport_security(hsts: Hsts) -> HeaderValue {
+    let below = if hsts.include_subdomains { "; includeSubDomains" } else { "" };
+    let value = format!("max-age={}{below}", hsts.max_age.as_secs());
+    HeaderValue::from_str(&value).expect("digits and words are a header's value")
 }
 
 /// What everything the gateway itself says carries: it is stored nowhere, framed nowhere, and read as what it is.

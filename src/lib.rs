@@ -43,9 +43,11 @@
 //!    verifier are sealed into a login cookie of their own. `endpoints::callback` finds that cookie by the state and
 //!    calls [`auth::Auth::complete_login`]: the state is consumed in the store, the issuer compared, the code redeemed
 //!    once, the ID token verified; a new random id is written with `insert`; `endpoints::binding` sets the cookie.
-//! 2. *A proxied call.* `endpoints::door` checks host and path, finds the route; `endpoints::api` demands the proof of
-//!    same origin, opens the ticket, loads and judges the record (from the near cache, while this process hears of
-//!    what others change, else by one read of the store), checks the pin, gets a token, and hands the proof by value to [`proxy::forward`]. An upstream that refuses a token which was replaced meanwhile is asked once more with
+//! 2. *A proxied call.* `endpoints::door` checks host, the address's budget and path, finds the route; `endpoints::api`
+//!    demands the proof of same origin, opens the ticket, loads and judges the record (from the near cache, while this
+//!    process hears of what others change, else by one read of the store), checks the pin, the session's budget and its
+//!    scopes ([`auth::Auth::step_up`] seals what a login must ask for), gets a token, and hands the proof by value to
+//!    [`proxy::forward`]. An upstream that refuses a token which was replaced meanwhile is asked once more with
 //!    the newer one ([`auth::Auth::newer_token`]), if the request had no body or a small one that was kept.
 //! 3. *Refresh under load.* A thousand calls on three replicas find the token due. In each process the first starts a
 //!    task, a flight, and the others wait for its outcome. Of the flights one gets the session's lease in the store and

@@ -69,6 +69,8 @@ pub struct LoginHints {
     pub login_hint: Option<String>,
     /// `ui_locales`
     pub ui_locales: Option<String>,
+    /// Scopes beside the configured ones; not the browser's own wish.
+    pub further_scopes: Vec<String>,
 }
 
 /// What a redeemed code gives: tokens, and a user who is proven.
@@ -89,6 +91,8 @@ pub struct Tokens {
     pub refresh_token: Option<RefreshToken>,
     /// The raw ID token, for `id_token_hint`.
     pub id_token: Option<IdToken>,
+    /// The scopes that were granted; `None` in the answer means "those asked for" (RFC 6749 §5.1).
+    pub scope: Option<String>,
     /// The access token's lifetime: `expires_in`, or the configured default; never more than a year.
     pub expires_in: Duration,
 }
@@ -181,6 +185,12 @@ impl Provider {
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.config.issuer
+    }
+
+    /// The configured scopes.
+    #[must_use]
+    pub fn scopes(&self) -> &[String] {
+        &self.config.scopes
     }
 
     /// The URL that starts a login: code flow, PKCE S256, state, nonce (OpenID Connect Core §3.1.2.1).

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::BuildError;
 use crate::auth::{Auth, Background, Streams};
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::endpoints::Worker;
+use crate::config::{Config, SiteConfig};
+use crate::endpoints::{Limits, Worker};
 use crate::proxy::upstream::UpstreamClients;
 use crate::session::store::Store;
 use crate::tls::TlsError;
@@ -15,6 +15,7 @@ use crate::tls::TlsError;
 pub(super) struct Generation {
     pub(super) config: Config,
     pub(super) auths: Vec<Arc<Auth>>,
+    limits: Vec<Arc<Limits>>,
 }
 
 impl Generation {
@@ -34,7 +35,16 @@ impl Generation {
             Auth::new(site, clock.clone(), background.clone(), streams.clone(), predecessor)
         });
         let auths = auths.collect::<Result<Vec<_>, _>>().map_err(BuildError)?;
-        Ok(Self { config, auths })
+        let limits = config.sites.iter().map(|site| before.and_then(|before| before.limits_of(site)));
+        let limits =
+            limits.zip(&config.sites).map(|(kept, site)| kept.unwrap_or_else(|| Limits::new(&site.limits).into()));
+        Ok(Self { limits: limits.collect(), config, auths })
+    }
+
+    /// The budgets that go on after a reload: those of limits that have not changed.
+    fn limits_of(&self, site: &SiteConfig) -> Option<Arc<Limits>> {
+        let same = |known: &SiteConfig| known.origin == site.origin && known.limits == site.limits;
+        self.config.sites.iter().position(same).map(|index| Arc::clone(&self.limits[index]))
     }
 
     /// Whether a reload may go from this generation to `config`.
@@ -42,7 +52,7 @@ impl Generation {
         let fixed = |what, same: bool| if same { Ok(()) } else { Err(BuildError(format!("{what} needs a restart"))) };
         let (now, next) = (&self.config, config);
         fixed("a change of server.listen", now.server.listen == next.server.listen)?;
-        fixed("a change of server.tls", now.server.tls == next.server.tls)?;
+        fixed("adding or removing server.tls", now.server.tls.is_some() == next.server.tls.is_some())?;
         fixed("a change of server.workers", now.server.workers == next.server.workers)?;
         fixed("a change of server.shutdown_grace", now.server.shutdown_grace == next.server.shutdown_grace)?;
         fixed("a change of server.drain_delay", now.server.drain_delay == next.server.drain_delay)?;
@@ -64,6 +74,7 @@ impl Generation {
     /// # Errors
     /// When certificate files that were there when this generation was made are there no more.
     pub(super) fn worker(&self, store: Arc<dyn Store>) -> Result<Worker, TlsError> {
-        Worker::new(&self.config, &self.auths, store)
+        let sites: Vec<_> = self.auths.iter().cloned().zip(self.limits.iter().cloned()).collect();
+        Worker::new(&self.config, &sites, store)
     }
 }

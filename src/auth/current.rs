@@ -32,6 +32,12 @@ impl Session {
     pub const fn ticket(&self) -> &Ticket {
         &self.ticket
     }
+
+    /// What the store knows it by.
+    #[must_use]
+    pub const fn key(&self) -> &StoreKey {
+        &self.key
+    }
 }
 
 /// Why there is no session; the words of the 401's `reason`.

@@ -151,6 +151,7 @@ impl Auth {
             return_to: request.return_to.as_str().to_owned(),
             started: self.clock.now(),
             silent: request.hints.prompt.as_deref() == Some("none"),
+            further_scopes: request.hints.further_scopes,
         };
         Ok(Begun { location, pending })
     }
@@ -192,7 +193,11 @@ impl Auth {
         provider.check_response_issuer(answer.iss.as_deref()).await?;
         let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
         let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
-        let grant = provider.redeem(&code, &attempt).await?;
+        let mut grant = provider.redeem(&code, &attempt).await?;
+        // What is not said is as it was asked for (RFC 6749 §5.1).
+        if grant.tokens.scope.is_none() && !pending.further_scopes.is_empty() {
+            grant.tokens.scope = Some([provider.scopes(), &pending.further_scopes].concat().join(" "));
+        }
         let (issuer, subject) = (grant.id_token.issuer().to_owned(), grant.id_token.subject().to_owned());
         let ticket = self.open_session(provider, grant).await?;
         if let Some(previous) = previous {
@@ -274,6 +279,7 @@ fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timesta
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
             id_token: tokens.id_token,
+            scope: tokens.scope,
             claims: id_token.claims().clone(),
             newer: serde_json::Map::new(),
         },

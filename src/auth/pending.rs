@@ -28,6 +28,9 @@ pub struct PendingLogin {
     pub(super) return_to: String,
     pub(super) started: Timestamp,
     pub(super) silent: bool,
+    /// What a step-up asked for beside the configured scopes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) further_scopes: Vec<String>,
 }
 
 impl PendingLogin {

@@ -11,7 +11,8 @@ use std::time::Duration;
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
 pub use self::site::{
-    ClientAuth, CsrfMode, LogoutHint, LogoutTokenExp, ProviderConfig, SameSite, SessionConfig, SiteConfig,
+    ClientAuth, CsrfMode, Hsts, LimitsConfig, LogoutHint, LogoutTokenExp, ProviderConfig, Rate, SameSite,
+    SessionConfig, SiteConfig,
 };
 use crate::secret::AdminToken;
 use ipnet::IpNet;

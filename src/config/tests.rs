@@ -5,6 +5,7 @@ mod files;
 mod reference;
 mod refusals;
 mod secrets;
+mod sites;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -80,6 +81,7 @@ fn spot(path: &str) -> (&str, &str, String) {
         "log" => ("[log]", "log"),
         "site" => ("[[site]]", "site[0]"),
         "site.session" => ("[[site]]\n[site.session]", "site[0].session"),
+        "site.limits" => ("[[site]]\n[site.limits]", "site[0].limits"),
         "site.spa" if ["dir", "fallback", "dev_server"].contains(&name) => ("[[site]]\n[site.spa]", "site[0].spa"),
         "site.spa" => ("[[site]]\n[site.spa]\ndev_server = \"https://a.example\"", "site[0].spa"),
         "site.provider" => ("[[site]]\n[[site.provider]]", "site[0].provider[0]"),

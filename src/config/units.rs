@@ -1,7 +1,9 @@
 //! Durations such as `"30m"` and sizes such as `"10MiB"`: a whole number and its unit, nothing implied.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::Rate;
 use super::fault::Wrong;
 
 /// A whole number and `ms`, `s`, `m`, `h` or `d`.
@@ -32,6 +34,19 @@ pub(super) fn size(text: &str) -> Result<u64, Wrong> {
     };
     let number: u64 = number.parse().map_err(|_| not_a_size(text))?;
     number.checked_mul(bytes).ok_or_else(|| not_a_size(text))
+}
+
+/// `COUNT/s`, `/m` or `/h`, and what may come at once when it is not the count: `50/s burst 200`.
+pub(super) fn rate(text: &str) -> Result<Rate, Wrong> {
+    let (rate, burst) = text.split_once(" burst ").map_or((text, None), |(rate, burst)| (rate, Some(burst)));
+    let parsed = rate.split_once('/').and_then(|(count, unit)| {
+        let count: NonZeroU32 = count.parse().ok()?;
+        let seconds = [("s", 1), ("m", 60), ("h", 3600)].into_iter().find(|(name, _)| *name == unit)?.1;
+        let burst = burst.map_or(Some(count), |burst| burst.parse().ok())?;
+        Some(Rate { count, period: Duration::from_secs(seconds), burst })
+    });
+    parsed
+        .ok_or_else(|| Wrong::new(format!("{text:?} is not a rate"), "write \"50/s\", \"600/m burst 50\", or \"off\""))
 }
 
 /// The duration as an operator would write it.

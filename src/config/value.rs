@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::document::{Kind, Node};
 use super::fault::Wrong;
 use super::section::wrong_type;
-use super::{suggest, units};
+use super::{Rate, suggest, units};
 
 /// A string.
 pub(super) fn text(node: &Node) -> Result<&str, Wrong> {
@@ -77,6 +77,15 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Node) -> Res
     }
 }
 
+/// A duration within `range`, or `"off"`.
+pub(super) fn optional_duration(range: RangeInclusive<Duration>) -> impl Fn(&Node) -> Result<Option<Duration>, Wrong> {
+    let duration = duration(range);
+    move |node| match &node.kind {
+        Kind::Text(text) if text == "off" => Ok(None),
+        _ => duration(node).map(Some),
+    }
+}
+
 /// A size, or `"unlimited"`.
 pub(super) fn size_limit(node: &Node) -> Result<Option<u64>, Wrong> {
     match &node.kind {
@@ -109,6 +118,24 @@ fn any_size(node: &Node) -> Result<u64, Wrong> {
         ));
     }
     units::size(text(node)?)
+}
+
+/// A rate, or `"off"`.
+pub(super) fn rate(node: &Node) -> Result<Option<Rate>, Wrong> {
+    match text(node)? {
+        "off" => Ok(None),
+        rate => units::rate(rate).map(Some),
+    }
+}
+
+/// A number within `range`.
+pub(super) fn count(range: RangeInclusive<usize>) -> impl Fn(&Node) -> Result<usize, Wrong> {
+    move |node| {
+        let remedy = format!("write a number from {} to {}", range.start(), range.end());
+        let Kind::Integer(number) = node.kind else { return Err(wrong_type("a number", &node.kind)) };
+        let count = usize::try_from(number).ok().filter(|count| range.contains(count));
+        count.ok_or_else(|| Wrong::new(format!("{number} is too small or too large"), remedy))
+    }
 }
 
 /// How many worker threads, or `"per-core"`.

@@ -8,9 +8,9 @@ use url::Url;
 use super::DevError;
 use super::provider::Client;
 use crate::config::{
-    Access, AdminConfig, CachePolicy, ClientAuth, Config, CsrfMode, Documents, EncodedSlash, LogConfig, LogFormat,
-    LogLevel, LogoutHint, LogoutTokenExp, Origin, ProviderConfig, RouteConfig, SameSite, ServerConfig, SessionConfig,
-    SiteConfig, SpaConfig, StoreConfig, StoreKind, TlsFiles, UpstreamConfig,
+    Access, AdminConfig, CachePolicy, ClientAuth, Config, CsrfMode, Documents, EncodedSlash, LimitsConfig, LogConfig,
+    LogFormat, LogLevel, LogoutHint, LogoutTokenExp, Origin, ProviderConfig, RouteConfig, SameSite, ServerConfig,
+    SessionConfig, SiteConfig, SpaConfig, StoreConfig, StoreKind, TlsFiles, UpstreamConfig,
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
@@ -68,6 +68,8 @@ impl Arrangement<'_> {
                 .map_err(|wrong| DevError(format!("{origin} {wrong}: pass another --port")))?,
             base_path: "/bff".to_owned(),
             csrf: CsrfMode::Origin,
+            hsts: None,
+            limits: LimitsConfig::default(),
             session: SessionConfig {
                 idle: Duration::from_secs(30 * 60),
                 absolute: Duration::from_secs(12 * 3600),
@@ -106,15 +108,20 @@ impl Arrangement<'_> {
             upstream: upstream(&self.api),
             strip_prefix: false,
             access: Access::Required,
+            scopes: Vec::new(),
             sensitive: false,
             websocket: true,
             methods: None,
             encoded_slash: EncodedSlash::Refuse,
+            drop_origin: true,
             forward_cookies: Vec::new(),
             allow_set_cookie: Vec::new(),
             cache: CachePolicy::NoStore,
             documents: Documents::Sandboxed,
             timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(60),
+            total_timeout: None,
+            max_calls: 1024,
             max_body: Some(10 * 1024 * 1024),
             replay_body: 64 * 1024,
         }

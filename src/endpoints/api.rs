@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::cookies::BrowserCookies;
 use super::problem::Problem;
 use super::{Site, request, streams};
-use crate::auth::{CurrentError, Session, TokenError, Why};
+use crate::auth::{Session, TokenError, Why};
 use crate::config::{Access, EncodedSlash};
 use crate::guard::path::RoutePath;
 use crate::guard::same_origin::{self, SameOrigin};
@@ -87,15 +87,13 @@ async fn admit(
 ) -> Result<(Pass, Option<Sent>), Problem> {
     let session = match current(site, request, route.config.sensitive).await {
         Ok(session) => session,
-        Err(CurrentError::Absent(_)) if route.config.access == Access::Optional => {
+        Err(Problem::Absent(_)) if route.config.access == Access::Optional => {
             return Ok((Pass::Session(proof, None), None));
         }
-        Err(error) => return Err(error.into()),
+        Err(problem) => return Err(problem),
     };
-    if let Some(pin) = request::one(request.headers(), "x-bff-pin")
-        && !site.auth.is_pin_of(pin, &session)
-    {
-        return Err(Problem::IdentityChanged);
+    if let Some(step) = site.auth.step_up(&session, &route.config.scopes) {
+        return Err(Problem::InsufficientScope(format!("{}?step={step}", site.login_url)));
     }
     let token = match site.auth.access_token(&session).await {
         Ok(token) => token,
@@ -115,14 +113,25 @@ fn bearer(token: &AccessToken) -> Result<HeaderValue, Problem> {
     Ok(bearer)
 }
 
-async fn current(site: &Site, request: &HttpRequest, sensitive: bool) -> Result<Session, CurrentError> {
+/// The session, which this request keeps alive unless it is background work or made for another user.
+async fn current(site: &Site, request: &HttpRequest, sensitive: bool) -> Result<Session, Problem> {
     let ticket = BrowserCookies::ticket(request.headers(), &site.names, site.auth.ring())
-        .ok_or(CurrentError::Absent(Why::NoSession))?;
+        .ok_or(Problem::Absent(Why::NoSession))?;
     let store = &*site.shared.store;
     let mut session =
         if sensitive { site.auth.current_now(store, ticket).await? } else { site.auth.current(store, ticket).await? };
+    check_pin(site, request, &session)?;
+    site.limits.admit_session(session.key())?;
     if request::one(request.headers(), "x-bff-background") != Some(b"1") {
         site.auth.touch(store, &mut session).await?;
     }
     Ok(session)
+}
+
+/// Refuses a request that was made while another user was logged in.
+pub(super) fn check_pin(site: &Site, request: &HttpRequest, session: &Session) -> Result<(), Problem> {
+    match request::one(request.headers(), "x-bff-pin") {
+        Some(pin) if !site.auth.is_pin_of(pin, session) => Err(Problem::IdentityChanged),
+        _ => Ok(()),
+    }
 }

@@ -1,7 +1,9 @@
 //! What every request goes through: method, host, path, and then to whom it is for.
 
+use std::net::IpAddr;
+
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
+use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::problem::{Asker, Problem};
@@ -21,21 +23,40 @@ pub async fn answer(worker: &Worker, request: ServiceRequest) -> ServiceResponse
         Ok(door) => door,
         Err(problem) => return refuse(&problem, request, &id, None),
     };
+    let mut response = answer_at(worker, door, request, payload, &id).await;
+    if let Some(hsts) = &door.site.hsts {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
+    response
+}
+
+/// Answers a request that came to the right door.
+async fn answer_at(
+    worker: &Worker,
+    door: &SiteDoor,
+    request: HttpRequest,
+    payload: Payload,
+    id: &RequestId,
+) -> ServiceResponse {
     let site = &door.site;
+    let client = request::client_address(&request, &worker.trusted_proxies);
+    if let Err(problem) = site.limits.admit_address(client) {
+        return refuse(&problem, request, id, Some(site));
+    }
     let path = match RoutePath::parse(request::path(request.uri())) {
         Ok(path) => path,
-        Err(bad) => return refuse(&Problem::BadPath(bad.0), request, &id, Some(site)),
+        Err(bad) => return refuse(&Problem::BadPath(bad.0), request, id, Some(site)),
     };
     if path.after(&site.auth.site().base_path).is_some() {
         // No endpoint of ours has one in its path, and only a route can say that it wants one.
         if path.has_encoded_slash() {
-            return refuse(&Problem::BadPath("it holds an encoded slash"), request, &id, Some(site));
+            return refuse(&Problem::BadPath("it holds an encoded slash"), request, id, Some(site));
         }
-        return door.endpoints.answer(request, payload, id).await;
+        return door.endpoints.answer(request, payload, id.clone()).await;
     }
-    match pass_on(worker, site, &request, payload, &path, &id).await {
+    match pass_on(site, &request, payload, &path, client, id).await {
         Ok(response) => ServiceResponse::new(request, response),
-        Err(problem) => refuse(&problem, request, &id, Some(site)),
+        Err(problem) => refuse(&problem, request, id, Some(site)),
     }
 }
 
@@ -52,14 +73,13 @@ fn admit<'w>(worker: &'w Worker, request: &HttpRequest) -> Result<&'w SiteDoor, 
 }
 
 async fn pass_on(
-    worker: &Worker,
     site: &Site,
     request: &HttpRequest,
     payload: Payload,
     path: &RoutePath,
+    client: IpAddr,
     id: &RequestId,
 ) -> Result<HttpResponse, Problem> {
-    let client = request::client_address(request, &worker.trusted_proxies);
     match site.routes.find(path) {
         Some(route) => {
             let outcome = api::call(site, route, request, payload, path, client, id).await;

@@ -19,12 +19,15 @@ const LONGEST_COOKIE: usize = 4000;
 pub(super) async fn start(call: &Call<'_>) -> Result<HttpResponse, Problem> {
     navigation_only(call.request)?;
     let query = Query::read(call.request.uri())?;
-    let asked = LoginRequest {
-        provider: query.get("provider").map(str::to_owned),
-        return_to: return_to(&query, call)?,
-        hints: hints(&query)?,
-        restart: false,
-    };
+    let (mut provider, mut hints) = (query.get("provider").map(str::to_owned), hints(&query)?);
+    if let Some(sealed) = query.get("step") {
+        let step = call.site.auth.open_step(sealed).ok_or(Problem::BadRequest("the step is none of this site's"))?;
+        if provider.is_some_and(|asked| asked != step.provider) {
+            return Err(Problem::BadRequest("the step is another provider's"));
+        }
+        (provider, hints.further_scopes) = (Some(step.provider), step.scopes);
+    }
+    let asked = LoginRequest { provider, return_to: return_to(&query, call)?, hints, restart: false };
     begin(call, asked).await
 }
 
@@ -95,6 +98,7 @@ fn hints(query: &Query) -> Result<LoginHints, Problem> {
         prompt: checked("prompt", is_prompt, "prompt is not well formed")?,
         login_hint: checked("login_hint", is_login_hint, "login_hint is not well formed")?,
         ui_locales: checked("ui_locales", is_locales, "ui_locales is not well formed")?,
+        further_scopes: Vec::new(),
     })
 }
 

@@ -29,6 +29,8 @@ pub(super) enum Problem {
     Absent(Why),
     /// 403 `cross_site`
     CrossSite(&'static str),
+    /// 403 `insufficient_scope`, and the path of the login that gets the missing scopes.
+    InsufficientScope(String),
     /// 404 `no_route`
     NoRoute,
     /// 405 `method`, with the methods that are allowed.
@@ -39,14 +41,16 @@ pub(super) enum Problem {
     TooLarge,
     /// 421 `unknown_host`
     UnknownHost,
-    /// 429 `too_many`
-    TooMany,
+    /// 429 `too_many`, and in how many seconds the next request is due.
+    TooMany(u64),
     /// 502 `upstream_unreachable`
     UpstreamUnreachable,
     /// 503 `store_unavailable`
     StoreUnavailable,
     /// 503 `provider_unavailable`
     ProviderUnavailable,
+    /// 503 `overloaded`
+    Overloaded,
     /// 504 `upstream_timeout`
     UpstreamTimeout,
 }
@@ -84,12 +88,13 @@ impl Problem {
             Self::BadReturnTo(_) => (StatusCode::BAD_REQUEST, "bad_return_to", "The return path is not of this site"),
             Self::Absent(why) => (StatusCode::UNAUTHORIZED, why.as_str(), "There is no session"),
             Self::CrossSite(_) => (StatusCode::FORBIDDEN, "cross_site", "The request does not come from this site"),
+            Self::InsufficientScope(_) => (StatusCode::FORBIDDEN, "insufficient_scope", "More consent is needed"),
             Self::NoRoute => (StatusCode::NOT_FOUND, "no_route", "There is nothing here"),
             Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", "The method is not allowed here"),
             Self::IdentityChanged => (StatusCode::CONFLICT, "identity_changed", "Another user is logged in now"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
             Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host", "No site has this address"),
-            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many", "There are too many at once"),
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many", "Too many requests"),
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable", "The API cannot be reached"),
             Self::StoreUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Sessions cannot be looked up right now")
@@ -97,6 +102,7 @@ impl Problem {
             Self::ProviderUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable", "The login service cannot be reached")
             }
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The API is busy"),
             Self::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The API does not answer"),
         }
     }
@@ -107,12 +113,14 @@ impl Problem {
             Self::LoginFailed(what) => what,
             Self::Absent(Why::NoSession) => "Log in first.",
             Self::Absent(Why::Ended(_)) => "The session is over; log in again.",
+            Self::InsufficientScope(_) => "Log in once more at login_url to grant what this needs.",
             Self::NoRoute => "No route, file or endpoint has this path.",
             Self::Method(_) => "The Allow header names the methods that are.",
             Self::IdentityChanged => "This page was made for another user; reload it.",
             Self::TooLarge => "It is larger than what is accepted here.",
             Self::UnknownHost => "The Host header names none of the configured origins.",
-            Self::TooMany => "Close some of this session's streams, or try again in a moment.",
+            Self::TooMany(_) => "The Retry-After header says when the next one is due.",
+            Self::Overloaded => "As many calls run as the route allows; try again in a moment.",
             Self::UpstreamUnreachable | Self::UpstreamTimeout => "Nobody was logged out; try again in a moment.",
             Self::StoreUnavailable | Self::ProviderUnavailable => "Nobody was logged out; try again in a moment.",
         }
@@ -136,7 +144,10 @@ impl Problem {
             Self::Method(allowed) => {
                 answer.insert_header((header::ALLOW, allowed.as_str()));
             }
-            Self::StoreUnavailable | Self::ProviderUnavailable | Self::TooMany => {
+            Self::TooMany(seconds) => {
+                answer.insert_header((header::RETRY_AFTER, *seconds));
+            }
+            Self::StoreUnavailable | Self::ProviderUnavailable | Self::Overloaded => {
                 answer.insert_header((header::RETRY_AFTER, "2"));
             }
             _ => {}
@@ -145,6 +156,7 @@ impl Problem {
             let again = match self {
                 Self::Absent(_) | Self::LoginFailed(_) => login_url.map(|path| ("Log in", path)),
                 Self::ProviderUnavailable => Some(("Try again", "")),
+                Self::InsufficientScope(path) => Some(("Log in once more", path.as_str())),
                 _ => None,
             };
             return page::respond(&mut answer, title, self.detail(), reason, asker.request_id, again);
@@ -156,7 +168,10 @@ impl Problem {
             detail: self.detail(),
             reason,
             request_id: asker.request_id,
-            login_url: login_url.filter(|_| status == StatusCode::UNAUTHORIZED),
+            login_url: match self {
+                Self::InsufficientScope(path) => Some(path),
+                _ => login_url.filter(|_| status == StatusCode::UNAUTHORIZED),
+            },
         };
         let body = serde_json::to_string(&body).expect("a problem is plain text");
         answer.insert_header((header::CONTENT_TYPE, "application/problem+json"));
@@ -182,8 +197,9 @@ impl From<StoreError> for Problem {
 }
 
 impl From<TooManyStreams> for Problem {
+    /// A stream may end at any moment.
     fn from(_: TooManyStreams) -> Self {
-        Self::TooMany
+        Self::TooMany(2)
     }
 }
 
@@ -211,6 +227,10 @@ impl From<ForwardError> for Problem {
             ForwardError::Loop => {
                 tracing::error!(event = "upstream_loop", "an upstream leads back to this gateway");
                 Self::UpstreamUnreachable
+            }
+            ForwardError::Overloaded => {
+                tracing::warn!(event = "route_full");
+                Self::Overloaded
             }
             ForwardError::TooLarge => Self::TooLarge,
             ForwardError::BadRequest(what) => Self::BadRequest(what),

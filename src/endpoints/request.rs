@@ -70,7 +70,7 @@ pub(super) fn path(uri: &Uri) -> &str {
 }
 
 /// The browser's address: the peer's, or behind trusted proxies the right-most hop that is not one of them (RFC 7239 §5.2
-/// for the order). Used for the upstream's `X-Forwarded-For`, never for a decision about scheme, host or routing.
+/// for the order). Used for the upstream's `X-Forwarded-For` and the limit per address, never for a decision about scheme, host or routing.
 pub(super) fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::bff::Call;
 use super::problem::Problem;
-use super::{binding, request};
+use super::{api, binding, request};
 use crate::auth::{CurrentError, Session, SessionView, Why};
 use crate::guard::same_origin;
 
@@ -51,6 +51,7 @@ pub(super) async fn show(call: Call<'_>) -> Result<HttpResponse, Problem> {
 pub(super) async fn extend(call: Call<'_>) -> Result<HttpResponse, Problem> {
     same_origin(&call)?;
     let mut session = current_under_current_key(&call).await?;
+    api::check_pin(call.site, call.request, &session)?;
     call.site.auth.extend(&*call.site.shared.store, &mut session).await?;
     Ok(shown(&call, &session))
 }

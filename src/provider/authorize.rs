@@ -12,7 +12,8 @@ use crate::secret::CodeVerifier;
 pub(super) async fn url(provider: &Provider, attempt: &Attempt, hints: &LoginHints) -> Result<Url, Unavailable> {
     let metadata = provider.metadata().await?;
     let config = &provider.config;
-    let scope = config.scopes.join(" ");
+    let further = hints.further_scopes.iter().filter(|further| !config.scopes.contains(further));
+    let scope = config.scopes.iter().chain(further).map(String::as_str).collect::<Vec<_>>().join(" ");
     let challenge = challenge(&attempt.verifier);
     let mut parameters = vec![
         ("response_type", "code"),

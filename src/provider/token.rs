@@ -137,6 +137,7 @@ fn read(mut members: Map<String, Value>, default_lifetime: Duration) -> Result<T
         return Err(invalid("its `token_type` is not Bearer"));
     }
     let expires_in = lifetime(members.get("expires_in")).unwrap_or(default_lifetime);
+    let scope = members.get("scope").and_then(Value::as_str).map(str::to_owned);
     let mut take = |name: &str| match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(token)) if is_token(&token) => Ok(Some(token)),
@@ -147,6 +148,7 @@ fn read(mut members: Map<String, Value>, default_lifetime: Duration) -> Result<T
         access_token: AccessToken::new(access_token),
         refresh_token: take("refresh_token")?.map(RefreshToken::new),
         id_token: take("id_token")?.map(IdToken::new),
+        scope,
         expires_in: expires_in.min(LONGEST),
     })
 }

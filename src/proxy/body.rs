@@ -7,6 +7,6 @@
 mod download;
 mod upload;
 
-pub use download::Download;
+pub use download::{Download, DownloadError, Patience};
 pub(super) use upload::{Limits, Upload, declared_length};
 pub use upload::{RequestBody, UploadError};

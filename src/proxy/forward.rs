@@ -4,20 +4,21 @@
 //! upstream, `send` waits for the head of its response, `answer` makes it the browser's. An upstream that refuses a
 //! token which was replaced meanwhile is asked once more with the newer one, if the whole request is still at hand.
 
+mod answer;
+
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use actix_web::body::MessageBody;
 use actix_web::dev::Payload;
+use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
-use actix_web::http::{ConnectionType, Method, Version};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::{HttpRequest, HttpResponse};
+use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until};
 
-use super::body::{Download, Limits, RequestBody, Upload, UploadError, declared_length};
-use super::headers::answer::{Asked, inbound, wants_document};
+use super::body::{Limits, RequestBody, Upload, UploadError, declared_length};
 use super::headers::request::{Framing, Own, has_looped, outbound};
 use super::route::Route;
 use super::seam;
@@ -67,6 +68,9 @@ pub enum ForwardError {
     /// The body is larger than the route allows.
     #[error("the body is too large")]
     TooLarge,
+    /// As many calls run as the route allows.
+    #[error("the route is full")]
+    Overloaded,
     /// The request itself cannot be forwarded.
     #[error("the request cannot be forwarded: {0}")]
     BadRequest(&'static str),
@@ -87,20 +91,36 @@ pub async fn forward(
 ) -> Result<HttpResponse, ForwardError> {
     let payload = std::mem::replace(&mut forward.payload, Payload::None);
     forward.check()?;
+    let bounds = forward.enter()?;
     let upload = Upload::start(payload, forward.limits());
-    let response = forward.exchange(clients, upload, renew).await?;
-    forward.answer(response)
+    let response = forward.exchange(clients, upload, bounds.ends, renew).await?;
+    forward.answer(response, bounds)
+}
+
+/// What a call holds and how long it may take.
+pub(super) struct Bounds {
+    /// The end in any case.
+    pub(super) ends: Option<Instant>,
+    /// The call's room at its route.
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 impl Forward<'_> {
+    /// Takes the call's room at its route, and starts its time.
+    pub(super) fn enter(&self) -> Result<Bounds, ForwardError> {
+        let ends = self.route.config.total_timeout.map(|limit| Instant::now() + limit);
+        Ok(Bounds { ends, room: self.route.enter().ok_or(ForwardError::Overloaded)? })
+    }
+
     /// Sends the request, and a second time as [`forward`] says.
     pub(super) async fn exchange(
         &mut self,
         clients: &UpstreamClients,
         (upload, body): (Rc<Upload>, RequestBody),
+        ends: Option<Instant>,
         renew: impl AsyncFnOnce() -> Option<HeaderValue>,
     ) -> Result<Response<Incoming>, ForwardError> {
-        let response = self.send(clients, body, &upload).await?;
+        let response = self.send(clients, body, &upload, ends).await?;
         if response.status() == StatusCode::UNAUTHORIZED
             && self.bearer().is_some()
             && let Some(body) = upload.again()
@@ -109,7 +129,7 @@ impl Forward<'_> {
             // Nobody reads the refusal's body: dropped, it takes its connection with it unless all of it is here already.
             drop(response);
             self.replace_bearer(newer);
-            return self.send(clients, body, &Upload::default()).await;
+            return self.send(clients, body, &Upload::default(), ends).await;
         }
         Ok(response)
     }
@@ -137,7 +157,7 @@ impl Forward<'_> {
     fn limits(&self) -> Limits {
         let most = if self.bearer().is_some() { self.route.config.replay_body } else { 0 };
         let kept = declared_length(self.request).filter(|length| *length <= most);
-        Limits { whole: self.route.config.max_body, kept }
+        Limits { whole: self.route.config.max_body, kept, idle: self.route.config.idle_timeout }
     }
 
     /// The bearer that goes along: what the route says counts, whatever the caller hands in.
@@ -186,6 +206,7 @@ impl Forward<'_> {
         clients: &UpstreamClients,
         body: RequestBody,
         upload: &Upload,
+        ends: Option<Instant>,
     ) -> Result<Response<Incoming>, ForwardError> {
         let repeatable = body.is_empty() && matches!(*self.request.method(), Method::GET | Method::HEAD);
         let tls = self.route.target.tls.as_ref();
@@ -205,6 +226,7 @@ impl Forward<'_> {
         let outcome = tokio::select! {
             outcome = exchange => outcome,
             () = upload.stalled(self.route.config.timeout) => Err(ForwardError::Timeout),
+            () = sleep_until(ends.unwrap_or_else(Instant::now)), if ends.is_some() => Err(ForwardError::Timeout),
         };
         // If the browser's body broke, that is why the exchange did.
         outcome.map_err(|error| match upload.failure() {
@@ -212,64 +234,5 @@ impl Forward<'_> {
             Some(UploadError::TooLarge) => ForwardError::TooLarge,
             Some(UploadError::Broken) => ForwardError::BadRequest("the body broke off"),
         })
-    }
-
-    /// The head of the response as the browser gets it.
-    pub(super) fn head(&self, headers: &hyper::HeaderMap, status: actix_web::http::StatusCode) -> HttpResponseBuilder {
-        let mut builder = HttpResponseBuilder::new(status);
-        let asked = Asked {
-            route: self.route,
-            origin: self.origin,
-            session: matches!(self.pass, Pass::Session(..)),
-            document: wants_document(self.request.method().is_safe(), self.request.headers()),
-        };
-        inbound(headers, &asked, &mut builder);
-        builder
-    }
-
-    /// The response as the browser gets it.
-    pub(super) fn answer(&self, response: Response<Incoming>) -> Result<HttpResponse, ForwardError> {
-        let (head, body) = response.into_parts();
-        let unreachable = |what: &str| ForwardError::Unreachable(what.to_owned());
-        check_framing(&head.headers).map_err(unreachable)?;
-        let status = seam::status(head.status).filter(|status| !status.is_informational());
-        let status = status.ok_or_else(|| unreachable("a status that ends nothing"))?;
-        let mut builder = self.head(&head.headers, status);
-        let method = self.request.method();
-        let declared = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        Ok(match head.status {
-            // These have no body, and any framing written for them would be read as the next response.
-            StatusCode::NO_CONTENT => builder.body(actix_web::body::None::new()).map_into_boxed_body(),
-            StatusCode::NOT_MODIFIED => {
-                if let Some(length) = declared {
-                    builder.insert_header((actix_web::http::header::CONTENT_LENGTH, length));
-                }
-                builder.body(actix_web::body::None::new()).map_into_boxed_body()
-            }
-            // The length of a HEAD response is that of the body it does not have.
-            _ if *method == Method::HEAD => builder.body(Download::new(body, declared).boxed()),
-            _ => {
-                let length = body.size_hint().exact();
-                let mut response = builder.body(Download::new(body, length).boxed());
-                if length.is_none() && self.request.version() == Version::HTTP_10 {
-                    // It knows no chunks: the end of the connection is the end of the body (RFC 9112 §6.1, §6.3).
-                    response.head_mut().no_chunking(true);
-                    response.head_mut().set_connection_type(ConnectionType::Close);
-                }
-                response
-            }
-        })
-    }
-}
-
-/// Refuses what two parsers may cut differently: a length beside chunks, or a coding that would be left in the body
-/// (RFC 9112 §6.1, §6.3).
-fn check_framing(headers: &hyper::HeaderMap) -> Result<(), &'static str> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match codings.next() {
-        None => Ok(()),
-        Some(_) if headers.contains_key(CONTENT_LENGTH) => Err("both Transfer-Encoding and Content-Length"),
-        Some(coding) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none() => Ok(()),
-        Some(_) => Err("a transfer coding that is not chunked"),
     }
 }

@@ -1,10 +1,12 @@
 //! The route table: longest prefix first, on segment boundaries, on the very bytes that are forwarded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
 use hyper::http::HeaderValue;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::config::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, TlsFiles, UpstreamConfig};
@@ -22,6 +24,8 @@ pub struct Route {
     pub config: RouteConfig,
     /// Where its requests go.
     pub(super) target: Target,
+    /// Room for the calls that may run at once.
+    room: Arc<Semaphore>,
 }
 
 /// An upstream's URL, taken apart once so that no request parses it again.
@@ -56,7 +60,8 @@ impl Route {
     /// Takes the upstream's URL apart.
     #[must_use]
     pub fn new(config: RouteConfig) -> Self {
-        Self { target: Target::new(&config.upstream), config }
+        let room = Arc::new(Semaphore::new(config.max_calls));
+        Self { target: Target::new(&config.upstream), room, config }
     }
 
     /// The way of everything that no route takes to a development server: no session, no cookie, no limit on bodies, WebSockets;
@@ -68,20 +73,30 @@ impl Route {
             upstream: upstream.clone(),
             strip_prefix: false,
             access: Access::None,
+            scopes: Vec::new(),
             sensitive: false,
             // Hot reload.
             websocket: true,
             methods: None,
             encoded_slash: EncodedSlash::Pass,
+            drop_origin: true,
             forward_cookies: Vec::new(),
             allow_set_cookie: Vec::new(),
             cache: CachePolicy::Upstream,
             documents: Documents::Trusted,
             // A development server may compile for a while before it answers.
             timeout: Duration::from_secs(120),
+            idle_timeout: Duration::from_secs(120),
+            total_timeout: None,
+            max_calls: 1024,
             max_body: None,
             replay_body: 0,
         })
+    }
+
+    /// Room for one more call, if there is any; it is given back when dropped.
+    pub(super) fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
     }
 
     /// Whether the route lets `method` through; TRACE and CONNECT never pass.

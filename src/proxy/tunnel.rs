@@ -93,9 +93,11 @@ pub async fn tunnel(
 ) -> Result<HttpResponse, ForwardError> {
     let payload = std::mem::replace(&mut forward.payload, Payload::None);
     forward.check_loop()?;
-    let mut response = forward.exchange(clients, Upload::none(), renew).await?;
+    // The handshake is a call like any other; an open tunnel takes nobody's room, and has its own ends.
+    let bounds = forward.enter()?;
+    let mut response = forward.exchange(clients, Upload::none(), bounds.ends, renew).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return forward.answer(response);
+        return forward.answer(response, bounds);
     }
     let unreachable = |what: &str| ForwardError::Unreachable(what.to_owned());
     let protocol = response.headers().get(UPGRADE).map(|value| value.as_bytes().to_ascii_lowercase());

@@ -70,6 +70,9 @@ pub struct Secrets {
     /// For `id_token_hint` at logout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<IdToken>,
+    /// The scopes of the access token, separated by spaces; `None` is whatever the provider's configuration asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// The claims that `/bff/session` may show.
     pub claims: Map<String, Value>,
     /// Fields of a newer release, kept as they are.
@@ -175,6 +178,7 @@ mod tests {
                 access_token: AccessToken::new("access-canary"),
                 refresh_token: Some(RefreshToken::new("refresh-canary")),
                 id_token: None,
+                scope: None,
                 claims: Map::new(),
                 newer: Map::new(),
             },

@@ -78,3 +78,21 @@ fn polling_and_background_calls_write_nothing() {
     assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
     assert_eq!(writes(&redis), before + 1, "a call of the user is activity");
 }
+
+#[test]
+fn a_page_of_another_user_keeps_no_session_alive_and_can_still_log_out() {
+    let redis = Redis::start();
+    let world = world(&redis);
+    let browser = world.signed_in();
+    std::thread::sleep(TENTH + Duration::from_millis(100));
+    let before = writes(&redis);
+    let call = |method: &str, path: &str| {
+        let call = Request::new(method, "").header("X-BFF-Pin", "someone-else");
+        browser.clone().fetch_with(&world.one(), call, path)
+    };
+    call("GET", "/api/x").refuses(409, "identity_changed");
+    call("POST", "/bff/session/extend").refuses(409, "identity_changed");
+    assert_eq!(writes(&redis), before);
+    assert_eq!(call("POST", "/bff/logout").status, 200, "whoever wants out gets out");
+    assert!(!browser.clone().is_signed_in(&world.one()));
+}

@@ -5,5 +5,7 @@ mod failures;
 mod gateway;
 mod headers;
 mod paths;
+mod patience;
 mod replays;
 mod sockets;
+mod upstreams;

@@ -72,6 +72,7 @@ impl Stage {
                 access_token: AccessToken::new("token"),
                 refresh_token: None,
                 id_token: None,
+                scope: None,
                 claims: Map::new(),
                 newer: serde_json::Map::new(),
             },

@@ -10,6 +10,7 @@ mod redis;
 mod redis_groups;
 mod replicas;
 mod setup;
+mod tls;
 mod upstream;
 mod world;
 
@@ -22,6 +23,7 @@ pub use redis::Redis;
 pub use redis_groups::{RedisCluster, Sentinels};
 pub use replicas::{Replicas, Seen};
 pub use setup::{Setup, Site, fresh_key};
+pub use tls::{Pair, TlsClient, answer, ask};
 pub use upstream::{Reply, Upstream};
 pub use world::World;
 

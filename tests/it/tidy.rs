@@ -61,6 +61,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("actix_files", &["endpoints", "app", "dev"]),
     ("reqwest", &["provider", "dev"]),
     ("jsonwebtoken", &["provider", "dev"]),
+    ("governor", &["endpoints/limits"]),
     ("redis", &["session/store/redis"]),
     ("redb", &["session/store/file"]),
     ("hyper", &["proxy", "dev"]),

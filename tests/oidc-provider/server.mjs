@@ -141,7 +141,7 @@ function newProvider() {
     cookies: { keys: ['for the tests only'] },
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
     responseTypes: ['code'],
-    scopes: ['openid', 'offline_access', 'profile', 'email'],
+    scopes: ['openid', 'offline_access', 'profile', 'email', 'orders:write'],
     claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
     conformIdTokenClaims: false,
     pkce: { required: () => true },
@@ -176,7 +176,7 @@ function newProvider() {
         defaultResource: (ctx, client) => (testOf(client).jwt ? 'urn:test:api' : undefined),
         useGrantedResource: () => true,
         getResourceServerInfo: (ctx, resource, client) => ({
-          scope: 'openid offline_access profile email',
+          scope: 'openid offline_access profile email orders:write',
           audience: resource,
           accessTokenFormat: 'jwt',
           accessTokenTTL: testOf(client).access_ttl,

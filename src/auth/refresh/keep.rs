@@ -71,6 +71,9 @@ fn renewed(record: &Record, tokens: &Tokens, now: Timestamp) -> Record {
     if tokens.id_token.is_some() {
         record.secrets.id_token.clone_from(&tokens.id_token);
     }
+    if tokens.scope.is_some() {
+        record.secrets.scope.clone_from(&tokens.scope);
+    }
     record.meta.token_since = now;
     record.meta.token_until = now.plus(tokens.expires_in);
     record.meta.generation += 1;

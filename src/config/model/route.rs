@@ -30,6 +30,8 @@ pub struct RouteConfig {
     pub strip_prefix: bool,
     /// Whether a session is needed, and whether its token is attached.
     pub access: Access,
+    /// The scopes that a session needs here; none by default.
+    pub scopes: Vec<String>,
     /// Whether only the store's own word about the session counts: never a copy from memory, no grace in an outage.
     pub sensitive: bool,
     /// Whether WebSockets are tunnelled.
@@ -38,6 +40,8 @@ pub struct RouteConfig {
     pub methods: Option<Vec<String>>,
     /// Whether `%2F` inside a segment passes.
     pub encoded_slash: EncodedSlash,
+    /// Whether the browser's `Origin` ends here.
+    pub drop_origin: bool,
     /// Names of browser cookies that reach the upstream.
     pub forward_cookies: Vec<String>,
     /// Names of cookies the upstream may set.
@@ -48,6 +52,12 @@ pub struct RouteConfig {
     pub documents: Documents,
     /// The limit until the upstream's response head arrives.
     pub timeout: Duration,
+    /// How long a body may stand still, the browser's or the upstream's; event streams of the upstream may.
+    pub idle_timeout: Duration,
+    /// The end of a call, bodies included; `None` is none.
+    pub total_timeout: Option<Duration>,
+    /// The most calls at once, and so connections, in each worker thread.
+    pub max_calls: usize,
     /// The largest request body, in bytes; `None` is unlimited.
     pub max_body: Option<u64>,
     /// The largest request body, in bytes, that is kept so that the request can be sent once more with a newer token.

@@ -1,5 +1,6 @@
 //! What a site's sections mean: its session, its providers.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::super::Origin;
@@ -15,8 +16,12 @@ pub struct SiteConfig {
     pub base_path: String,
     /// Whether the header `X-BFF: 1` is demanded in addition to the same-origin proof.
     pub csrf: CsrfMode,
+    /// What browsers are told about TLS; nothing on plain http and on loopback.
+    pub hsts: Option<Hsts>,
     /// `[site.session]`
     pub session: SessionConfig,
+    /// `[site.limits]`
+    pub limits: LimitsConfig,
     /// `[[site.provider]]`: at least one, the first is the default; names are unique within the site.
     pub providers: Vec<ProviderConfig>,
     /// `[site.spa]`
@@ -45,6 +50,15 @@ impl SiteConfig {
     }
 }
 
+/// `hsts` and `hsts_include_subdomains`: how long browsers speak nothing but TLS with the site's host (RFC 6797).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hsts {
+    /// How long they remember; more than nothing.
+    pub max_age: Duration,
+    /// Whether the hosts below the site's are meant as well.
+    pub include_subdomains: bool,
+}
+
 /// `csrf`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CsrfMode {
@@ -52,6 +66,26 @@ pub enum CsrfMode {
     Origin,
     /// The header as well.
     Header,
+}
+
+/// `[site.limits]`: how often one may ask; `None` is as often as one likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Calls through routes, of one session.
+    pub per_session: Option<Rate>,
+    /// All requests, of one client address.
+    pub per_address: Option<Rate>,
+}
+
+/// So many requests in a period, and so many at once by those who have saved them up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: NonZeroU32,
+    /// In which time; a second or longer.
+    pub period: Duration,
+    /// How many at once.
+    pub burst: NonZeroU32,
 }
 
 /// `[site.session]`

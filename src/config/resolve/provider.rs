@@ -145,7 +145,7 @@ fn client_auth(section: &Section<'_>, literal: Literal) -> Option<ClientAuth> {
 }
 
 /// RFC 6749 §3.3: printable ASCII without space, quote and backslash.
-fn scope(node: &Node) -> Result<String, Wrong> {
+pub(super) fn scope(node: &Node) -> Result<String, Wrong> {
     let text = text(node)?;
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte)) {
         return Err(Wrong::new(format!("{text:?} is not a scope"), "list the scopes one by one"));

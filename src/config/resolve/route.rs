@@ -4,13 +4,18 @@ use super::{hours, seconds};
 use crate::config::address::upstream;
 use crate::config::path::route_path;
 use crate::config::section::Section;
-use crate::config::value::{choice, cookie_name, duration, flag, method, settable_cookie, size, size_limit};
+use crate::config::value::{
+    choice, cookie_name, count, duration, flag, method, optional_duration, settable_cookie, size, size_limit,
+};
 use crate::config::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig};
 use std::time::Duration;
 
 /// What is kept of a request that may be sent again; as much as any of its kind, as it is held in memory meanwhile.
 const REPLAY_BODY: u64 = 64 << 10;
 const LARGEST_REPLAY_BODY: u64 = 1 << 20;
+
+/// Far more than a thread serves at once, and far fewer than the ports of one address.
+const MAX_CALLS: usize = 1024;
 
 /// The route; `None` when path or upstream are missing or wrong.
 pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
@@ -33,6 +38,14 @@ pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
             "write auth = \"required\", or remove `sensitive`",
         );
     }
+    let scopes = section.list("scopes", super::provider::scope).unwrap_or_default();
+    if !scopes.is_empty() && access == Access::None {
+        section.fault(
+            "scopes",
+            "are a session's, and no session is looked up with auth = \"none\"",
+            "write auth = \"required\", or remove `scopes`",
+        );
+    }
     let slashes = [("refuse", EncodedSlash::Refuse), ("pass", EncodedSlash::Pass)];
     let caches = [("no-store", CachePolicy::NoStore), ("upstream", CachePolicy::Upstream)];
     let documents = [("sandboxed", Documents::Sandboxed), ("trusted", Documents::Trusted)];
@@ -47,15 +60,20 @@ pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
     Some(RouteConfig {
         strip_prefix: section.or("strip_prefix", false, flag),
         access,
+        scopes,
         sensitive,
         websocket,
         methods,
         encoded_slash: section.or("encoded_slash", EncodedSlash::Refuse, choice(&slashes)),
+        drop_origin: section.or("drop_origin", true, flag),
         forward_cookies: section.list("forward_cookies", cookie_name).unwrap_or_default(),
         allow_set_cookie: section.list("allow_set_cookie", settable_cookie).unwrap_or_default(),
         cache: section.or("cache", CachePolicy::NoStore, choice(&caches)),
         documents: section.or("documents", Documents::Sandboxed, choice(&documents)),
         timeout: section.or("timeout", seconds(30), duration(Duration::from_millis(1)..=hours(1))),
+        idle_timeout: section.or("idle_timeout", seconds(60), duration(seconds(1)..=hours(1))),
+        total_timeout: section.or("total_timeout", None, optional_duration(seconds(1)..=hours(24))),
+        max_calls: section.or("max_calls", MAX_CALLS, count(1..=65_536)),
         max_body: section.or("max_body", None, size_limit),
         replay_body: section.or("replay_body", REPLAY_BODY, size(0..=LARGEST_REPLAY_BODY)),
         path: path?,

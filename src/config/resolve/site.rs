@@ -1,14 +1,19 @@
 //! `[[site]]`: one origin, and what its parts must agree on.
 
+use std::time::Duration;
+
 use super::{provider, route, session, spa};
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::path::{base_path, is_under};
 use crate::config::secret_ref::Literal;
 use crate::config::section::{Section, unique};
-use crate::config::value::{choice, text};
-use crate::config::{CsrfMode, Origin, Scheme, SiteConfig, address};
+use crate::config::value::{choice, duration, flag, rate, text};
+use crate::config::{CsrfMode, Hsts, LimitsConfig, Origin, Scheme, SiteConfig, address, is_loopback_host};
 use crate::secret::MasterKey;
+
+/// What browser vendors and ASVS 3.4.1 ask for.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A site of which so much is read as the other sites and the store are compared with.
 pub(super) struct Draft<'a> {
@@ -62,6 +67,12 @@ pub(super) fn site(draft: Draft<'_>) -> Option<SiteConfig> {
     let csrf = section.or("csrf", CsrfMode::Origin, choice(&modes));
     let session = session::session(&section.table("session"), keys);
 
+    let limits = section.table("limits");
+    let limits = LimitsConfig {
+        per_session: limits.or("per_session", None, rate),
+        per_address: limits.or("per_address", None, rate),
+    };
+
     let provider_sections = section.tables("provider");
     if !section.has("provider") {
         section.fault("provider", "the site has no provider", "add a [[site.provider]] with `issuer` and `client_id`");
@@ -81,15 +92,26 @@ pub(super) fn site(draft: Draft<'_>) -> Option<SiteConfig> {
     let routes: Vec<_> = route_sections.iter().map(route::route).collect();
     paths_differ(&route_sections, &base_path);
 
+    let hsts = hsts(&section, origin.as_ref());
     Some(SiteConfig {
         origin: origin?,
         base_path,
         csrf,
+        hsts,
         session: session?,
+        limits,
         providers: providers.into_iter().collect::<Option<Vec<_>>>()?,
         spa,
         routes: routes.into_iter().collect::<Option<Vec<_>>>()?,
     })
+}
+
+/// Loopback names are never told: they are everyone's on that machine, and the next project on one may be plain http.
+fn hsts(section: &Section<'_>, origin: Option<&Origin>) -> Option<Hsts> {
+    let max_age = section.or("hsts", YEAR, duration(Duration::ZERO..=YEAR * 2));
+    let include_subdomains = section.or("hsts_include_subdomains", true, flag);
+    let told = origin.is_some_and(|origin| origin.scheme() == Scheme::Https && !is_loopback_host(origin.host()));
+    (told && !max_age.is_zero()).then_some(Hsts { max_age, include_subdomains })
 }
 
 fn paths_differ(routes: &[Section<'_>], base_path: &str) {

@@ -111,10 +111,15 @@ fn the_rules_of_a_route_are_words_with_a_meaning() {
             ("methods = [\"TRACE\"]", "methods[0]", "never let through", "remove"),
             ("timeout = \"2h\"", "timeout", "too long", "\"1h\""),
             ("timeout = \"soon\"", "timeout", "not a duration", "\"30m\""),
+            ("idle_timeout = \"0s\"", "idle_timeout", "too short", "\"1s\""),
+            ("total_timeout = \"2d\"", "total_timeout", "too long", "\"1d\""),
+            ("max_calls = 0", "max_calls", "too small", "from 1 to 65536"),
             ("max_body = \"10MB\"", "max_body", "not a size", "MiB"),
             ("replay_body = \"unlimited\"", "replay_body", "not a size", "MiB"),
             ("replay_body = \"2MiB\"", "replay_body", "\"2MiB\" is too large", "from \"0B\" to \"1MiB\""),
             ("replay_body = 64", "replay_body", "found an integer", "\"64B\""),
+            ("auth = \"none\"\nscopes = [\"a\"]", "scopes", "no session is looked up", "remove `scopes`"),
+            ("scopes = [\"a b\"]", "scopes[0]", "not a scope", "one by one"),
             ("auth = \"none\"\nsensitive = true", "sensitive", "no session is looked up", "remove `sensitive`"),
             ("methods = [\"POST\"]\nwebsocket = true", "websocket", "begins with a GET", "add \"GET\""),
             ("forward_cookies = [\"*\"]", "forward_cookies[0]", "not the name of a cookie", "no wildcards"),
@@ -124,77 +129,6 @@ fn the_rules_of_a_route_are_words_with_a_meaning() {
             ("allow_set_cookie = [\"__SECURE-a\"]", "allow_set_cookie[0]", "prefix", "without __Host-"),
         ],
     );
-}
-
-#[test]
-fn a_provider_is_asked_safely_or_not_at_all() {
-    each_added(
-        "client_id",
-        "site[0].provider[0]",
-        &[
-            ("kind = \"oauth2\"", "kind", "not supported by this version", "\"oidc\""),
-            ("kind = \"relay\"", "kind", "not supported by this version", "\"oidc\""),
-            ("kind = \"saml\"", "kind", "not a choice", "\"oidc\""),
-            ("scopes = [\"profile\"]", "scopes", "does not contain \"openid\"", "add \"openid\""),
-            ("id_token_algs = [\"none\"]", "id_token_algs[0]", "nobody signed", "RS256"),
-            ("id_token_algs = [\"HS256\"]", "id_token_algs[0]", "symmetric", "RS256"),
-            ("id_token_algs = []", "id_token_algs", "accepts no algorithm", "remove"),
-            ("authorization_params = { state = \"x\" }", "authorization_params.state", "set by the gateway", "remove"),
-            ("authorization_params = { prompt = 1 }", "authorization_params.prompt", "expected a string", "string"),
-            ("client_auth = \"none\"", "client_secret", "says that there is none", "remove one"),
-            (
-                "client_auth = \"private_key_jwt\"",
-                "client_auth",
-                "not supported by this version",
-                "client_secret_basic",
-            ),
-            ("clock_skew = \"5s\"", "clock_skew", "too short", "\"10s\""),
-            ("clock_skew = \"2m\"", "clock_skew", "too long", "\"1m\""),
-            ("name = \"my provider\"", "name", "not a name for a provider", "\"main\""),
-        ],
-    );
-    each(&[
-        Case("https://id.example", "https://id.example/?a", "site[0].provider[0].issuer", "carries a query", "end it"),
-        Case(
-            "https://id.example",
-            "https://id.example/.well-known/openid-configuration",
-            "site[0].provider[0].issuer",
-            "discovery document",
-            "\"https://id.example\"",
-        ),
-    ]);
-    let twice = "[[site.provider]]\nissuer = \"https://b.example\"\nclient_id = \"b\"\nclient_auth = \"none\"";
-    let faults = faults_of(&format!("{SITE}{twice}"));
-    assert_eq!(faults[0].key, "site[0].provider[1].name");
-    assert!(faults[0].wrong.contains("\"main\" is the name of an earlier provider"), "{}", faults[0]);
-}
-
-#[test]
-fn sessions_and_endpoints_stay_within_reason() {
-    let session = "[site.session]";
-    each(&[
-        Case(
-            session,
-            "[site.session]\nidle = \"13h\"",
-            "site[0].session.idle",
-            "longer than `absolute`, 12h",
-            "shorten",
-        ),
-        Case(session, "[site.session]\nidle = \"0s\"", "site[0].session.idle", "too short", "\"1s\""),
-        Case(session, "[site.session]\nabsolute = \"31d\"", "site[0].session.absolute", "too long", "\"30d\""),
-        Case(session, "[site.session]\nsame_site = \"none\"", "site[0].session.same_site", "not a choice", "\"lax\""),
-        Case(
-            "[[site]]",
-            "[[site]]\nbase_path = \"/\"",
-            "site[0].base_path",
-            "not a path of plain segments",
-            "\"/bff\"",
-        ),
-        Case("[[site]]", "[[site]]\nbase_path = \"bff\"", "site[0].base_path", "does not start with /", "\"/bff\""),
-        Case("[[site]]", "[[site]]\nbase_path = \"/b f\"", "site[0].base_path", "plain segments", "\"/bff\""),
-        Case("[[site]]", "[[site]]\nbase_path = \"/bff/\"", "site[0].base_path", "ends with /", "\"/bff\""),
-        Case("[[site]]", "[[site]]\ncsrf = \"off\"", "site[0].csrf", "not a choice", "\"origin\" or \"header\""),
-    ]);
 }
 
 #[test]
@@ -274,20 +208,4 @@ fn a_store_is_named_by_a_url_that_this_version_knows() {
         Case(site, "[store]\nurl = \"file:/no/such/folder/db\"\n[[site]]", "store.url", "does not exist", "create it"),
         Case(site, "[log]\nlevel = \"trace\"\n[[site]]", "log.level", "not a choice", "debug"),
     ]);
-}
-
-#[test]
-fn two_sites_never_share_a_cookie() {
-    let second = SITE.replace("KEY_ONE", "KEY_TWO");
-    let on = |origin: &str| faults_of(&format!("{SITE}{}", second.replace("https://app.example", origin)));
-    let faults = on("https://app.example");
-    assert_eq!((faults.len(), faults[0].key.as_str()), (1, "site[1].origin"));
-    assert!(faults[0].wrong.contains("is a site already"), "{}", faults[0]);
-    let faults = on("https://app.example:8443");
-    assert!(faults[0].wrong.contains("they ignore ports"), "{}", faults[0]);
-    let local = LOCAL.replace(":8080", ":8081");
-    let faults = faults_of(&format!("{LOCAL}{local}"));
-    assert_eq!((faults.len(), faults[0].key.as_str()), (1, "site[1].origin"));
-    assert!(faults[0].remedy.contains("one.localhost"), "{}", faults[0]);
-    understood(&format!("{LOCAL}{}", LOCAL.replace("app.localhost", "two.localhost")));
 }

@@ -2,10 +2,13 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Passes data on as it arrives. An error of the upstream's body becomes one of the browser's, which makes the server
 /// cut the connection: a truncated answer never looks complete (RFC 9112 §8). Trailers end here, since the server
@@ -13,28 +16,80 @@ use hyper::body::{Body as _, Incoming};
 pub struct Download {
     body: Incoming,
     length: Option<u64>,
+    patience: Patience,
+    /// Since when the upstream is waited for.
+    waiting: Option<Instant>,
+    alarm: Option<Pin<Box<Sleep>>>,
+    /// The call's room at its route, until the body is through.
+    _room: OwnedSemaphorePermit,
+}
+
+/// How long a body may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// How long the upstream may be quiet. A browser that reads slowly is not the upstream's silence.
+    pub idle: Option<Duration>,
+    /// The end in any case.
+    pub ends: Option<Instant>,
+}
+
+/// Why a body broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// The upstream's own does.
+    #[error(transparent)]
+    Broken(#[from] hyper::Error),
+    /// It takes longer than the route allows.
+    #[error("the upstream's body takes too long")]
+    TooSlow,
+}
+
+impl Patience {
+    fn until(&self, since: Instant) -> Option<Instant> {
+        let quiet = self.idle.map(|idle| since + idle);
+        quiet.into_iter().chain(self.ends).min()
+    }
 }
 
 impl Download {
-    /// Passes `body` on, as `length` bytes if the upstream has declared them.
+    /// Passes `body` on, as `length` bytes if the upstream has declared them, and gives `room` back when it is through.
     #[must_use]
-    pub fn new(body: Incoming, length: Option<u64>) -> Self {
-        Self { body, length }
+    pub fn new(body: Incoming, length: Option<u64>, patience: Patience, room: OwnedSemaphorePermit) -> Self {
+        Self { body, length, patience, waiting: None, alarm: None, _room: room }
+    }
+
+    /// Waits for the upstream, but not forever.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<DownloadError> {
+        let since = *self.waiting.get_or_insert_with(Instant::now);
+        let Some(limit) = self.patience.until(since) else { return Poll::Pending };
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(limit)));
+        if alarm.deadline() != limit {
+            alarm.as_mut().reset(limit);
+        }
+        ready!(alarm.as_mut().poll(cx));
+        Poll::Ready(DownloadError::TooSlow)
     }
 }
 
 impl MessageBody for Download {
-    type Error = hyper::Error;
+    type Error = DownloadError;
 
     fn size(&self) -> BodySize {
         self.length.map_or(BodySize::Stream, BodySize::Sized)
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, DownloadError>>> {
         loop {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                return self.wait(cx).map(|error| Some(Err(error)));
+            };
+            self.waiting = None;
+            if frame.is_some() && self.patience.ends.is_some_and(|ends| ends <= Instant::now()) {
+                return Poll::Ready(Some(Err(DownloadError::TooSlow)));
+            }
+            match frame {
                 None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 Some(Ok(frame)) => match frame.into_data() {
                     // An empty piece would be written as the last chunk.
                     Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),

@@ -15,9 +15,6 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// How long the browser may leave the upstream waiting between two pieces of a body.
-const PAUSE: Duration = Duration::from_secs(60);
-
 /// Why a request body ends early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UploadError {
@@ -51,6 +48,8 @@ pub(crate) struct Limits {
     pub(crate) whole: Option<u64>,
     /// The length of a body that is kept beside being passed on; `None`: it is not.
     pub(crate) kept: Option<u64>,
+    /// How long the browser may leave the upstream waiting between two pieces.
+    pub(crate) idle: Duration,
 }
 
 /// The copy of one request body, seen from the request's own task.
@@ -85,13 +84,13 @@ impl Upload {
             return (upload, RequestBody::empty());
         }
         let (sender, receiver) = mpsc::channel(1);
-        actix_web::rt::spawn(copy(payload, limits.whole.unwrap_or(u64::MAX), sender, Rc::clone(&upload)));
+        actix_web::rt::spawn(copy(payload, limits, sender, Rc::clone(&upload)));
         (upload, RequestBody(Source::Stream(receiver)))
     }
 
     /// No body, as whole as it can be.
     pub(crate) fn none() -> (Rc<Self>, RequestBody) {
-        Self::start(Payload::None, Limits { whole: None, kept: None })
+        Self::start(Payload::None, Limits { whole: None, kept: None, idle: Duration::ZERO })
     }
 
     /// The same body once more: none, or one that was kept and is there to its last byte.
@@ -130,12 +129,12 @@ impl Upload {
 }
 
 /// Copies until the end, an error, or until nobody takes the body any more.
-async fn copy(mut payload: Payload, limit: u64, sender: mpsc::Sender<Step>, upload: Rc<Upload>) {
-    let mut left = limit;
+async fn copy(mut payload: Payload, limits: Limits, sender: mpsc::Sender<Step>, upload: Rc<Upload>) {
+    let mut left = limits.whole.unwrap_or(u64::MAX);
     loop {
         upload.waiting.set(true);
         let next = tokio::select! {
-            next = tokio::time::timeout(PAUSE, payload.next()) => next,
+            next = tokio::time::timeout(limits.idle, payload.next()) => next,
             () = sender.closed() => break,
         };
         upload.waiting.set(false);

@@ -64,7 +64,9 @@ pub(crate) fn outbound(headers: &ServerHeaders, own: &Own<'_>) -> Option<HeaderM
     let mut out = HeaderMap::with_capacity(headers.len() + 8);
     out.insert(HOST, own.route.target.host.clone());
     for (name, value) in headers {
-        if !is_dropped(&fold(name.as_str())) && !nominated.contains(name.as_str()) {
+        let name_seen = fold(name.as_str());
+        let passes = !is_dropped(&name_seen) || (name_seen == "origin" && !own.route.config.drop_origin);
+        if passes && !nominated.contains(name.as_str()) {
             out.append(seam::name(name)?, seam::value(value)?);
         }
     }

@@ -48,6 +48,7 @@ async fn hints_override_the_configuration_and_nothing_overrides_the_protocol() {
         prompt: Some("login".to_owned()),
         login_hint: Some("a&redirect_uri=https://evil.example".to_owned()),
         ui_locales: Some("de en".to_owned()),
+        further_scopes: Vec::new(),
     };
     let query = query(&client.authorization_url(&attempt(), &hints).await.unwrap());
     for (name, value) in [

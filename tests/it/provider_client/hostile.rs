@@ -266,6 +266,8 @@ pub(super) fn site(provider: &ProviderConfig) -> SiteConfig {
         origin: Origin::parse("https://app-one.example").unwrap(),
         base_path: "/bff".to_owned(),
         csrf: CsrfMode::Origin,
+        hsts: None,
+        limits: cloakroom::config::LimitsConfig::default(),
         session: SessionConfig {
             idle: Duration::from_secs(1800),
             absolute: Duration::from_secs(43_200),
