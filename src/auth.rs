@@ -8,6 +8,7 @@ mod background;
 mod current;
 mod login;
 mod logout;
+mod opened;
 mod pending;
 mod refresh;
 mod replay;
@@ -20,6 +21,7 @@ pub use self::background::Background;
 pub use self::current::{CurrentError, Session, SessionView, Why};
 pub use self::login::{Answer, BeginError, Begun, CallbackError, Completed, LoginRequest};
 pub use self::logout::LoggedOut;
+pub use self::opened::Holder;
 pub use self::pending::{LOGIN_LIFETIME, PendingLogin};
 pub use self::refresh::TokenError;
 
@@ -115,6 +117,6 @@ impl Auth {
 
     /// The key of a short-lived note of this site.
     fn note_key(&self, kind: &[u8], name: &str) -> StoreKey {
-        StoreKey::of(&[kind, self.site.origin.to_string().as_bytes(), name.as_bytes()])
+        StoreKey::of(&[kind, self.site.origin.as_str().as_bytes(), name.as_bytes()])
     }
 }

@@ -11,6 +11,7 @@ mod binding;
 mod callback;
 mod cookies;
 mod door;
+mod known;
 mod login;
 mod logout;
 mod meter;
@@ -29,6 +30,7 @@ use ipnet::IpNet;
 
 use self::binding::BoundEndpoints;
 use self::cookies::CookieNames;
+use self::known::KnownCookies;
 use self::meter::Meters;
 use crate::auth::Auth;
 use crate::config::Config;
@@ -61,6 +63,7 @@ struct SiteDoor {
 struct Site {
     auth: Arc<Auth>,
     names: CookieNames,
+    known: KnownCookies,
     routes: RouteTable,
     meters: Meters,
     spa: spa::Spa,
@@ -87,6 +90,7 @@ impl SiteDoor {
         let config = auth.site();
         let site = Rc::new(Site {
             names: CookieNames::of(&config.origin),
+            known: KnownCookies::default(),
             routes: RouteTable::new(&config.routes),
             meters: Meters::new(config),
             spa: spa::Spa::new(config.spa.as_ref()),

@@ -45,7 +45,8 @@
 //!    once, the ID token verified; a new random id is written with `insert`; `endpoints::binding` sets the cookie.
 //! 2. *A proxied call.* `endpoints::door` checks host and path, finds the route; `endpoints::api` demands the proof of
 //!    same origin, opens the ticket, loads and judges the record, checks the pin, gets a token, and hands the proof by
-//!    value to [`proxy::forward`]. An upstream that refuses a token which was replaced meanwhile is asked once more with
+//!    value to [`proxy::forward`]. What this worker has opened before, the very cookie and the very record that the store
+//!    still has, it does not open again; whether there is a session is asked and judged every time. An upstream that refuses a token which was replaced meanwhile is asked once more with
 //!    the newer one ([`auth::Auth::newer_token`]), if the request had no body or a small one that was kept.
 //! 3. *Refresh under load.* A thousand calls find the token due. The first starts a task, the others wait for its
 //!    outcome. The task reads the record again, calls the provider once, and writes with compare-and-set: a write that

@@ -8,13 +8,14 @@ use std::net::IpAddr;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderValue, UPGRADE};
+use actix_web::http::header::UPGRADE;
 use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::{Request, Response, StatusCode};
 
+use super::bearer::Bearer;
 use super::body::{Download, Limits, RequestBody, Upload, UploadError, declared_length};
 use super::headers::answer::{Asked, inbound, wants_document};
 use super::headers::request::{Framing, Own, has_looped, outbound};
@@ -27,8 +28,8 @@ use crate::guard::same_origin::SameOrigin;
 
 /// What lets a request through to an upstream.
 pub enum Pass {
-    /// A route with a session: the proof, and the validated `Bearer …` value if there is a session.
-    Session(SameOrigin, Option<HeaderValue>),
+    /// A route with a session: the proof, and the bearer if there is a session.
+    Session(SameOrigin, Option<Bearer>),
     /// A route without one: nothing is ever attached.
     Public,
 }
@@ -81,7 +82,7 @@ pub enum ForwardError {
 pub async fn forward(
     clients: &UpstreamClients,
     mut forward: Forward<'_>,
-    renew: impl AsyncFnOnce() -> Option<HeaderValue>,
+    renew: impl AsyncFnOnce() -> Option<Bearer>,
 ) -> Result<HttpResponse, ForwardError> {
     let payload = std::mem::replace(&mut forward.payload, Payload::None);
     forward.check(&payload)?;
@@ -125,14 +126,14 @@ impl Forward<'_> {
     }
 
     /// The bearer that goes along: what the route says counts, whatever the caller hands in.
-    fn bearer(&self) -> Option<&HeaderValue> {
+    fn bearer(&self) -> Option<&Bearer> {
         match &self.pass {
             Pass::Session(_, bearer) if self.route.config.access != Access::None => bearer.as_ref(),
             _ => None,
         }
     }
 
-    fn replace_bearer(&mut self, newer: HeaderValue) {
+    fn replace_bearer(&mut self, newer: Bearer) {
         if let Pass::Session(_, bearer) = &mut self.pass {
             *bearer = Some(newer);
         }
