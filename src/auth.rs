@@ -9,6 +9,7 @@ mod background;
 mod current;
 mod login;
 mod logout;
+mod opened;
 mod pending;
 mod refresh;
 mod replay;
@@ -26,6 +27,7 @@ pub use self::background::Background;
 pub use self::current::{CurrentError, Session, SessionView, Why};
 pub use self::login::{Answer, BeginError, Begun, CallbackError, Completed, LoginRequest};
 pub use self::logout::LoggedOut;
+pub use self::opened::Holder;
 pub use self::pending::{LOGIN_LIFETIME, PendingLogin};
 pub use self::refresh::TokenError;
 pub use self::streams::{End, Live, News, STREAMS_PER_SESSION, Seen, Streams, TooManyStreams};
@@ -143,6 +145,6 @@ impl Auth {
 
     /// The key of a short-lived note of this site.
     fn note_key(&self, kind: &[u8], name: &str) -> StoreKey {
-        StoreKey::of(&[kind, self.site.origin.to_string().as_bytes(), name.as_bytes()])
+        StoreKey::of(&[kind, self.site.origin.as_str().as_bytes(), name.as_bytes()])
     }
 }

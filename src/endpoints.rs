@@ -14,6 +14,7 @@ mod client_js;
 mod cookies;
 mod door;
 mod events;
+mod known;
 mod limits;
 mod login;
 mod logout;
@@ -34,6 +35,7 @@ use ipnet::IpNet;
 
 use self::binding::BoundEndpoints;
 use self::cookies::CookieNames;
+use self::known::KnownCookies;
 use self::meter::Meters;
 use crate::auth::Auth;
 use crate::config::{Config, Hsts};
@@ -68,6 +70,7 @@ struct Site {
     auth: Arc<Auth>,
     limits: Arc<Limits>,
     names: CookieNames,
+    known: KnownCookies,
     routes: RouteTable,
     meters: Meters,
     spa: spa::Spa,
@@ -99,6 +102,7 @@ impl SiteDoor {
         let config = auth.site();
         let site = Rc::new(Site {
             names: CookieNames::of(&config.origin),
+            known: KnownCookies::default(),
             routes: RouteTable::new(&config.routes),
             meters: Meters::new(config),
             spa: spa::Spa::new(config.spa.as_ref()),

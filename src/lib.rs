@@ -47,7 +47,8 @@
 //!    demands the proof of same origin, opens the ticket, loads and judges the record (from the near cache, while this
 //!    process hears of what others change, else by one read of the store), checks the pin, the session's budget and its
 //!    scopes ([`auth::Auth::step_up`] seals what a login must ask for), gets a token, and hands the proof by value to
-//!    [`proxy::forward`]. An upstream that refuses a token which was replaced meanwhile is asked once more with
+//!    [`proxy::forward`]. What this worker has opened before, the very cookie and the very record that the store still
+//!    has, it does not open again; whether there is a session is asked and judged every time. An upstream that refuses a token which was replaced meanwhile is asked once more with
 //!    the newer one ([`auth::Auth::newer_token`]), if the request had no body or a small one that was kept.
 //! 3. *Refresh under load.* A thousand calls on three replicas find the token due. In each process the first starts a
 //!    task, a flight, and the others wait for its outcome. Of the flights one gets the session's lease in the store and

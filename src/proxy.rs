@@ -1,9 +1,11 @@
 //! The proxied path: which upstream a request goes to, what goes along, and what comes back.
 //!
-//! [`route`] finds the way, [`forward`] walks it: [`headers`] cleans what goes and what comes, [`body`] carries bytes in
-//! both directions no faster than the receiver takes them, [`tunnel`] does both for WebSockets, [`upstream`] holds the connections, and `seam` is the one
+//! [`route`] finds the way, [`forward`] walks it with its [`bearer`]: [`headers`] cleans what goes and what comes, [`body`]
+//! carries bytes in both directions no faster than the receiver takes them, [`tunnel`] does both for WebSockets,
+//! [`upstream`] holds the connections, and `seam` is the one
 //! place where the two generations of the `http` crate meet.
 
+pub mod bearer;
 pub mod body;
 pub mod forward;
 pub mod headers;

@@ -5,6 +5,7 @@
 
 pub mod metrics;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 
@@ -68,18 +69,36 @@ fn word(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::
 
 /// Names one request in logs, in its error body and at the upstream: 16 hexadecimal digits, never taken from the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(String);
+pub struct RequestId([u8; 16]);
+
+/// Randomness for that many ids is asked for at once.
+const IDS: usize = 32;
+
+thread_local! {
+    /// Random numbers that this thread has not used yet.
+    static UNUSED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
 
 impl RequestId {
     /// A fresh id.
     #[must_use]
     pub fn random() -> Self {
-        Self(format!("{:016x}", u64::from_be_bytes(random_bytes())))
+        let number = UNUSED.with_borrow_mut(|unused| {
+            if unused.is_empty() {
+                let bytes = random_bytes::<{ 8 * IDS }>();
+                unused.extend(
+                    bytes.chunks_exact(8).map(|bytes| bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))),
+                );
+            }
+            unused.pop().expect("there is one, or there has just been more")
+        });
+        let digit = |place: usize| b"0123456789abcdef"[(number >> (60 - 4 * place)) as usize & 0xf];
+        Self(std::array::from_fn(digit))
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).expect("hexadecimal digits are ASCII")
     }
 }

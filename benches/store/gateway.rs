@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use crate::stage::{CLIENT_ID, Stage};
 
+/// The gateway that was built along with this measurement.
+pub(crate) const BUILT: &str = env!("CARGO_BIN_EXE_cloakroom");
+
 /// A running gateway.
 pub(crate) struct Gateway {
     child: Child,
@@ -19,20 +22,26 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn start(store: &str, stage: &Stage) -> Self {
+        Self::start_as(&[BUILT], "", store, &stage.url(), stage)
+    }
+
+    /// Started by these words, with more lines for its `[server]`, in front of `upstream`.
+    pub(crate) fn start_as(words: &[&str], server: &str, store: &str, upstream: &str, stage: &Stage) -> Self {
         let (port, admin, url, dir) = (free_port(), free_port(), stage.url(), TempDir::new().expect("a directory"));
         let key = base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, MasterKey::random().expose());
         let secret = random_base64url();
         let text = format!(
-            "[server]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n[store]\nurl = \"{store}\"\n\
+            "[server]\nlisten = \"127.0.0.1:{port}\"\n{server}\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n[store]\nurl = \"{store}\"\n\
              [log]\nlevel = \"warn\"\n[[site]]\norigin = \"http://one.localhost:{port}\"\n[site.session]\nkeys = [\"{key}\"]\n\
              [[site.provider]]\nname = \"main\"\nissuer = \"{url}\"\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{secret}\"\n\
-             [[site.route]]\npath = \"/near\"\nupstream = \"{url}\"\n\
-             [[site.route]]\npath = \"/read\"\nupstream = \"{url}\"\nsensitive = true\n\
-             [[site.route]]\npath = \"/open\"\nupstream = \"{url}\"\nauth = \"none\"\n"
+             [[site.route]]\npath = \"/near\"\nupstream = \"{upstream}\"\n\
+             [[site.route]]\npath = \"/read\"\nupstream = \"{upstream}\"\nsensitive = true\n\
+             [[site.route]]\npath = \"/open\"\nupstream = \"{upstream}\"\nauth = \"none\"\n"
         );
         let config = dir.path().join("gateway.toml");
         std::fs::write(&config, text).expect("a temporary directory is writable");
-        let child = Command::new(env!("CARGO_BIN_EXE_cloakroom"))
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .args(["serve", "--config"])
             .arg(config)
             .stdin(Stdio::null())
@@ -51,12 +60,9 @@ impl Gateway {
         format!("one.localhost:{}", self.port)
     }
 
-    /// The processor time it has used so far, at the kernel's usual hundred ticks a second.
+    /// The processor time it has used so far.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("Linux has /proc");
-        let after_name = stat.rsplit_once(") ").expect("a name in brackets").1;
-        let ticks = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>();
-        Duration::from_millis(ticks * 10)
+        cpu_of(&self.child)
     }
 
     /// Its resident memory in KiB.
@@ -68,9 +74,22 @@ impl Gateway {
 }
 
 impl Drop for Gateway {
+    /// Lets it finish, so that whatever watches it writes down what it saw.
     fn drop(&mut self) {
-        end(&mut self.child);
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
     }
+}
+
+/// The processor time a process has used so far, at the kernel's usual hundred ticks a second.
+pub(crate) fn cpu_of(child: &Child) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("Linux has /proc");
+    let after_name = stat.rsplit_once(") ").expect("a name in brackets").1;
+    let ticks = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>();
+    Duration::from_millis(ticks * 10)
 }
 
 /// A `redis-server` of this measurement alone.
@@ -122,13 +141,13 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("a bound listener has an address").port()
 }
 
-fn wait_for(port: u16) {
-    let end = Instant::now() + Duration::from_secs(10);
+pub(crate) fn wait_for(port: u16) {
+    let end = Instant::now() + Duration::from_secs(60);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < end, "nobody listens on port {port}");
         std::thread::sleep(Duration::from_millis(10));

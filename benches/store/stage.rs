@@ -95,6 +95,8 @@ impl Stage {
             .to_string(),
             "/jwks" => json!({ "keys": [self.jwk] }).to_string(),
             "/token" => self.tokens(body).to_string(),
+            // About a kilobyte of JSON, as a usual call has it.
+            path if path.contains("/kilobyte") => format!(r#"{{"items":"{:x<1000}"}}"#, ""),
             _ => r#"{"hello":"from the api"}"#.to_owned(),
         }
     }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::Auth;
+use super::opened::Opened;
+use crate::secret::AccessToken;
 use crate::session::lifecycle::{Life, judge};
-use crate::session::record::{Record, Unopenable, is_current};
+use crate::session::record::{Record, Unopenable};
 use crate::session::store::{EndReason, Loaded, Replaced, Store, StoreError, StoreKey, Stored};
 use crate::session::ticket::Ticket;
 
@@ -20,7 +22,7 @@ pub struct Session {
     pub(super) ticket: Ticket,
     pub(super) key: StoreKey,
     pub(super) version: u64,
-    pub(super) record: Record,
+    pub(super) record: Arc<Record>,
     pub(super) life: Life,
     /// Whether the key that seals now sealed the record.
     pub(super) current_key: bool,
@@ -47,6 +49,14 @@ pub enum Why {
     NoSession,
     /// It ended for this reason.
     Ended(EndReason),
+}
+
+impl Session {
+    /// The access token that its record holds; whether it is still good is another question.
+    #[must_use]
+    pub fn own_token(&self) -> &AccessToken {
+        &self.record.secrets.access_token
+    }
 }
 
 impl Why {
@@ -169,18 +179,25 @@ impl Auth {
         key: StoreKey,
         stored: &Stored,
     ) -> Result<Session, CurrentError> {
-        let record = match Record::open(&self.ring, &key, ticket.secret(), stored) {
-            Ok(record) => record,
+        match Opened::open(&self.ring, &key, ticket.secret(), stored) {
+            Ok(opened) => self.alive(ticket, key, opened),
             Err(Unopenable) => {
                 tracing::warn!(event = "record_unopenable", session = %self.ring.log_name(&key), "{Unopenable}");
-                return Err(CurrentError::Absent(Why::NoSession));
+                Err(CurrentError::Absent(Why::NoSession))
             }
-        };
+        }
+    }
+
+    /// The session as it was opened, if it still lives; one found to be over is ended in the store as well.
+    pub(super) fn alive(
+        self: &Arc<Self>,
+        ticket: Ticket,
+        key: StoreKey,
+        opened: Opened,
+    ) -> Result<Session, CurrentError> {
+        let Opened { stored: Stored { version, .. }, record, current_key } = opened;
         match judge(&record.meta, self.site.session.idle, self.clock.now()) {
-            Ok(life) => {
-                let current_key = is_current(&self.ring, stored);
-                Ok(Session { ticket, key, version: stored.version, record, life, current_key })
-            }
+            Ok(life) => Ok(Session { ticket, key, version, record, life, current_key }),
             Err(reason) => {
                 self.end_later(ticket, key, reason);
                 Err(CurrentError::Absent(Why::Ended(reason)))
@@ -201,13 +218,13 @@ impl Auth {
             if !due(session) {
                 return Ok(());
             }
-            let mut record = session.record.clone();
+            let mut record = Record::clone(&session.record);
             change(&mut record);
             match self.write(store, session, &record).await? {
                 Replaced::Done => {
                     session.life = judge(&record.meta, self.site.session.idle, self.clock.now())
                         .map_err(|reason| CurrentError::Absent(Why::Ended(reason)))?;
-                    session.record = record;
+                    session.record = Arc::new(record);
                     session.version += 1;
                     session.current_key = true;
                     return Ok(());

@@ -7,6 +7,7 @@
 mod flight;
 mod keep;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -98,23 +99,23 @@ impl Auth {
     ///
     /// # Errors
     /// [`TokenError`] when there is none; the session itself is over only with [`TokenError::Ended`].
-    pub async fn access_token(self: &Arc<Self>, session: &Session) -> Result<AccessToken, TokenError> {
-        let own = &session.record.secrets.access_token;
+    pub async fn access_token<'s>(self: &Arc<Self>, session: &'s Session) -> Result<Cow<'s, AccessToken>, TokenError> {
+        let own = Cow::Borrowed(session.own_token());
         let waiting = match session.life.token {
-            TokenLife::Fresh => return Ok(own.clone()),
+            TokenLife::Fresh => return Ok(own),
             TokenLife::Early => {
                 let early = self.refresh(session).borrow().clone();
-                return Ok(if let Some(Outcome::Token(newer)) = early { newer } else { own.clone() });
+                return Ok(if let Some(Outcome::Token(newer)) = early { Cow::Owned(newer) } else { own });
             }
             TokenLife::Due => self.refresh(session),
         };
         let failed = match settled(waiting).await {
-            Outcome::Token(token) => return Ok(token),
+            Outcome::Token(token) => return Ok(Cow::Owned(token)),
             Outcome::Ended(why) => return Err(TokenError::Ended(why)),
             Outcome::ProviderUnavailable => TokenError::ProviderUnavailable,
             Outcome::StoreUnavailable => TokenError::StoreUnavailable,
         };
-        if token_still_valid(&session.record.meta, self.clock.now()) { Ok(own.clone()) } else { Err(failed) }
+        if token_still_valid(&session.record.meta, self.clock.now()) { Ok(own) } else { Err(failed) }
     }
 
     fn refresh(self: &Arc<Self>, session: &Session) -> Waiting {

@@ -35,7 +35,7 @@ impl Auth {
             newest.life.token = TokenLife::Due;
         }
         let token = tokio::time::timeout(PATIENCE, self.access_token(&newest)).await.ok()?.ok()?;
-        let newer = (token != *sent).then_some(token);
+        let newer = (*token != *sent).then(|| token.into_owned());
         tracing::debug!(session = %self.ring.log_name(&session.key), newer = newer.is_some(), "an upstream refused a token");
         newer
     }

@@ -36,8 +36,11 @@ impl Scheme {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     scheme: Scheme,
-    host: String,
     port: u16,
+    /// As browsers write it; requests are compared with parts of this.
+    text: String,
+    /// How much of it, after the scheme, is the host.
+    host: usize,
 }
 
 /// The text is not an origin.
@@ -57,18 +60,21 @@ impl Origin {
             "http" => Scheme::Http,
             _ => return Err(NotAnOrigin("must start with https://")),
         };
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let origin = Self {
             scheme,
-            host: url.host_str().unwrap_or_default().to_owned(),
             port: url.port().unwrap_or(scheme.default_port()),
+            text: format!("{}://{host}{port}", scheme.as_str()),
+            host: host.len(),
         };
         // The parser repairs a lot (case, IDNA, a trailing slash); an origin is written the way browsers write it.
-        if origin.to_string() != text {
+        if origin.text != text {
             return Err(NotAnOrigin(
                 "must be scheme://host[:port], in lower case, without path, default port or user name",
             ));
         }
-        if origin.host.ends_with('.') {
+        if origin.host().ends_with('.') {
             return Err(NotAnOrigin("must not end with a dot"));
         }
         Ok(origin)
@@ -83,7 +89,7 @@ impl Origin {
     /// The host, lower case; an IPv6 address in brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        &self.authority()[..self.host]
     }
 
     /// The port, the scheme's default included.
@@ -94,20 +100,26 @@ impl Origin {
 
     /// Host and port as a `Host` header has them.
     #[must_use]
-    pub fn authority(&self) -> String {
-        if self.port == self.scheme.default_port() { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
+    pub fn authority(&self) -> &str {
+        &self.text[self.scheme.as_str().len() + "://".len()..]
+    }
+
+    /// The origin as browsers write it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Whether the host is this machine: `localhost`, `*.localhost` (RFC 6761 §6.3) or a loopback address.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        is_loopback_host(&self.host)
+        is_loopback_host(self.host())
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.as_str(), self.authority())
+        f.write_str(&self.text)
     }
 }
 

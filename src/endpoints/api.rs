@@ -1,15 +1,17 @@
 //! A proxied call: same origin, session, pin, token, and on to the upstream.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::cookies::BrowserCookies;
+use super::cookies::{only_session, open_ticket};
+use super::known::Known;
 use super::problem::Problem;
 use super::{Site, request, streams};
-use crate::auth::{Session, TokenError, Why};
+use crate::auth::{CurrentError, Session, TokenError, Why};
 use crate::config::{Access, EncodedSlash};
 use crate::guard::path::RoutePath;
 use crate::guard::same_origin::{self, SameOrigin};
@@ -46,8 +48,9 @@ pub(super) async fn call(
         (_, _) => admit(site, route, request, prove(site, request, websocket)?).await?,
     };
     let renew = async || {
-        let Sent { session, token } = sent.as_ref()?;
-        bearer(&site.auth.newer_token(&*site.shared.store, session, token).await?).ok()
+        let Sent { known, session, newer } = sent.as_ref()?;
+        let refused = newer.as_ref().unwrap_or_else(|| session.own_token());
+        known.bearer(site.auth.newer_token(&*site.shared.store, session, refused).await?.expose())
     };
     let (origin, session) = (&site.auth.site().origin, sent.as_ref().map(|sent| &sent.session));
     let forwarded = Forward { request, payload, path, route, origin, client, request_id: id.as_str(), pass };
@@ -59,10 +62,11 @@ pub(super) async fn call(
     streams::until_over(site, session, response)
 }
 
-/// The session that a request goes on with, and the token it takes along.
+/// The session that a request goes on with, and the token it takes along if that is not the session's own.
 struct Sent {
+    known: Rc<Known>,
     session: Session,
-    token: AccessToken,
+    newer: Option<AccessToken>,
 }
 
 /// Proves where the request comes from.
@@ -85,8 +89,8 @@ async fn admit(
     request: &HttpRequest,
     proof: SameOrigin,
 ) -> Result<(Pass, Option<Sent>), Problem> {
-    let session = match current(site, request, route.config.sensitive).await {
-        Ok(session) => session,
+    let (known, session) = match current(site, request, route.config.sensitive).await {
+        Ok(found) => found,
         Err(Problem::Absent(_)) if route.config.access == Access::Optional => {
             return Ok((Pass::Session(proof, None), None));
         }
@@ -102,30 +106,33 @@ async fn admit(
         }
         Err(error) => return Err(error.into()),
     };
-    let pass = Pass::Session(proof, Some(bearer(&token)?));
-    Ok((pass, Some(Sent { session, token })))
-}
-
-fn bearer(token: &AccessToken) -> Result<HeaderValue, Problem> {
-    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-        .map_err(|_| Problem::BadRequest("the access token cannot be sent in a header"))?;
-    bearer.set_sensitive(true);
-    Ok(bearer)
+    let bearer = known.bearer(token.expose());
+    let bearer = bearer.ok_or(Problem::BadRequest("the access token cannot be sent in a header"))?;
+    let newer = if let Cow::Owned(newer) = token { Some(newer) } else { None };
+    Ok((Pass::Session(proof, Some(bearer)), Some(Sent { known, session, newer })))
 }
 
 /// The session, which this request keeps alive unless it is background work or made for another user.
-async fn current(site: &Site, request: &HttpRequest, sensitive: bool) -> Result<Session, Problem> {
-    let ticket = BrowserCookies::ticket(request.headers(), &site.names, site.auth.ring())
-        .ok_or(Problem::Absent(Why::NoSession))?;
-    let store = &*site.shared.store;
-    let mut session =
-        if sensitive { site.auth.current_now(store, ticket).await? } else { site.auth.current(store, ticket).await? };
+async fn current(site: &Site, request: &HttpRequest, sensitive: bool) -> Result<(Rc<Known>, Session), Problem> {
+    let (store, now) = (&*site.shared.store, site.auth.clock().instant());
+    let known = only_session(request.headers(), &site.names).and_then(|sealed| {
+        site.known.find(sealed, now, || {
+            open_ticket(sealed, &site.names, site.auth.ring()).map(|ticket| site.auth.holder(ticket))
+        })
+    });
+    let known = known.ok_or(Problem::Absent(Why::NoSession))?;
+    let current = site.auth.current_of(store, &known.holder, sensitive).await;
+    if matches!(current, Err(CurrentError::Absent(_))) {
+        site.known.forget(&known);
+    }
+    let mut session = current?;
+    site.known.weigh(&known, now);
     check_pin(site, request, &session)?;
     site.limits.admit_session(session.key())?;
     if request::one(request.headers(), "x-bff-background") != Some(b"1") {
         site.auth.touch(store, &mut session).await?;
     }
-    Ok(session)
+    Ok((known, session))
 }
 
 /// Refuses a request that was made while another user was logged in.

@@ -112,15 +112,9 @@ impl BrowserCookies {
             _ => None,
         };
         if !sessions.is_empty() && session.is_none() {
-            tracing::info!(event = "session_cookie_refused", count = sessions.len());
+            refused(sessions.len());
         }
         Self { session, session_present: !sessions.is_empty(), logins: singles(&logins) }
-    }
-
-    /// Reads the session's ticket alone, for the proxied path.
-    #[must_use]
-    pub(super) fn ticket(headers: &HeaderMap, names: &CookieNames, ring: &Keyring) -> Option<Ticket> {
-        Self::read(headers, names, ring).session.map(|cookie| cookie.ticket)
     }
 
     /// The login cookie of that exact name.
@@ -128,6 +122,37 @@ impl BrowserCookies {
     pub(super) fn login(&self, name: &str) -> Option<&str> {
         self.logins.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// The value of the session's cookie if it came exactly once, for the proxied path, which asks for no other.
+#[must_use]
+pub(super) fn only_session<'h>(headers: &'h HeaderMap, names: &CookieNames) -> Option<&'h [u8]> {
+    let mut found = headers
+        .get_all(COOKIE)
+        .flat_map(|line| pairs(line.as_bytes()))
+        .filter(|(name, _)| *name == names.session.as_bytes())
+        .map(|(_, value)| value);
+    let first = found.next()?;
+    let more = found.count();
+    if more > 0 {
+        refused(1 + more);
+        return None;
+    }
+    Some(first)
+}
+
+/// The ticket in that value.
+#[must_use]
+pub(super) fn open_ticket(value: &[u8], names: &CookieNames, ring: &Keyring) -> Option<Ticket> {
+    let opened = open_session(value, names, ring);
+    if opened.is_none() {
+        refused(1);
+    }
+    opened.map(|cookie| cookie.ticket)
+}
+
+fn refused(count: usize) {
+    tracing::info!(event = "session_cookie_refused", count);
 }
 
 fn open_session(value: &[u8], names: &CookieNames, ring: &Keyring) -> Option<SessionCookie> {
@@ -192,7 +217,10 @@ mod tests {
         for line in lines {
             headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
         }
-        BrowserCookies::read(&headers, &site.names, &site.ring).session.is_some()
+        let found = BrowserCookies::read(&headers, &site.names, &site.ring).session.is_some();
+        let alone = only_session(&headers, &site.names).and_then(|value| open_ticket(value, &site.names, &site.ring));
+        assert_eq!(alone.is_some(), found, "the proxied path sees the same");
+        found
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which authority a request is for (RFC 9110 §7.2).
 
-use crate::config::Origin;
+use crate::config::{Origin, Scheme};
 
 /// Whether `host`, the value of the one `Host` header, is the authority of `origin`:
 /// case-insensitive, the scheme's default port may be written or left out.
@@ -9,11 +9,18 @@ pub fn is_authority_of(host: &[u8], origin: &Origin) -> bool {
     let name = origin.host().as_bytes();
     let Some((given, port)) = host.split_at_checked(name.len()) else { return false };
     given.eq_ignore_ascii_case(name)
-        && match port {
-            [] => origin.port() == origin.scheme().default_port(),
-            [b':', digits @ ..] => digits == origin.port().to_string().as_bytes(),
-            _ => false,
+        // A browser's way to write it, or with the scheme's default port written out.
+        && match &origin.authority().as_bytes()[name.len()..] {
+            [] => port.is_empty() || port == default_port(origin.scheme()),
+            other => port == other,
         }
+}
+
+const fn default_port(scheme: Scheme) -> &'static [u8] {
+    match scheme {
+        Scheme::Http => b":80",
+        Scheme::Https => b":443",
+    }
 }
 
 #[cfg(test)]

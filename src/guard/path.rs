@@ -23,7 +23,7 @@ impl RoutePath {
         if bytes.first() != Some(&b'/') {
             return Err(BadPath("no leading slash"));
         }
-        if raw.contains("//") {
+        if bytes.windows(2).any(|pair| pair == b"//") {
             return Err(BadPath("an empty segment"));
         }
         check_bytes(bytes)?;

@@ -118,7 +118,7 @@ fn has_header(words: &Words<'_>) -> bool {
 
 /// Byte for byte: browsers write an origin in exactly one way (RFC 6454 §6.2), `null` included.
 fn is_origin(sent: &[u8], origin: &Origin) -> bool {
-    sent == origin.to_string().as_bytes()
+    sent == origin.as_str().as_bytes()
 }
 
 fn holds(text: &[u8], word: &[u8]) -> bool {

@@ -11,13 +11,13 @@ use std::rc::Rc;
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
+use super::bearer::Bearer;
 use super::body::{Limits, RequestBody, Upload, UploadError, declared_length};
 use super::headers::request::{Framing, Own, has_looped, outbound};
 use super::route::Route;
@@ -30,8 +30,8 @@ use crate::guard::same_origin::SameOrigin;
 
 /// What lets a request through to an upstream.
 pub enum Pass {
-    /// A route with a session: the proof, and the validated `Bearer …` value if there is a session.
-    Session(SameOrigin, Option<HeaderValue>),
+    /// A route with a session: the proof, and the bearer if there is a session.
+    Session(SameOrigin, Option<Bearer>),
     /// A route without one: nothing is ever attached.
     Public,
 }
@@ -87,7 +87,7 @@ pub enum ForwardError {
 pub async fn forward(
     clients: &UpstreamClients,
     mut forward: Forward<'_>,
-    renew: impl AsyncFnOnce() -> Option<HeaderValue>,
+    renew: impl AsyncFnOnce() -> Option<Bearer>,
 ) -> Result<HttpResponse, ForwardError> {
     let payload = std::mem::replace(&mut forward.payload, Payload::None);
     forward.check()?;
@@ -118,7 +118,7 @@ impl Forward<'_> {
         clients: &UpstreamClients,
         (upload, body): (Rc<Upload>, RequestBody),
         ends: Option<Instant>,
-        renew: impl AsyncFnOnce() -> Option<HeaderValue>,
+        renew: impl AsyncFnOnce() -> Option<Bearer>,
     ) -> Result<Response<Incoming>, ForwardError> {
         let response = self.send(clients, body, &upload, ends).await?;
         if response.status() == StatusCode::UNAUTHORIZED
@@ -161,14 +161,14 @@ impl Forward<'_> {
     }
 
     /// The bearer that goes along: what the route says counts, whatever the caller hands in.
-    fn bearer(&self) -> Option<&HeaderValue> {
+    fn bearer(&self) -> Option<&Bearer> {
         match &self.pass {
             Pass::Session(_, bearer) if self.route.config.access != Access::None => bearer.as_ref(),
             _ => None,
         }
     }
 
-    fn replace_bearer(&mut self, newer: HeaderValue) {
+    fn replace_bearer(&mut self, newer: Bearer) {
         if let Pass::Session(_, bearer) = &mut self.pass {
             *bearer = Some(newer);
         }

@@ -15,22 +15,18 @@ fn is_hop_by_hop(name: &str) -> bool {
         || name.starts_with("proxy-")
 }
 
-/// The names in a message's `Connection` headers, lower case: they end here too (RFC 9110 §7.6.1).
-struct Nominated(Vec<String>);
+/// The names in a message's `Connection` headers: they end here too (RFC 9110 §7.6.1).
+struct Nominated<'a>(Vec<&'a [u8]>);
 
-impl Nominated {
-    fn new<'a>(connection: impl Iterator<Item = &'a [u8]>) -> Self {
-        let names = connection.flat_map(|value| value.split(|byte| *byte == b','));
-        Self(
-            names
-                .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
-                .filter(|name| !matches!(name.as_str(), "" | "close" | "keep-alive" | "upgrade"))
-                .collect(),
-        )
+impl<'a> Nominated<'a> {
+    fn new(connection: impl Iterator<Item = &'a [u8]>) -> Self {
+        let names = connection.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+        let usual: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"upgrade"];
+        Self(names.filter(|name| !usual.iter().any(|usual| usual.eq_ignore_ascii_case(name))).collect())
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|nominated| nominated == name)
+        self.0.iter().any(|nominated| nominated.eq_ignore_ascii_case(name.as_bytes()))
     }
 }
 

@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use hyper::header::UPGRADE;
 
+use super::bearer::Bearer;
 use super::body::Upload;
 use super::forward::{Forward, ForwardError};
 use super::upstream::UpstreamClients;
@@ -88,7 +89,7 @@ pub fn check(request: &HttpRequest, route: &RouteConfig) -> Result<(), &'static 
 pub async fn tunnel(
     clients: &UpstreamClients,
     mut forward: Forward<'_>,
-    renew: impl AsyncFnOnce() -> Option<HeaderValue>,
+    renew: impl AsyncFnOnce() -> Option<Bearer>,
     hooks: Hooks<impl Future<Output = Closing> + 'static, impl FnMut() + 'static>,
 ) -> Result<HttpResponse, ForwardError> {
     let payload = std::mem::replace(&mut forward.payload, Payload::None);

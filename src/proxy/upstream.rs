@@ -1,14 +1,15 @@
-//! The upstream client: pooled connections over hyper, one client per worker thread and set of certificates.
+//! The upstream client: pooled connections over hyper, one pool per worker thread and set of certificates.
+
+mod pool;
 
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use self::pool::Pool;
 use super::body::RequestBody;
 use super::route::tls_of;
 use crate::config::{Config, SpaConfig, TlsFiles, UpstreamConfig};
@@ -16,12 +17,6 @@ use crate::tls::TlsError;
 
 /// The limit on opening a connection, TLS not included: that is the route's own timeout's affair.
 const CONNECT: Duration = Duration::from_secs(5);
-
-/// How long an unused connection is kept. Common servers close theirs after five seconds or more (Node, uvicorn: 5 s,
-/// nginx: 75 s), and a request written onto a connection that is just being closed is lost.
-const IDLE: Duration = Duration::from_secs(4);
-
-type Pool = Client<HttpsConnector<HttpConnector>, RequestBody>;
 
 /// The connections of one worker thread to every upstream. Not shared between workers: a shared pool costs twice the CPU.
 pub struct UpstreamClients {
@@ -32,9 +27,12 @@ pub struct UpstreamClients {
 /// Why there is no response head.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExchangeError {
+    /// There is no connection.
+    #[error("{}", with_causes(&**.0))]
+    Unconnected(Box<dyn std::error::Error + Send + Sync>),
     /// The connection, or what came over it, broke.
     #[error("{}", with_causes(.0))]
-    Broken(#[from] hyper_util::client::legacy::Error),
+    Broken(#[from] hyper::Error),
     /// No client was built for these certificates.
     #[error("no client for this upstream: the configuration it came from is not the one in force")]
     Unknown,
@@ -79,7 +77,7 @@ impl UpstreamClients {
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, ExchangeError> {
         let (_, pool) = self.pools.iter().find(|(known, _)| known.as_ref() == tls).ok_or(ExchangeError::Unknown)?;
-        Ok(pool.request(request).await?)
+        pool.exchange(request).await
     }
 }
 
@@ -87,9 +85,6 @@ impl ExchangeError {
     /// Whether a kept connection turned out to be closed: it ended, or was reset, where a response should have begun.
     pub(super) fn is_stale(&self) -> bool {
         let Self::Broken(error) = self else { return false };
-        if error.is_connect() {
-            return false;
-        }
         causes(error).any(|cause| {
             cause
                 .downcast_ref::<hyper::Error>()
@@ -112,10 +107,7 @@ fn pool(tls: Option<&TlsFiles>) -> Result<Pool, TlsError> {
         Some(files) => connector.with_tls_config(crate::tls::client_config(files)?).https_only().enable_http1(),
         None => connector.with_tls_config(trusting_nobody()).https_or_http().enable_http1(),
     };
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
-        .build(connector.wrap_connector(tcp)))
+    Ok(Pool::new(connector.wrap_connector(tcp)))
 }
 
 /// What a client for plain HTTP has in place of certificates. It spares the platform's roots, which a container

@@ -52,7 +52,7 @@ impl Ticket {
     /// The key of this session in the store. The site is hashed in: a ticket of one site names nothing at another.
     #[must_use]
     pub fn store_key(&self, site: &Origin) -> StoreKey {
-        StoreKey::of(&[b"session", site.to_string().as_bytes(), self.id.as_ref()])
+        StoreKey::of(&[b"session", site.as_str().as_bytes(), self.id.as_ref()])
     }
 
     /// The secret that the session's tokens are sealed with.

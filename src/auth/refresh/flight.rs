@@ -115,7 +115,7 @@ impl Flight {
     async fn unreplaced(&self) -> Result<Session, Outcome> {
         let newest = self.newest().await?;
         if newest.record.meta.generation > self.generation {
-            return Err(Outcome::Token(newest.record.secrets.access_token));
+            return Err(Outcome::Token(newest.record.secrets.access_token.clone()));
         }
         Ok(newest)
     }

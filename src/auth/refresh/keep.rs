@@ -35,7 +35,7 @@ impl Flight {
                 Ok(Replaced::Conflict) => match self.newest().await {
                     // Another holder was faster, while this process was stopped: its tokens are as good, and newer.
                     Ok(newest) if newest.record.meta.generation > self.generation => {
-                        return Outcome::Token(newest.record.secrets.access_token);
+                        return Outcome::Token(newest.record.secrets.access_token.clone());
                     }
                     Ok(newest) => {
                         session = newest;

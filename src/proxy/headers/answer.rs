@@ -90,14 +90,20 @@ fn mapped_location(value: &HeaderValue, asked: &Asked<'_>) -> Option<server::Hea
 fn add_own(headers: &HeaderMap, asked: &Asked<'_>, out: &mut HttpResponseBuilder) {
     let lines = |name| headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
     match asked.route.config.cache {
-        CachePolicy::NoStore => out.insert_header((server::CACHE_CONTROL, cache::NO_STORE)),
+        CachePolicy::NoStore => {
+            out.insert_header((server::CACHE_CONTROL, server::HeaderValue::from_static(cache::NO_STORE)))
+        }
         CachePolicy::Upstream => {
             out.insert_header((server::CACHE_CONTROL, cache::forced_private(lines(CACHE_CONTROL))))
         }
     };
-    out.insert_header((server::VARY, cache::varying_by_cookie(lines(VARY))));
-    out.insert_header((server::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    out.insert_header(("cross-origin-resource-policy", "same-origin"));
+    if headers.contains_key(VARY) {
+        out.insert_header((server::VARY, cache::varying_by_cookie(lines(VARY))));
+    } else {
+        out.insert_header((server::VARY, server::HeaderValue::from_static("Cookie")));
+    }
+    out.insert_header((server::X_CONTENT_TYPE_OPTIONS, server::HeaderValue::from_static("nosniff")));
+    out.insert_header((server::CROSS_ORIGIN_RESOURCE_POLICY, server::HeaderValue::from_static("same-origin")));
     if asked.document && asked.route.config.documents == Documents::Sandboxed {
         // A second policy can only forbid more than the upstream's own does.
         out.append_header((server::CONTENT_SECURITY_POLICY, "sandbox"));

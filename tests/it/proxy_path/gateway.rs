@@ -12,6 +12,7 @@ use cloakroom::config::{
 };
 use cloakroom::guard::path::RoutePath;
 use cloakroom::guard::same_origin::{self, Words};
+use cloakroom::proxy::bearer::Bearer;
 use cloakroom::proxy::forward::{Forward, ForwardError, Pass, forward};
 use cloakroom::proxy::route::{Route, RouteTable};
 use cloakroom::proxy::upstream::UpstreamClients;
@@ -108,7 +109,7 @@ async fn answer(request: &HttpRequest, payload: Payload, site: &Site) -> Result<
             let safe = request.method().is_safe();
             let words = Words { safe, site: word("sec-fetch-site"), x_bff: word("x-bff"), ..Words::default() };
             let proof = same_origin::check(&words, &origin, CsrfMode::Origin).map_err(|_| StatusCode::FORBIDDEN)?;
-            let bearer = (access == Access::Required).then(|| HeaderValue::from_static("Bearer t0ken"));
+            let bearer = (access == Access::Required).then(|| Bearer::new("t0ken").expect("a token"));
             Pass::Session(proof, bearer)
         }
     };
@@ -117,7 +118,7 @@ async fn answer(request: &HttpRequest, payload: Payload, site: &Site) -> Result<
     let one = Forward { request, payload, path: &path, route, origin: &origin, client, request_id: "r-1", pass };
     // Another token has been issued meanwhile, unless the request says that it goes with the newest.
     let replaced = !request.headers().contains_key("x-newest");
-    let renew = async || replaced.then(|| HeaderValue::from_static("Bearer n3wer"));
+    let renew = async || replaced.then(|| Bearer::new("n3wer").expect("a token"));
     forward(&site.clients, one, renew).await.map_err(|error| match error {
         ForwardError::Unreachable(_) => StatusCode::BAD_GATEWAY,
         ForwardError::Timeout => StatusCode::GATEWAY_TIMEOUT,
