@@ -29,7 +29,7 @@ enum Command {
         #[command(flatten)]
         scope: Scope,
         /// Only the sessions of the user that the provider calls this (`sub`)
-        #[arg(long, value_name = "S")]
+        #[arg(long, allow_hyphen_values = true, value_name = "S")]
         subject: Option<String>,
     },
     /// End sessions; their tokens are deleted, not revoked at the provider
@@ -63,13 +63,13 @@ struct Scope {
 #[group(required = true, multiple = false)]
 struct Chosen {
     /// The sessions of the user that the provider calls this (`sub`)
-    #[arg(long, value_name = "S")]
+    #[arg(long, allow_hyphen_values = true, value_name = "S")]
     subject: Option<String>,
     /// Every session
     #[arg(long)]
     all: bool,
     /// The one session that logs and lists call this
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, allow_hyphen_values = true, value_name = "NAME")]
     session: Option<String>,
 }
 

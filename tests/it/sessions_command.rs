@@ -281,3 +281,12 @@ fn a_refresh_moves_a_session_to_the_new_key_and_its_indexes_too() {
     assert_eq!(printed(&world, &["revoke", "--subject", USER]), "1 session ended\n");
     ended(&mut browser, &one);
 }
+
+/// One name in sixty-four begins like an option.
+#[test]
+fn a_session_or_a_user_whose_name_begins_with_a_hyphen_can_be_named() {
+    let world = world(Setup::one_site(), "file:sessions.redb");
+    for target in [["--session", "-HkYdR8zCGnq"], ["--subject", "-1"]] {
+        printed(&world, &[&["revoke"][..], &target].concat());
+    }
+}
