@@ -143,7 +143,12 @@ impl RedisCluster {
                 info.is_some_and(|info| info.contains("cluster_state:ok"))
                     && follows.is_some_and(|info| !info.contains("master_link_status:down"))
             };
-            (self.nodes.iter().filter(whole).count() >= alive).then_some(())
+            // A replica that has not begun yet still calls itself a master.
+            let following = |node: &&Redis| {
+                node.try_command(&["INFO", "replication"]).is_some_and(|info| info.contains("master_link_status:up"))
+            };
+            let whole = self.nodes.iter().filter(whole).count() >= alive;
+            (whole && self.nodes.iter().filter(following).count() + 3 >= alive).then_some(())
         });
     }
 
