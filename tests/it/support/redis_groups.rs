@@ -98,6 +98,8 @@ impl RedisCluster {
         let nodes: Vec<Redis> = (0..6)
             .map(|number| {
                 let (bus, file) = (free_port().to_string(), format!("nodes-{number}.conf"));
+                // A replica takes its first copy over this file: shared, one would load another's.
+                let copy = format!("copy-{number}.rdb");
                 let node = Redis::with(&[
                     "--dir",
                     &place,
@@ -107,6 +109,8 @@ impl RedisCluster {
                     &bus,
                     "--cluster-config-file",
                     &file,
+                    "--dbfilename",
+                    &copy,
                     "--cluster-node-timeout",
                     "1500",
                     "--repl-diskless-sync-delay",
