@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
 
 mod file;
-mod fleet;
 mod grace;
 mod laws;
 mod memory;
@@ -19,7 +18,6 @@ mod redis_cluster;
 mod redis_news;
 mod redis_sentinel;
 mod schedules;
-mod server;
 mod shared;
 mod sharing;
 
@@ -39,11 +37,11 @@ macro_rules! on_every_store {
             $($(#[tokio::test] async fn $law() { $laws::$law(&Place::redis()).await })*)*
         }
         mod on_cluster {
-            use super::{fleet::Cluster, laws, place::Place, races, redis_cluster, shared, sharing};
+            use super::{laws, place::Place, races, redis_cluster, shared, sharing};
             /// One Cluster for all of them, emptied in between: six servers take a while to agree.
             #[tokio::test]
             async fn every_law() {
-                let cluster = Cluster::start();
+                let cluster = crate::support::RedisCluster::start();
                 $($(
                     eprintln!("{}", stringify!($law));
                     cluster.empty();

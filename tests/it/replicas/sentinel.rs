@@ -18,7 +18,7 @@ pub(super) fn nobody_was_logged_out(seen: &[Seen]) {
 
 #[test]
 fn a_failover_loses_no_session_that_the_replica_had() {
-    let mut group = Sentinels::start();
+    let mut group = Sentinels::start(1, Duration::from_secs(1));
     let replicas = Replicas::on(3, &group.url(), "0s", patient());
     let browser = replicas.world.signed_in();
     let leaver = replicas.world.signed_in();
@@ -56,7 +56,7 @@ fn a_failover_loses_no_session_that_the_replica_had() {
 
 #[test]
 fn a_frozen_master_is_left_behind_and_does_not_come_back_as_one() {
-    let group = Sentinels::start();
+    let group = Sentinels::start(1, Duration::from_secs(1));
     let replicas = Replicas::on(2, &group.url(), "30s", patient());
     let browser = replicas.world.signed_in();
     for (answer, _) in replicas.storm(20, &browser, "/api/x") {

@@ -11,7 +11,7 @@ use cloakroom::session::store::{EndReason, Loaded, Replaced, Store as _, Stored,
 
 use super::place::{LONG, bytes, entry, key};
 use super::process::{GRACE, Process};
-use super::server::RedisProcess;
+use crate::support::Redis;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -229,7 +229,7 @@ async fn the_ends_that_wait_are_bounded() {
 
 #[tokio::test]
 async fn a_frozen_redis_is_bridged_for_what_was_seen() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let config = StoreConfig { kind: StoreKind::Redis(server.config()), grace: GRACE };
     let stores = Stores::open(&config, Clock::System).unwrap();
     let (one, two) = (stores.connect(), stores.connect());

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::place::{LONG, bytes, entry, key};
 use super::redis::{CLOCK, connect, stores};
-use super::server::{RedisProcess, free_port};
+use crate::support::{Redis, free_port};
 
 /// What one command may cost, whatever the state of the server.
 const AT_MOST: Duration = Duration::from_millis(500);
@@ -31,7 +31,7 @@ async fn recovers(store: &dyn Store) {
 
 #[tokio::test]
 async fn a_dead_server_does_not_stop_the_start_and_is_found_when_it_comes() {
-    let mut server = RedisProcess::start();
+    let mut server = Redis::start();
     server.kill();
     let store = connect(&server);
     for _ in 0..3 {
@@ -44,7 +44,7 @@ async fn a_dead_server_does_not_stop_the_start_and_is_found_when_it_comes() {
 
 #[tokio::test]
 async fn a_server_that_dies_costs_little_and_is_found_again() {
-    let mut server = RedisProcess::start();
+    let mut server = Redis::start();
     let store = connect(&server);
     store.ping().await.unwrap();
     for _ in 0..2 {
@@ -63,7 +63,7 @@ async fn a_server_that_dies_costs_little_and_is_found_again() {
 
 #[tokio::test]
 async fn a_frozen_server_costs_little_and_is_found_again() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let store = connect(&server);
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
     server.freeze();
@@ -79,7 +79,7 @@ async fn a_frozen_server_costs_little_and_is_found_again() {
 
 #[tokio::test]
 async fn a_server_frozen_from_the_start_costs_little_and_is_found_again() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     server.freeze();
     let store = connect(&server);
     for _ in 0..4 {
@@ -91,7 +91,7 @@ async fn a_server_frozen_from_the_start_costs_little_and_is_found_again() {
 
 #[tokio::test]
 async fn a_short_hiccup_under_load_loses_nobody_afterwards() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let store = connect(&server);
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
     server.freeze();
@@ -106,7 +106,7 @@ async fn a_short_hiccup_under_load_loses_nobody_afterwards() {
 /// Every answer comes in time, and a login of many steps still ends within the budget of one command.
 #[tokio::test]
 async fn a_slow_server_costs_no_more_than_a_dead_one_however_many_steps_there_are() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let port = slowed(server.port(), Duration::from_millis(120)).await;
     let url = format!("redis://127.0.0.1:{port}/0");
     let store = stores(url.parse().unwrap()).connect();
@@ -140,24 +140,24 @@ async fn slowed(port: u16, delay: Duration) -> u16 {
 
 #[tokio::test]
 async fn an_idle_connection_that_the_server_closed_is_replaced_before_the_next_command() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let store = connect(&server);
     store.ping().await.unwrap();
-    server.say(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     tokio::time::sleep(Duration::from_millis(100)).await;
     store.ping().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_replica_says_so_and_loses_nothing() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let store = connect(&server);
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
-    server.say(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
+    server.command(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
     let error = store.replace(&key("s"), 1, bytes("two")).await.unwrap_err().to_string();
     assert!(error.contains("read-only"), "{error}");
     let error = store.put_once(&key("n"), bytes("x"), LONG).await.unwrap_err().to_string();
     assert!(error.contains("read-only"), "{error}");
-    server.say(&["REPLICAOF", "NO", "ONE"]);
+    server.command(&["REPLICAOF", "NO", "ONE"]);
     assert!(matches!(store.load(&key("s")).await.unwrap(), Loaded::Live(_)));
 }

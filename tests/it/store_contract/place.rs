@@ -10,8 +10,8 @@ use cloakroom::config::{StoreConfig, StoreKind};
 use cloakroom::session::store::{NewEntry, Store, StoreKey, Stores};
 use tempfile::TempDir;
 
-use super::fleet::Cluster;
-use super::server::RedisProcess;
+use crate::support::Redis;
+use crate::support::RedisCluster;
 
 /// Long enough that nothing expires by accident, short enough for Redis, where time passes by itself.
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
@@ -22,7 +22,7 @@ pub(crate) struct Place {
     pub(crate) clock: Clock,
     /// Held until the test is over.
     _dir: Option<TempDir>,
-    server: Option<RedisProcess>,
+    server: Option<Redis>,
 }
 
 impl Place {
@@ -36,22 +36,22 @@ impl Place {
     }
 
     pub(crate) fn redis() -> Self {
-        let server = RedisProcess::start();
+        let server = Redis::start();
         Self::open(StoreKind::Redis(server.config()), Clock::System, None, Some(server))
     }
 
-    pub(crate) fn cluster(cluster: &Cluster) -> Self {
+    pub(crate) fn cluster(cluster: &RedisCluster) -> Self {
         Self::open(StoreKind::Redis(cluster.config()), Clock::System, None, None)
     }
 
-    fn open(kind: StoreKind, clock: Clock, dir: Option<TempDir>, server: Option<RedisProcess>) -> Self {
+    fn open(kind: StoreKind, clock: Clock, dir: Option<TempDir>, server: Option<Redis>) -> Self {
         let config = StoreConfig { kind, grace: Duration::ZERO };
         let stores = Stores::open(&config, clock.clone()).unwrap();
         Self { stores, clock, _dir: dir, server }
     }
 
     /// The one Redis of this place.
-    pub(crate) fn server(&self) -> &RedisProcess {
+    pub(crate) fn server(&self) -> &Redis {
         self.server.as_ref().unwrap()
     }
 

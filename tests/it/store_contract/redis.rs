@@ -1,7 +1,5 @@
 //! What only Redis can get wrong: keys that stay for ever, foreign values, credentials and certificates.
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +9,7 @@ use cloakroom::session::store::{EndReason, Loaded, Store, Stores};
 use tempfile::TempDir;
 
 use super::place::{LONG, bytes, entry, key};
-use super::server::RedisProcess;
+use crate::support::{Pair, Redis};
 
 pub(crate) const CLOCK: Clock = Clock::System;
 
@@ -19,13 +17,13 @@ pub(crate) fn stores(config: RedisConfig) -> Stores {
     Stores::open(&StoreConfig { kind: StoreKind::Redis(config), grace: Duration::ZERO }, CLOCK).unwrap()
 }
 
-pub(crate) fn connect(server: &RedisProcess) -> Arc<dyn Store> {
+pub(crate) fn connect(server: &Redis) -> Arc<dyn Store> {
     stores(server.config()).connect()
 }
 
 #[tokio::test]
 async fn every_key_has_an_expiry() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let store = connect(&server);
     let (week, hour) = (LONG * 14, Duration::from_secs(3600));
     store.insert(&key("long"), entry(&CLOCK, b"x", week, &[key("i"), key("j")])).await.unwrap();
@@ -46,43 +44,43 @@ async fn every_key_has_an_expiry() {
         ("n", "n", Duration::from_secs(600)),
     ];
     for (kind, id, life) in expected {
-        let left = server.say(&["PTTL", &format!("cloakroom:{kind}:{{{}}}", key(id))]);
+        let left = server.command(&["PTTL", &format!("cloakroom:{kind}:{{{}}}", key(id))]);
         let left = Duration::from_millis(left.trim().trim_start_matches(':').parse().unwrap());
         assert!(left <= life && left + Duration::from_secs(5) > life, "{kind} {id}: {left:?} of {life:?}");
     }
-    assert_eq!(server.say(&["DBSIZE"]).trim(), format!(":{}", expected.len()), "and there are no other keys");
+    assert_eq!(server.command(&["DBSIZE"]).trim(), format!(":{}", expected.len()), "and there are no other keys");
 }
 
 #[tokio::test]
 async fn an_ended_session_leaves_nothing_but_its_reason() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let store = connect(&server);
     store.insert(&key("s"), entry(&CLOCK, b"sealed tokens", LONG, &[])).await.unwrap();
     store.end(&key("s"), EndReason::RefreshRejected).await.unwrap();
-    let held = server.say(&["HGETALL", &format!("cloakroom:s:{{{}}}", key("s"))]);
+    let held = server.command(&["HGETALL", &format!("cloakroom:s:{{{}}}", key("s"))]);
     assert_eq!(held, "*2\r\n$1\r\ne\r\n$16\r\nrefresh_rejected\r\n");
 }
 
 /// What the layout promises to a rolling update.
 #[tokio::test]
 async fn fields_of_a_newer_release_are_left_alone_and_go_with_the_end() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let store = connect(&server);
     let name = format!("cloakroom:s:{{{}}}", key("s"));
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
-    server.say(&["HSET", &name, "new", "field"]);
+    server.command(&["HSET", &name, "new", "field"]);
     assert!(matches!(store.load(&key("s")).await.unwrap(), Loaded::Live(held) if held.version == 1));
     store.replace(&key("s"), 1, bytes("y")).await.unwrap();
-    assert!(server.say(&["HGET", &name, "new"]).contains("field"));
+    assert!(server.command(&["HGET", &name, "new"]).contains("field"));
     store.end(&key("s"), EndReason::Idle).await.unwrap();
-    assert_eq!(server.say(&["HKEYS", &name]), "*1\r\n$1\r\ne\r\n");
-    let left = server.say(&["PTTL", &name]);
+    assert_eq!(server.command(&["HKEYS", &name]), "*1\r\n$1\r\ne\r\n");
+    let left = server.command(&["PTTL", &name]);
     assert!(left.trim().trim_start_matches(':').parse::<u64>().unwrap() <= 3_600_000, "{left}");
 }
 
 #[tokio::test]
 async fn an_index_does_not_keep_expired_sessions() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let store = connect(&server);
     for number in 0..50 {
         let life = Duration::from_millis(300);
@@ -90,22 +88,22 @@ async fn an_index_does_not_keep_expired_sessions() {
     }
     tokio::time::sleep(Duration::from_millis(350)).await;
     store.insert(&key("last"), entry(&CLOCK, b"x", LONG, &[key("i")])).await.unwrap();
-    assert_eq!(server.say(&["ZCARD", &format!("cloakroom:i:{{{}}}", key("i"))]).trim(), ":1");
+    assert_eq!(server.command(&["ZCARD", &format!("cloakroom:i:{{{}}}", key("i"))]).trim(), ":1");
 }
 
 #[tokio::test]
 async fn a_server_that_lost_its_scripts_is_told_them_again() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let store = connect(&server);
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
-    server.say(&["SCRIPT", "FLUSH"]);
+    server.command(&["SCRIPT", "FLUSH"]);
     store.end(&key("s"), EndReason::Revoked).await.unwrap();
     assert_eq!(store.load(&key("s")).await.unwrap(), Loaded::Ended(EndReason::Revoked));
 }
 
 #[tokio::test]
 async fn no_error_repeats_the_password() {
-    let server = RedisProcess::with(&["--requirepass", "right-password"]);
+    let server = Redis::with(&["--requirepass", "right-password"]);
     let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}/0", server.port());
     let wrong = url("wr0ng-s3cret").parse().unwrap();
     let error = stores(wrong).connect().ping().await.unwrap_err().to_string();
@@ -120,13 +118,13 @@ async fn no_error_repeats_the_password() {
 
 #[tokio::test]
 async fn a_key_that_somebody_else_wrote_is_an_error_and_not_a_missing_session() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let store = connect(&server);
     let name = format!("cloakroom:s:{{{}}}", key("s"));
-    server.say(&["SET", &name, "text"]);
+    server.command(&["SET", &name, "text"]);
     assert!(store.load(&key("s")).await.is_err());
-    server.say(&["DEL", &name]);
-    server.say(&["HSET", &name, "e", "a reason of the future"]);
+    server.command(&["DEL", &name]);
+    server.command(&["HSET", &name, "e", "a reason of the future"]);
     assert!(store.load(&key("s")).await.is_err());
     assert!(store.end(&key("s"), EndReason::Idle).await.is_err());
 }
@@ -136,11 +134,11 @@ async fn tls_is_verified_in_both_directions() {
     // `main` does this for the whole process.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let dir = TempDir::new().unwrap();
-    let (cert, key_file) = self_signed(&dir, "server");
-    let (other, _) = self_signed(&dir, "other");
+    let Pair { cert, key: key_file } = Pair::make(dir.path(), "server", "IP:127.0.0.1");
+    let other = Pair::make(dir.path(), "other", "IP:127.0.0.1").cert;
     let (cert_name, key_name) = (cert.to_str().unwrap(), key_file.to_str().unwrap());
     let options = ["--tls-cert-file", cert_name, "--tls-key-file", key_name, "--tls-ca-cert-file", cert_name];
-    let server = RedisProcess::with(&options);
+    let server = Redis::with(&options);
     let ping = |tls: TlsFiles| {
         let url = format!("rediss://127.0.0.1:{}/0", server.port());
         let config: RedisConfig = url.parse().unwrap();
@@ -164,21 +162,6 @@ async fn tls_is_verified_in_both_directions() {
     assert!(stranger.contains("certificate"), "{stranger}");
     let anonymous = TlsFiles { client_cert: None, client_key: None, ..trusted };
     assert!(ping(anonymous).await.is_err(), "the server asks for a client certificate");
-}
-
-fn self_signed(dir: &TempDir, name: &str) -> (PathBuf, PathBuf) {
-    let (cert, key) = (dir.path().join(format!("{name}.crt")), dir.path().join(format!("{name}.key")));
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-        .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
-        .arg(&key)
-        .arg("-out")
-        .arg(&cert)
-        .output()
-        .expect("this test makes certificates: apt-get install openssl");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    (cert, key)
 }
 
 #[test]

@@ -10,7 +10,7 @@ use cloakroom::session::store::{EndReason, Holder, Lease, Loaded, Store, Stores}
 
 use super::place::{LONG, bytes, entry, key};
 use super::redis::{CLOCK, stores};
-use super::server::RedisProcess;
+use crate::support::Redis;
 
 /// What `config/gateway.toml` tells operators to permit.
 fn permitted() -> Vec<&'static str> {
@@ -20,15 +20,15 @@ fn permitted() -> Vec<&'static str> {
     lines.flat_map(|line| line.trim_start_matches('#').split_whitespace()).collect()
 }
 
-fn permit(server: &RedisProcess, passwords: &[&str]) {
+fn permit(server: &Redis, passwords: &[&str]) {
     let mut words = vec!["ACL", "SETUSER", "gate", "on", "resetpass"];
     let passwords: Vec<_> = passwords.iter().map(|password| format!(">{password}")).collect();
     words.extend(passwords.iter().map(String::as_str));
     words.extend(permitted());
-    assert_eq!(server.say(&words), "+OK\r\n");
+    assert_eq!(server.command(&words), "+OK\r\n");
 }
 
-fn config(server: &RedisProcess, password: &str) -> StoreConfig {
+fn config(server: &Redis, password: &str) -> StoreConfig {
     let redis = format!("redis://gate:{password}@127.0.0.1:{}/0", server.port()).parse().unwrap();
     StoreConfig { kind: StoreKind::Redis(redis), grace: Duration::ZERO }
 }
@@ -52,21 +52,21 @@ async fn everything_works(store: &dyn Store, id: &str) {
 
 #[tokio::test]
 async fn a_user_with_the_documented_permissions_can_do_everything() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     permit(&server, &["secret"]);
     let stores = Stores::open(&config(&server, "secret"), CLOCK).unwrap();
     everything_works(&*stores.connect(), "s").await;
-    assert_eq!(server.say(&["ACL", "LOG"]), "*0\r\n", "nothing was refused");
+    assert_eq!(server.command(&["ACL", "LOG"]), "*0\r\n", "nothing was refused");
 }
 
 /// Written but not told, it would live on in the memory of other replicas.
 #[tokio::test]
 async fn a_user_who_may_not_tell_changes_cannot_make_any() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     permit(&server, &["secret"]);
     let store = Stores::open(&config(&server, "secret"), CLOCK).unwrap().connect();
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
-    server.say(&["ACL", "SETUSER", "gate", "resetchannels"]);
+    server.command(&["ACL", "SETUSER", "gate", "resetchannels"]);
     let error = store.replace(&key("s"), 1, bytes("y")).await.unwrap_err().to_string();
     assert!(error.contains("permi") && !error.contains("secret"), "{error}");
     assert!(store.end(&key("s"), EndReason::Revoked).await.is_err());
@@ -78,7 +78,7 @@ async fn a_user_who_may_not_tell_changes_cannot_make_any() {
 
 #[tokio::test]
 async fn a_rotated_password_is_taken_over_by_every_connection_and_no_request_fails() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     permit(&server, &["old"]);
     let stores = Stores::open(&config(&server, "old"), CLOCK).unwrap();
     stores.connect().insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
@@ -116,15 +116,15 @@ async fn a_rotated_password_is_taken_over_by_every_connection_and_no_request_fai
 }
 
 /// The ids of our connections.
-fn connections(server: &RedisProcess) -> BTreeSet<String> {
-    let list = server.say(&["CLIENT", "LIST"]);
+fn connections(server: &Redis) -> BTreeSet<String> {
+    let list = server.command(&["CLIENT", "LIST"]);
     let ours = list.lines().filter(|line| line.contains("user=gate"));
     ours.filter_map(|line| line.split(' ').find(|word| word.starts_with("id="))).map(str::to_owned).collect()
 }
 
 #[tokio::test]
 async fn anything_but_credentials_and_certificates_takes_a_restart() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let opened = StoreConfig { kind: StoreKind::Redis(server.config()), grace: Duration::ZERO };
     let stores = Stores::open(&opened, CLOCK).unwrap();
     stores.reconfigure(&opened).unwrap();
@@ -148,7 +148,7 @@ async fn anything_but_credentials_and_certificates_takes_a_restart() {
 
 #[tokio::test]
 async fn a_certificate_that_cannot_be_read_changes_nothing() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let opened = server.config();
     let stores = stores(opened.clone());
     let store = stores.connect();
@@ -161,7 +161,7 @@ async fn a_certificate_that_cannot_be_read_changes_nothing() {
 
 #[tokio::test]
 async fn a_unix_socket_is_as_good_as_a_port() {
-    let mut server = RedisProcess::start();
+    let mut server = Redis::start();
     let socket = server.dir().join("redis.sock");
     server.kill();
     server.restart_with(&["--unixsocket", socket.to_str().unwrap(), "--requirepass", "secret"]);

@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 
 use cloakroom::session::store::{Loaded, Replaced, Store, StoreKey};
 
-use super::fleet::Cluster;
 use super::place::{LONG, bytes, entry, key};
 use super::redis::{CLOCK, stores};
+use crate::support::RedisCluster;
 
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 const AT_MOST: Duration = Duration::from_millis(500);
 
 /// A session at each of the three primaries.
-async fn one_at_each(cluster: &Cluster, store: &dyn Store) -> [StoreKey; 3] {
+async fn one_at_each(cluster: &RedisCluster, store: &dyn Store) -> [StoreKey; 3] {
     let mut at = [None; 3];
     for number in 0..64 {
         let id = key(&format!("at {number}"));
-        let home = Cluster::home(cluster.slot(&format!("cloakroom:s:{{{id}}}")));
+        let home = RedisCluster::home(cluster.slot(&format!("cloakroom:s:{{{id}}}")));
         if at[home].is_none() {
             store.insert(&id, entry(&CLOCK, b"x", LONG, &[key("i")])).await.unwrap();
             at[home] = Some(id);
@@ -26,11 +26,11 @@ async fn one_at_each(cluster: &Cluster, store: &dyn Store) -> [StoreKey; 3] {
     at.map(Option::unwrap)
 }
 
-pub(crate) async fn a_slot_that_moves_while_it_is_written_loses_no_write(cluster: &Cluster) {
+pub(crate) async fn a_slot_that_moves_while_it_is_written_loses_no_write(cluster: &RedisCluster) {
     let store = stores(cluster.config()).connect();
     let [id, ..] = one_at_each(cluster, &*store).await;
     let slot = cluster.slot(&format!("cloakroom:s:{{{id}}}")).to_string();
-    let (from, to) = (cluster.id(0), cluster.id(1));
+    let (from, to) = (cluster.nodes[0].id(), cluster.nodes[1].id());
     let moved = AtomicBool::new(false);
     let writes = async {
         let mut version = 1;
@@ -45,16 +45,16 @@ pub(crate) async fn a_slot_that_moves_while_it_is_written_loses_no_write(cluster
         let pause = || tokio::time::sleep(Duration::from_millis(30));
         pause().await;
         let set = |at: usize, words: &[&str]| {
-            let said = cluster.nodes[at].say(&[&["CLUSTER", "SETSLOT", &slot], words].concat());
+            let said = cluster.nodes[at].command(&[&["CLUSTER", "SETSLOT", &slot], words].concat());
             assert_eq!(said, "+OK\r\n");
         };
         set(1, &["IMPORTING", &from]);
         set(0, &["MIGRATING", &to]);
         pause().await;
         let port = cluster.nodes[1].port().to_string();
-        let names = cluster.nodes[0].say(&["CLUSTER", "GETKEYSINSLOT", &slot, "10"]);
+        let names = cluster.nodes[0].command(&["CLUSTER", "GETKEYSINSLOT", &slot, "10"]);
         for name in names.split("\r\n").filter(|line| line.starts_with("cloakroom")) {
-            let said = cluster.nodes[0].say(&["MIGRATE", "127.0.0.1", &port, name, "0", "1000"]);
+            let said = cluster.nodes[0].command(&["MIGRATE", "127.0.0.1", &port, name, "0", "1000"]);
             assert_eq!(said, "+OK\r\n");
         }
         // Whoever asks the old node is now told ASK.
@@ -66,17 +66,17 @@ pub(crate) async fn a_slot_that_moves_while_it_is_written_loses_no_write(cluster
     };
     let (version, ()) = tokio::join!(writes, moves);
     assert!(matches!(store.load(&id).await.unwrap(), Loaded::Live(held) if held.version == version));
-    let stays = cluster.nodes[1].say(&["EXISTS", &format!("cloakroom:s:{{{id}}}")]);
+    let stays = cluster.nodes[1].command(&["EXISTS", &format!("cloakroom:s:{{{id}}}")]);
     assert_eq!(stays.trim(), ":1", "it was written at its new home");
 }
 
 #[tokio::test]
 async fn a_lost_primary_delays_its_own_slots_only_and_a_replica_takes_them_over() {
     for frozen in [false, true] {
-        let mut cluster = Cluster::start();
+        let mut cluster = RedisCluster::start();
         let store = stores(cluster.config()).connect();
         let [lost, .., other] = one_at_each(&cluster, &*store).await;
-        assert_eq!(cluster.nodes[0].say(&["WAIT", "1", "2000"]).trim(), ":1");
+        cluster.settle();
         if frozen {
             cluster.nodes[0].freeze()
         } else {
@@ -108,7 +108,7 @@ async fn a_lost_primary_delays_its_own_slots_only_and_a_replica_takes_them_over(
 
 #[tokio::test]
 async fn a_single_server_that_is_no_cluster_is_said() {
-    let server = super::server::RedisProcess::start();
+    let server = crate::support::Redis::start();
     let config = format!("redis+cluster://127.0.0.1:{}", server.port()).parse().unwrap();
     let error = stores(config).connect().ping().await.unwrap_err().to_string();
     assert!(error.contains("cluster support disabled"), "{error}");

@@ -9,10 +9,10 @@ use cloakroom::session::store::redis::{Audience, RedisServer};
 use cloakroom::session::store::{EndReason, Loaded, StoreKey};
 use tokio::task::JoinHandle;
 
-use super::fleet::{Cluster, Sentinels};
 use super::place::{LONG, bytes, entry, key};
 use super::redis::{CLOCK, stores};
-use super::server::RedisProcess;
+use crate::support::Redis;
+use crate::support::{RedisCluster, Sentinels};
 
 /// Everything that a process was told.
 #[derive(Default)]
@@ -112,18 +112,18 @@ async fn every_change_is_heard(config: &RedisConfig) {
 
 #[tokio::test]
 async fn on_one_redis_every_change_is_heard() {
-    every_change_is_heard(&RedisProcess::start().config()).await;
+    every_change_is_heard(&Redis::start().config()).await;
 }
 
 #[tokio::test]
 async fn in_a_cluster_every_change_is_heard_wherever_it_is_made() {
-    let mut cluster = Cluster::start();
+    let mut cluster = RedisCluster::start();
     every_change_is_heard(&cluster.config()).await;
     // A primary that cannot be reached may be telling changes to others: nothing is proven until it is replaced.
     let listener = Listener::start(&cluster.config()).await;
     // Neither the one we listen at nor the first in any order.
     let listened =
-        |number: &usize| cluster.nodes[*number].say(&["PUBSUB", "CHANNELS", "cloakroom:*"]).contains("changes");
+        |number: &usize| cluster.nodes[*number].command(&["PUBSUB", "CHANNELS", "cloakroom:*"]).contains("changes");
     let others = (0..3).filter(|number| !listened(number));
     let victim = others.max_by_key(|number| cluster.nodes[*number].port()).unwrap();
     cluster.nodes[victim].kill();
@@ -137,12 +137,12 @@ async fn in_a_cluster_every_change_is_heard_wherever_it_is_made() {
 
 #[tokio::test]
 async fn a_channel_that_breaks_or_falls_silent_is_lost_and_made_anew() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let listener = Listener::start(&server.config()).await;
     let store = stores(server.config()).connect();
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
     assert_eq!(listener.lost(), 1);
-    server.say(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
     let took = listener.until("it is lost and there again", |told| told.lost == 3).await;
     eprintln!("a broken channel is there again after {took:?}");
     assert!(took < Duration::from_millis(500), "{took:?}");
@@ -160,12 +160,12 @@ async fn a_channel_that_breaks_or_falls_silent_is_lost_and_made_anew() {
 }
 
 /// Waits until the process that listens has left its mark on the server.
-async fn marked(server: &RedisProcess) {
+async fn marked(server: &Redis) {
     for _ in 0..400 {
-        let mark = server.say(&["KEYS", "cloakroom:m:*"]);
+        let mark = server.command(&["KEYS", "cloakroom:m:*"]);
         if mark.contains("cloakroom:m:") {
             let name = mark.split_whitespace().last().unwrap().to_owned();
-            assert!(server.say(&["PTTL", &name]).trim_start_matches(':').trim().parse::<u64>().unwrap() > 200_000);
+            assert!(server.command(&["PTTL", &name]).trim_start_matches(':').trim().parse::<u64>().unwrap() > 200_000);
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -173,10 +173,10 @@ async fn marked(server: &RedisProcess) {
     panic!("no mark was left");
 }
 
-async fn is_noticed_when_emptied(listener: &Listener, server: &RedisProcess) {
+async fn is_noticed_when_emptied(listener: &Listener, server: &Redis) {
     marked(server).await;
     let before = listener.lost();
-    server.say(&["FLUSHALL"]);
+    server.command(&["FLUSHALL"]);
     let took = listener.until("the emptied server is noticed", |told| told.lost == before + 2).await;
     eprintln!("an emptied server was noticed after {took:?}");
     assert!(took < Duration::from_millis(900), "{took:?}");
@@ -185,10 +185,10 @@ async fn is_noticed_when_emptied(listener: &Listener, server: &RedisProcess) {
 
 #[tokio::test]
 async fn a_server_that_was_emptied_is_noticed_and_one_that_takes_no_writes_is_not_taken_for_one() {
-    let server = RedisProcess::start();
+    let server = Redis::start();
     let listener = Listener::start(&server.config()).await;
     is_noticed_when_emptied(&listener, &server).await;
-    server.say(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    server.command(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
     let newcomer = Listener::start(&server.config()).await;
     let before = (listener.lost(), newcomer.lost());
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -198,7 +198,7 @@ async fn a_server_that_was_emptied_is_noticed_and_one_that_takes_no_writes_is_no
 
 #[tokio::test]
 async fn in_a_cluster_each_primary_that_was_emptied_is_noticed() {
-    let cluster = Cluster::start();
+    let cluster = RedisCluster::start();
     let listener = Listener::start(&cluster.config()).await;
     for node in 0..3 {
         is_noticed_when_emptied(&listener, &cluster.nodes[node]).await;
@@ -207,11 +207,11 @@ async fn in_a_cluster_each_primary_that_was_emptied_is_noticed() {
 
 #[tokio::test]
 async fn behind_sentinel_the_channel_follows_the_primary() {
-    let mut fleet = Sentinels::start();
+    let mut fleet = Sentinels::start(2, super::redis_sentinel::DOWN_AFTER);
     let listener = Listener::start(&fleet.config()).await;
     let store = stores(fleet.config()).connect();
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
-    fleet.replicated(2);
+    fleet.settle();
     let killed = Instant::now();
     fleet.servers[0].kill();
     listener

@@ -6,10 +6,13 @@ use cloakroom::session::store::{EndReason, Ended, Loaded, Replaced, Store};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::fleet::Sentinels;
 use super::place::{LONG, bytes, entry, key};
 use super::redis::{CLOCK, stores};
-use super::server::RedisProcess;
+use crate::support::Redis;
+use crate::support::Sentinels;
+
+/// After this silence a sentinel takes a server for dead.
+pub(crate) const DOWN_AFTER: Duration = Duration::from_millis(500);
 
 /// The failure detection of these sentinels is half a second; the rest is their election and our finding out.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
@@ -32,18 +35,18 @@ async fn until_written(store: &dyn Store, version: u64) -> Duration {
 
 #[tokio::test]
 async fn a_killed_primary_is_replaced_without_a_restart_and_nothing_replicated_is_lost() {
-    let mut fleet = Sentinels::start();
+    let mut fleet = Sentinels::start(2, DOWN_AFTER);
     let (busy, idle) = (stores(fleet.config()).connect(), stores(fleet.config()).connect());
     busy.insert(&key("s"), entry(&CLOCK, b"before", LONG, &[key("i")])).await.unwrap();
     busy.insert(&key("ended"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
     assert_eq!(busy.end(&key("ended"), EndReason::Revoked).await.unwrap(), Ended::Now);
     idle.ping().await.unwrap();
-    fleet.replicated(2);
-    let old = fleet.primary();
+    fleet.settle();
+    let old = fleet.master();
     fleet.servers[0].kill();
     let took = until_written(&*busy, 1).await;
     eprintln!("a killed primary: writes work again after {took:?}");
-    assert_ne!(fleet.primary(), old);
+    assert_ne!(fleet.master(), old);
     // A connection that nobody used meanwhile finds the new one with its first command.
     assert!(matches!(idle.load(&key("s")).await.unwrap(), Loaded::Live(stored) if stored.version == 2));
     assert_eq!(idle.load(&key("ended")).await.unwrap(), Loaded::Ended(EndReason::Revoked));
@@ -52,10 +55,10 @@ async fn a_killed_primary_is_replaced_without_a_restart_and_nothing_replicated_i
 
 #[tokio::test]
 async fn a_frozen_primary_is_replaced_and_is_not_believed_when_it_wakes_up() {
-    let fleet = Sentinels::start();
+    let fleet = Sentinels::start(2, DOWN_AFTER);
     let store = stores(fleet.config()).connect();
     store.insert(&key("s"), entry(&CLOCK, b"before", LONG, &[])).await.unwrap();
-    fleet.replicated(2);
+    fleet.settle();
     fleet.servers[0].freeze();
     let took = until_written(&*store, 1).await;
     eprintln!("a frozen primary: writes work again after {took:?}");
@@ -69,7 +72,7 @@ async fn a_frozen_primary_is_replaced_and_is_not_believed_when_it_wakes_up() {
 
 #[tokio::test]
 async fn sentinels_that_are_gone_or_frozen_stop_nothing_while_the_primary_lives() {
-    let mut fleet = Sentinels::start();
+    let mut fleet = Sentinels::start(2, DOWN_AFTER);
     fleet.sentinels[0].freeze();
     fleet.sentinels[1].kill();
     let store = stores(fleet.config()).connect();
@@ -87,7 +90,7 @@ async fn sentinels_that_are_gone_or_frozen_stop_nothing_while_the_primary_lives(
 
 #[tokio::test]
 async fn a_name_that_no_sentinel_knows_is_said() {
-    let fleet = Sentinels::start();
+    let fleet = Sentinels::start(2, DOWN_AFTER);
     let mut config = fleet.config();
     if let cloakroom::config::RedisServers::Sentinel { name, .. } = &mut config.servers {
         "other".clone_into(name);
@@ -120,8 +123,8 @@ async fn sentinel_that_names(port: u16) -> u16 {
 
 #[tokio::test]
 async fn a_server_that_calls_itself_a_replica_is_not_believed() {
-    let primary = RedisProcess::start();
-    let replica = RedisProcess::with(&["--replicaof", "127.0.0.1", &primary.port().to_string()]);
+    let primary = Redis::start();
+    let replica = Redis::with(&["--replicaof", "127.0.0.1", &primary.port().to_string()]);
     let sentinel = sentinel_that_names(replica.port()).await;
     let config = format!("redis+sentinel://127.0.0.1:{sentinel}/main").parse().unwrap();
     let error = stores(config).connect().load(&key("s")).await.unwrap_err().to_string();
@@ -130,12 +133,12 @@ async fn a_server_that_calls_itself_a_replica_is_not_believed() {
 
 #[tokio::test]
 async fn one_sentinel_of_yesterday_does_not_outvote_two_of_today() {
-    let (today, yesterday) = (RedisProcess::start(), RedisProcess::start());
+    let (today, yesterday) = (Redis::start(), Redis::start());
     let stale = sentinel_that_names(yesterday.port()).await;
     let (one, two) = (sentinel_that_names(today.port()).await, sentinel_that_names(today.port()).await);
     let config = format!("redis+sentinel://127.0.0.1:{stale},127.0.0.1:{one},127.0.0.1:{two}/main").parse().unwrap();
     let store = stores(config).connect();
     store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap();
-    assert_eq!(today.say(&["DBSIZE"]).trim(), ":1");
-    assert_eq!(yesterday.say(&["DBSIZE"]).trim(), ":0");
+    assert_eq!(today.command(&["DBSIZE"]).trim(), ":1");
+    assert_eq!(yesterday.command(&["DBSIZE"]).trim(), ":0");
 }

@@ -118,7 +118,7 @@ fn of_many_holders_one_has_the_lease(place: &Place) {
 async fn every_lease_has_an_expiry() {
     let place = Place::redis();
     let server = place.server();
-    let left = |id: &str| server.say(&["PTTL", &format!("cloakroom:l:{{{}}}", key(id))]);
+    let left = |id: &str| server.command(&["PTTL", &format!("cloakroom:l:{{{}}}", key(id))]);
     place.store().hold(&key("l"), A, Duration::from_secs(9)).await.unwrap();
     let milliseconds: u64 = left("l").trim().trim_start_matches(':').parse().unwrap();
     assert!((8000..=9000).contains(&milliseconds));

@@ -3,40 +3,51 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use cloakroom::config::RedisConfig;
+use tempfile::TempDir;
+
 use super::{Process, eventually, free_port};
 
-/// A Redis of this test alone.
+/// A `redis-server` of its own port and folder, which ends with its handle.
 pub struct Redis {
     port: u16,
     options: Vec<String>,
+    dir: TempDir,
     process: Process,
 }
 
 impl Redis {
     pub fn start() -> Self {
-        Self::start_on(free_port(), Vec::new())
+        Self::with(&[])
     }
 
-    /// One with further options, which it keeps through a restart.
+    /// One with further options, which it keeps through a restart. With a certificate among them it speaks TLS only.
     pub fn with(options: &[&str]) -> Self {
-        Self::start_on(free_port(), options.iter().map(|&option| option.to_owned()).collect())
+        let (port, dir) = (free_port(), TempDir::new().expect("a temporary directory"));
+        let options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
+        let process = server(port, dir.path(), &options);
+        Self { port, options, dir, process }
     }
 
-    fn start_on(port: u16, options: Vec<String>) -> Self {
-        let fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", "/"];
-        let process = Process::start(
-            Command::new("redis-server").args(["--port", &port.to_string()]).args(fixed).args(&options),
-            "apt-get install redis-server",
-        );
-        let redis = Self { port, options, process };
-        eventually("redis-server should answer", || {
-            redis.try_command(&["PING"]).filter(|answer| answer.contains("PONG"))
-        });
-        redis
+    /// A Sentinel with this configuration.
+    pub fn sentinel(settings: &str) -> Self {
+        let (port, dir) = (free_port(), TempDir::new().expect("a temporary directory"));
+        let file = dir.path().join("sentinel.conf");
+        let text = format!("port {port}\nbind 127.0.0.1\ndir {}\n{settings}", dir.path().display());
+        std::fs::write(&file, text).expect("a temporary directory is writable");
+        let process = listening(port, Command::new("redis-server").arg(file).arg("--sentinel"));
+        Self { port, options: Vec::new(), dir, process }
+    }
+
+    /// The folder that is this server's alone: a replica takes its first copy through a file there, and in a shared one it
+    /// would load another's.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub fn port(&self) -> u16 {
@@ -47,6 +58,11 @@ impl Redis {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// The same, as a store is configured for it.
+    pub fn config(&self) -> RedisConfig {
+        self.url().parse().expect("the URL is one of Redis")
+    }
+
     pub fn kill(&mut self) {
         self.process.kill();
     }
@@ -54,7 +70,13 @@ impl Redis {
     /// Starts it again, empty, on the same port.
     pub fn restart(&mut self) {
         self.kill();
-        *self = Self::start_on(self.port, std::mem::take(&mut self.options));
+        self.process = server(self.port, self.dir.path(), &self.options);
+    }
+
+    /// The same with these options from now on.
+    pub fn restart_with(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|&option| option.to_owned()).collect();
+        self.restart();
     }
 
     /// Stops it without closing its connections: commands get no answer.
@@ -74,6 +96,23 @@ impl Redis {
     /// The same, where silence is an answer too.
     pub fn try_command(&self, words: &[&str]) -> Option<String> {
         ask(self.port, words)
+    }
+
+    /// Its id in a Cluster.
+    pub fn id(&self) -> String {
+        self.command(&["CLUSTER", "MYID"]).lines().nth(1).expect("a member has an id").to_owned()
+    }
+
+    /// Whether it is a replica whose link to its master is up.
+    pub fn follows(&self) -> bool {
+        self.try_command(&["INFO", "replication"]).is_some_and(|info| info.contains("master_link_status:up"))
+    }
+
+    /// How far its copy of the stream of writes goes; of a master, how far the stream itself does.
+    pub fn replicated_to(&self) -> Option<u64> {
+        let info = self.try_command(&["INFO", "replication"])?;
+        let offset = |name| info.lines().find_map(|line: &str| line.strip_prefix(name));
+        offset("slave_repl_offset:").or_else(|| offset("master_repl_offset:"))?.trim().parse().ok()
     }
 
     /// Every key there is.
@@ -136,6 +175,27 @@ impl Redis {
     }
 }
 
+fn server(port: u16, dir: &Path, options: &[String]) -> Process {
+    let tls = options.iter().any(|option| option == "--tls-cert-file");
+    let (plain, tls) = if tls { (0, port) } else { (port, 0) };
+    listening(
+        port,
+        Command::new("redis-server")
+            .args(["--port", &plain.to_string(), "--tls-port", &tls.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(dir)
+            // A replica is told everything at once, not after five seconds.
+            .args(["--repl-diskless-sync-delay", "0"])
+            .args(options),
+    )
+}
+
+fn listening(port: u16, command: &mut Command) -> Process {
+    let process = Process::start(command, "apt-get install redis-server");
+    eventually("redis-server should listen", || TcpStream::connect(("127.0.0.1", port)).ok());
+    process
+}
+
 /// Commands being written down.
 pub struct Watch {
     stream: TcpStream,
@@ -150,8 +210,8 @@ impl Watch {
     }
 }
 
-/// One command to whatever speaks Redis' protocol on a port, and the bytes of its answer.
-pub fn ask(port: u16, words: &[&str]) -> Option<String> {
+/// One command, and the bytes of its answer.
+fn ask(port: u16, words: &[&str]) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     let mut bytes = format!("*{}\r\n", words.len());
