@@ -10,6 +10,7 @@ mod current;
 mod login;
 mod logout;
 mod opened;
+mod pauses;
 mod pending;
 mod refresh;
 mod replay;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::Auth;
+use super::pauses::Pauses;
 use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
 use crate::secret::State;
@@ -118,10 +119,9 @@ impl Auth {
         let (auth, key) = (Arc::clone(self), ticket.store_key(&self.site.origin));
         self.background.spawn(async move {
             let store = auth.background.store();
-            let mut pause = RETRY_FIRST;
+            let mut pauses = Pauses::between(RETRY_FIRST, RETRY_LAST);
             while auth.clock.now() < ticket.ends_at() {
-                tokio::time::sleep(pause).await;
-                pause = pause.saturating_mul(2).min(RETRY_LAST);
+                pauses.wait().await;
                 let found = match store.load_now(&key).await {
                     Ok(found) => found,
                     // The store answers, and this record is the trouble: it can still be ended.
@@ -207,16 +207,15 @@ impl Auth {
         if ended.is_err() {
             let auth = Arc::clone(self);
             self.background.spawn(async move {
-                let mut pause = RETRY_FIRST;
+                let mut pauses = Pauses::between(RETRY_FIRST, RETRY_LAST);
                 while auth.clock.now() < ends_at {
-                    tokio::time::sleep(pause).await;
+                    pauses.wait().await;
                     match auth.sessions.end(auth.background.store(), &key, reason).await {
                         Ok(_) => return,
                         Err(error) => {
                             tracing::debug!(session = %auth.ring.log_name(&key), %error, "the end waits for the store");
                         }
                     }
-                    pause = pause.saturating_mul(2).min(RETRY_LAST);
                 }
             });
         }

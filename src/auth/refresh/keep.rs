@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Outcome;
 use super::flight::Flight;
+use crate::auth::pauses::Pauses;
 use crate::auth::{Session, Why};
 use crate::clock::Timestamp;
 use crate::provider::Tokens;
@@ -19,7 +20,7 @@ impl Flight {
     /// Stores what the provider gave, whatever happens to the record meanwhile.
     pub(super) async fn keep(&self, mut session: Session, tokens: Tokens) -> Outcome {
         let token = Outcome::Token(tokens.access_token.clone());
-        let mut pause = RETRY_FIRST;
+        let mut pauses = Pauses::between(RETRY_FIRST, RETRY_LAST);
         while self.auth.clock.now() < session.record.meta.ends_at {
             let record = renewed(&session.record, &tokens, self.auth.clock.now());
             match self.write(&session, &record).await {
@@ -50,8 +51,7 @@ impl Flight {
                 Err(error) => tracing::warn!(event = "rotated_token_waits", session = self.name(), %error),
             }
             self.tell.send_replace(Some(token.clone()));
-            tokio::time::sleep(pause).await;
-            pause = pause.saturating_mul(2).min(RETRY_LAST);
+            pauses.wait().await;
         }
         Outcome::Ended(Why::Ended(EndReason::Expired))
     }
