@@ -10,6 +10,7 @@ mod arrangement;
 mod banner;
 mod options;
 mod ports;
+mod running;
 mod spa;
 
 use std::io;

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::TcpListener;
 
-use actix_web::dev::ServerHandle;
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -11,12 +10,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::provider::{AccessClaims, AccessTokens, BadToken};
+use super::running::Running;
 use crate::clock::Clock;
 
 /// A running demo API; it stops when this is dropped.
 #[derive(Debug)]
 pub(super) struct DemoApi {
-    server: ServerHandle,
+    _running: Running,
 }
 
 /// What the handlers see.
@@ -44,15 +44,7 @@ impl DemoApi {
         .disable_signals()
         .listen(listener)?
         .run();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
-        Ok(Self { server: handle })
-    }
-}
-
-impl Drop for DemoApi {
-    fn drop(&mut self) {
-        drop(self.server.stop(false));
+        Ok(Self { _running: Running::start(server) })
     }
 }
 

@@ -33,11 +33,11 @@ pub use user::User;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 
-use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 
 use self::shared::Shared;
+use super::running::Running;
 use crate::clock::Clock;
 
 /// What the provider knows when it starts.
@@ -71,7 +71,7 @@ impl Default for Setup {
 #[derive(Debug)]
 pub struct EmbeddedProvider {
     shared: web::Data<Shared>,
-    server: ServerHandle,
+    running: Running,
 }
 
 impl EmbeddedProvider {
@@ -106,9 +106,7 @@ impl EmbeddedProvider {
         .disable_signals()
         .listen(listener)?
         .run();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
-        Ok(Self { shared, server: handle })
+        Ok(Self { shared, running: Running::start(server) })
     }
 
     /// The issuer, `http://127.0.0.1:PORT`.
@@ -153,14 +151,7 @@ impl EmbeddedProvider {
 
     /// Stops listening and drops open connections.
     pub async fn stop(self) {
-        self.server.stop(false).await;
-    }
-}
-
-impl Drop for EmbeddedProvider {
-    fn drop(&mut self) {
-        // The command is sent at once; only its completion would have to be awaited.
-        drop(self.server.stop(false));
+        self.running.stop().await;
     }
 }
 

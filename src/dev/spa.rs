@@ -3,10 +3,11 @@
 use std::io;
 use std::net::TcpListener;
 
-use actix_web::dev::ServerHandle;
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+
+use super::running::Running;
 
 const INDEX: &str = include_str!("assets/spa/index.html");
 const STYLE: &str = include_str!("assets/spa/app.css");
@@ -21,7 +22,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The running demo page; it stops when this is dropped.
 #[derive(Debug)]
 pub(super) struct DemoSpa {
-    server: ServerHandle,
+    _running: Running,
 }
 
 impl DemoSpa {
@@ -46,15 +47,7 @@ impl DemoSpa {
         .disable_signals()
         .listen(listener)?
         .run();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
-        Ok(Self { server: handle })
-    }
-}
-
-impl Drop for DemoSpa {
-    fn drop(&mut self) {
-        drop(self.server.stop(false));
+        Ok(Self { _running: Running::start(server) })
     }
 }
 
