@@ -1,37 +1,27 @@
 //! A proxied call: same origin, session, pin, token, and on to the upstream.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::rc::Rc;
 
-use actix_web::dev::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookies::{only_session, open_ticket};
 use super::known::Known;
 use super::problem::Problem;
+use super::request::Incoming;
 use super::{Site, request, streams};
 use crate::auth::{CurrentError, Session, TokenError, Why};
 use crate::config::{Access, EncodedSlash};
-use crate::guard::path::RoutePath;
 use crate::guard::same_origin::{self, SameOrigin};
 use crate::proxy::forward::{Forward, Pass, forward};
 use crate::proxy::route::Route;
 use crate::proxy::tunnel;
 use crate::secret::AccessToken;
-use crate::telemetry::RequestId;
 
 /// Calls the route's upstream.
-pub(super) async fn call(
-    site: &Site,
-    route: &Route,
-    request: &HttpRequest,
-    payload: Payload,
-    path: &RoutePath,
-    client: IpAddr,
-    id: &RequestId,
-) -> Result<HttpResponse, Problem> {
-    if path.has_encoded_slash() && route.config.encoded_slash == EncodedSlash::Refuse {
+pub(super) async fn call(site: &Site, route: &Route, incoming: Incoming<'_>) -> Result<HttpResponse, Problem> {
+    let request = incoming.request;
+    if incoming.path.has_encoded_slash() && route.config.encoded_slash == EncodedSlash::Refuse {
         return Err(Problem::BadPath("it holds an encoded slash"));
     }
     if !route.allows(request.method().as_str()) {
@@ -52,7 +42,9 @@ pub(super) async fn call(
         let refused = newer.as_ref().unwrap_or_else(|| session.own_token());
         known.bearer(site.auth.newer_token(&*site.shared.store, session, refused).await?.expose())
     };
-    let (origin, session) = (&site.auth.site().origin, sent.as_ref().map(|sent| &sent.session));
+    let session = sent.as_ref().map(|sent| &sent.session);
+    let Incoming { payload, path, client, id, .. } = incoming;
+    let origin = &site.auth.site().origin;
     let forwarded = Forward { request, payload, path, route, origin, client, request_id: id.as_str(), pass };
     if websocket {
         let hooks = streams::hooks(site, session)?;

@@ -1,12 +1,11 @@
 //! What every request goes through: method, host, path, and then to whom it is for.
 
-use std::net::IpAddr;
-
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::problem::{Asker, Problem};
+use super::request::Incoming;
 use super::{Site, SiteDoor, Worker, api, request, spa};
 use crate::guard::host::is_authority_of;
 use crate::guard::path::RoutePath;
@@ -54,7 +53,8 @@ async fn answer_at(
         }
         return door.endpoints.answer(request, payload, id.clone()).await;
     }
-    match pass_on(site, &request, payload, &path, client, id).await {
+    let incoming = Incoming { request: &request, payload, path: &path, client, id };
+    match pass_on(site, incoming).await {
         Ok(response) => ServiceResponse::new(request, response),
         Err(problem) => refuse(&problem, request, id, Some(site)),
     }
@@ -72,21 +72,14 @@ fn admit<'w>(worker: &'w Worker, request: &HttpRequest) -> Result<&'w SiteDoor, 
         .ok_or(Problem::UnknownHost)
 }
 
-async fn pass_on(
-    site: &Site,
-    request: &HttpRequest,
-    payload: Payload,
-    path: &RoutePath,
-    client: IpAddr,
-    id: &RequestId,
-) -> Result<HttpResponse, Problem> {
-    match site.routes.find(path) {
+async fn pass_on(site: &Site, incoming: Incoming<'_>) -> Result<HttpResponse, Problem> {
+    match site.routes.find(incoming.path) {
         Some(route) => {
-            let outcome = api::call(site, route, request, payload, path, client, id).await;
+            let outcome = api::call(site, route, incoming).await;
             site.meters.count(&route.config.path, &outcome);
             outcome
         }
-        None => spa::serve(site, request, payload, path, client, id).await,
+        None => spa::serve(site, incoming).await,
     }
 }
 

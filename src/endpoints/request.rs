@@ -4,12 +4,26 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::HttpRequest;
+use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::http::{Method, Uri};
 use ipnet::IpNet;
 
 use super::problem::Problem;
+use crate::guard::path::RoutePath;
 use crate::guard::same_origin::Words;
+use crate::telemetry::RequestId;
+
+/// A request that came to the right door, on its way through a route or to a file.
+pub(super) struct Incoming<'a> {
+    pub(super) request: &'a HttpRequest,
+    pub(super) payload: Payload,
+    /// Its path, checked.
+    pub(super) path: &'a RoutePath,
+    /// The browser's address.
+    pub(super) client: IpAddr,
+    pub(super) id: &'a RequestId,
+}
 
 /// What tells where a request comes from, found in one pass over the headers.
 pub(super) fn words(request: &HttpRequest) -> Words<'_> {

@@ -1,23 +1,19 @@
 //! The single-page app's files: cacheable, and served without a look at any cookie.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use actix_files::NamedFile;
-use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
-use super::{Site, api, request, streams};
+use super::request::Incoming;
+use super::{Site, api, request};
 use crate::config::SpaConfig;
 use crate::guard::path::RoutePath;
-use crate::proxy::forward::{Forward, Pass, forward};
 use crate::proxy::route::Route;
-use crate::proxy::tunnel;
-use crate::telemetry::RequestId;
 
 /// Where a site's files come from.
 pub(super) enum Spa {
@@ -37,33 +33,14 @@ impl Spa {
 }
 
 /// Serves what no route takes: a file, for navigations the fallback page, or the development server's answer.
-pub(super) async fn serve(
-    site: &Site,
-    request: &HttpRequest,
-    payload: Payload,
-    path: &RoutePath,
-    client: IpAddr,
-    id: &RequestId,
-) -> Result<HttpResponse, Problem> {
-    if path.has_encoded_slash() {
+pub(super) async fn serve(site: &Site, incoming: Incoming<'_>) -> Result<HttpResponse, Problem> {
+    if incoming.path.has_encoded_slash() {
         return Err(Problem::BadPath("it holds an encoded slash"));
     }
     match &site.spa {
         Spa::None => Err(Problem::NoRoute),
-        Spa::Dir { dir, fallback } => file(dir, fallback, request, path).await,
-        Spa::DevServer(route) => {
-            let origin = &site.auth.site().origin;
-            let request_id = id.as_str();
-            let forwarded = Forward { request, payload, path, route, origin, client, request_id, pass: Pass::Public };
-            if tunnel::is_asked(request) {
-                tunnel::check(request, &route.config).map_err(Problem::BadRequest)?;
-                api::prove(site, request, true)?;
-                let hooks = streams::hooks(site, None)?;
-                return Ok(tunnel::tunnel(&site.shared.clients, forwarded, async || None, hooks).await?);
-            }
-            let response = forward(&site.shared.clients, forwarded, async || None).await?;
-            streams::until_over(site, None, response)
-        }
+        Spa::Dir { dir, fallback } => file(dir, fallback, incoming.request, incoming.path).await,
+        Spa::DevServer(route) => api::call(site, route, incoming).await,
     }
 }
 
