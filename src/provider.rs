@@ -8,6 +8,7 @@ mod back_channel;
 mod claims;
 mod client_auth;
 mod discovery;
+pub mod examine;
 mod id_token;
 mod json;
 mod jwks;
