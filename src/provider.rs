@@ -11,6 +11,7 @@ mod claims;
 mod client_auth;
 mod code_flow;
 mod discovery;
+pub mod examine;
 mod grant;
 mod id_token;
 mod json;

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Map, Value};
@@ -90,6 +90,14 @@ impl BackChannel {
         answer.json().map_err(|error| Unavailable(format!("{}: {error}", place(url))))
     }
 
+    /// One GET of a page for people, of which only the head matters.
+    pub(super) async fn page(&self, url: &Url) -> Result<Page, Silence> {
+        let request = self.http.get(url.clone()).header(ACCEPT, HeaderValue::from_static("text/html"));
+        let response = request.send().await.map_err(|error| silence(&error))?;
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok()).map(str::to_owned);
+        Ok(Page { status: response.status().as_u16(), location })
+    }
+
     /// One POST of a form.
     pub(super) async fn post(&self, url: &Url, form: &Form<'_>) -> Result<Answer, Silence> {
         let mut request = self.http.post(url.clone()).form(&form.fields);
@@ -129,8 +137,7 @@ impl BackChannel {
     async fn call(&self, request: RequestBuilder) -> Result<Answer, Silence> {
         let answer = match request.header(ACCEPT, HeaderValue::from_static("application/json")).send().await {
             Ok(response) => read(response).await,
-            Err(error) if error.is_connect() || error.is_builder() => Err(Silence::NotSent(describe(&error))),
-            Err(error) => Err(Silence::NoAnswer(describe(&error))),
+            Err(error) => Err(silence(&error)),
         };
         let status = match &answer {
             Ok(answer) if answer.status >= 500 => {
@@ -142,6 +149,12 @@ impl BackChannel {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
         answer
     }
+}
+
+/// The head of a page.
+pub(super) struct Page {
+    pub(super) status: u16,
+    pub(super) location: Option<String>,
 }
 
 /// What one POST sends.
@@ -185,6 +198,11 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
 /// Where a call went, without query.
 fn place(url: &Url) -> String {
     printable(&format!("{}{}", url.origin().ascii_serialization(), url.path()))
+}
+
+fn silence(error: &reqwest::Error) -> Silence {
+    let sent = !(error.is_connect() || error.is_builder());
+    if sent { Silence::NoAnswer(describe(error)) } else { Silence::NotSent(describe(error)) }
 }
 
 /// What went wrong, for an operator: the innermost cause, such as "invalid peer certificate: UnknownIssuer", no URL.

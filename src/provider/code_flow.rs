@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::back_channel::BackChannel;
 use super::discovery::Endpoints;
+use super::examine::FirstQuestion;
 use super::oauth2::OAuth2;
 use super::oidc::Oidc;
 use super::{Attempt, ProvenUser, ProviderStatus, RedeemError, Tokens, Unavailable};
@@ -114,6 +115,20 @@ impl Server {
         match self {
             Self::Oidc(oidc) => oidc.warm_up().await,
             Self::OAuth2(oauth2) => oauth2.warm_up().await,
+        }
+    }
+
+    /// What [`Server::warm_up`] comes to, in `doctor`'s words.
+    pub(super) const fn first_question(&self) -> FirstQuestion {
+        match self {
+            Self::Oidc(_) => FirstQuestion {
+                about: "metadata and keys",
+                found: "fetched and checked",
+                remedy: "`issuer` must be what the provider's own document says, byte for byte",
+            },
+            Self::OAuth2(_) => {
+                FirstQuestion { about: "user endpoint", found: "answers", remedy: "check `userinfo_endpoint`" }
+            }
         }
     }
 
