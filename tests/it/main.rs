@@ -21,6 +21,7 @@ mod hosts;
 mod login;
 mod logout;
 mod metrics;
+mod oauth2;
 mod outages;
 mod provider_client;
 mod proxy;
