@@ -8,11 +8,11 @@ use tempfile::TempDir;
 use crate::support::{Browser, Gateway, Page, Passport, Reply, Request, Setup, Upstream, World, eventually, send};
 
 /// A gateway between such a provider and an API.
-struct Stage {
-    setup: Setup,
-    provider: Passport,
+pub(crate) struct Stage {
+    pub(crate) setup: Setup,
+    pub(crate) provider: Passport,
     upstream: Upstream,
-    gateway: Gateway,
+    pub(crate) gateway: Gateway,
     _dir: TempDir,
 }
 
@@ -22,7 +22,7 @@ impl Stage {
     }
 
     /// With further lines for the provider.
-    fn with(lines: &[&str]) -> Self {
+    pub(crate) fn with(lines: &[&str]) -> Self {
         let (mut setup, provider, upstream) = (Setup::one_site(), Passport::start(), Upstream::start());
         let lines = provider.lines().into_iter().chain(lines.iter().map(|line| (*line).to_owned()));
         setup.sites[0].providers = vec![lines.map(|line| line.replace("SERVER", &provider.url())).collect()];
@@ -32,7 +32,7 @@ impl Stage {
         Self { setup, provider, upstream, gateway, _dir: dir }
     }
 
-    fn one(&self) -> String {
+    pub(crate) fn one(&self) -> String {
         self.setup.origin(0)
     }
 
@@ -42,7 +42,7 @@ impl Stage {
         (browser, page)
     }
 
-    fn signed_in(&self) -> Browser {
+    pub(crate) fn signed_in(&self) -> Browser {
         let (browser, page) = self.log_in();
         assert_eq!(page.url, format!("{}/orders", self.one()), "{}", page.response.text());
         browser
