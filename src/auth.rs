@@ -10,6 +10,7 @@ mod current;
 mod login;
 mod logout;
 mod opened;
+mod orphan;
 mod pauses;
 mod pending;
 mod refresh;
@@ -102,6 +103,15 @@ impl Auth {
     /// Lets `successor` go on with what this one watches over.
     pub fn succeeded_by(&self, successor: &Arc<Self>) {
         self.successor.store(Some(Arc::clone(successor)));
+    }
+
+    /// What reloads have put in this one's place by now; itself without any.
+    fn latest(self: &Arc<Self>) -> Arc<Self> {
+        let mut latest = Arc::clone(self);
+        while let Some(successor) = latest.successor.load_full() {
+            latest = successor;
+        }
+        latest
     }
 
     /// The site.
