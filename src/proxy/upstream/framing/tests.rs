@@ -62,6 +62,7 @@ fn what_two_parsers_may_cut_differently_is_no_body() {
         "5;a\rb\r\nhello\r\n0\r\n\r\n",
         "5;a\0b\r\nhello\r\n0\r\n\r\n",
         "5\r\nhelloX\r\n0\r\n\r\n",
+        "5\r\nhelloX\n0\r\n\r\n",
         "5\r\nhello\n0\r\n\r\n",
         "5\r\nhello0\r\n\r\n",
         "5\r\nhello\r\n0\r\n\n",
