@@ -1,3 +1,5 @@
+//! The framing of bodies against what upstreams send, listed and generated.
+
 use proptest::prelude::*;
 
 use super::*;
