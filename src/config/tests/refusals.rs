@@ -90,7 +90,6 @@ fn an_upstream_says_exactly_one_thing() {
             "has 108 bytes",
             "at most 107",
         ),
-        Case(api, "unix:/run/api.sock\"\nca = \"/x.pem", "site[0].route[0].ca", "is not encrypted", "remove it"),
         Case(api, "wss://api.example", key, "the scheme \"wss\"", "https://"),
         Case(api, "api.example", key, "is not a URL", "scheme://host"),
     ]);
