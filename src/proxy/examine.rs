@@ -7,21 +7,22 @@ use actix_web::http::StatusCode;
 use super::body::RequestBody;
 use super::route::Route;
 use super::upstream::{BodyLength, Outgoing, UpstreamClients};
+use crate::config::Origin;
 
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Route {
-    /// One GET of the upstream's own path, without a session and without a token. Any answer is one, a refusal too:
+    /// One GET of the upstream's own path for the site at `origin`, without a session and without a token. Any answer is one, a refusal too:
     /// what is looked for is the way there.
     ///
     /// # Errors
     /// What an operator should read: no connection, no answer in time, a gateway's error.
-    pub async fn examine(&self, clients: &UpstreamClients) -> Result<StatusCode, String> {
+    pub async fn examine(&self, clients: &UpstreamClients, origin: &Origin) -> Result<StatusCode, String> {
         let target = &self.target;
         let path = if target.prefix.is_empty() { "/" } else { &target.prefix };
         let agent = concat!("cloakroom/", env!("CARGO_PKG_VERSION"));
-        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {agent}\r\n\r\n", target.host);
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {agent}\r\n\r\n", target.host(origin));
         let length = BodyLength::Exactly(0);
         let question = Outgoing { head: head.into(), body: RequestBody::empty(), length, asks_for_head: false };
         let exchange = clients.exchange(&target.place, question, false);

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::seam;
 use super::upstream::Place;
-use crate::config::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, TlsFiles, UpstreamConfig};
+use crate::config::{Access, CachePolicy, Documents, EncodedSlash, Origin, RouteConfig, TlsFiles, UpstreamConfig};
 use crate::guard::path::RoutePath;
 
 /// The routes of one site.
@@ -31,9 +31,9 @@ pub struct Route {
 
 /// An upstream's URL, taken apart once so that no request parses it again.
 pub(super) struct Target {
-    scheme: Scheme,
-    /// The value of `Host`: the authority as the URL has it.
-    pub(super) host: String,
+    /// The scheme and the authority, as the URL has them. An upstream behind a socket has none of its own and goes by the
+    /// site's.
+    named: Option<(Scheme, String)>,
     /// The path that is put in front: empty, or `/…` without a trailing slash.
     pub(super) prefix: String,
     /// Where its connections lead.
@@ -139,31 +139,37 @@ impl Route {
 
 impl Target {
     fn new(upstream: &UpstreamConfig) -> Self {
-        let url = &upstream.url;
-        let authority = authority_of(url);
-        let scheme = if is_tls(url) { Scheme::HTTPS } else { Scheme::HTTP };
+        let prefix = upstream.url.path().trim_end_matches('/').to_owned();
+        if let Some(socket) = &upstream.socket {
+            return Self { named: None, prefix, place: Arc::new(Place::Socket(socket.clone())) };
+        }
+        let authority = authority_of(&upstream.url);
+        let scheme = if is_tls(&upstream.url) { Scheme::HTTPS } else { Scheme::HTTP };
         let uri = Uri::builder().scheme(scheme.clone()).authority(authority.as_str()).path_and_query("/").build();
         let uri = uri.expect("a URL's host and port are an authority");
-        Self {
-            prefix: url.path().trim_end_matches('/').to_owned(),
-            place: Arc::new(Place { uri, tls: tls_of(upstream) }),
-            host: authority,
-            scheme,
-        }
+        Self { named: Some((scheme, authority)), prefix, place: Arc::new(Place::Net { uri, tls: tls_of(upstream) }) }
+    }
+
+    /// The value of `Host`.
+    pub(super) fn host<'a>(&'a self, origin: &'a Origin) -> &'a str {
+        self.named.as_ref().map_or_else(|| origin.authority(), |(_, authority)| authority)
     }
 
     /// What follows the upstream's own origin in `url`, if that is where it leads: the same scheme, host and port,
-    /// a default port written or not.
-    pub(super) fn own<'a>(&self, url: &'a str) -> Option<&'a str> {
-        let (scheme, rest) = match url.split_once("://") {
-            Some((scheme, rest)) => (scheme, rest),
-            None => (self.scheme.as_str(), url.strip_prefix("//")?),
+    /// a default port written or not. Behind a socket it is the site's, in either scheme: the upstream was told a host, and
+    /// sees no TLS.
+    pub(super) fn own<'a>(&self, url: &'a str, origin: &Origin) -> Option<&'a str> {
+        let scheme = self.named.as_ref().map_or_else(|| origin.scheme().as_str(), |(scheme, _)| scheme.as_str());
+        let (seen, rest) = match url.split_once("://") {
+            Some((seen, rest)) => (seen, rest),
+            None => (scheme, url.strip_prefix("//")?),
         };
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
-        let default = if self.scheme == Scheme::HTTPS { ":443" } else { ":80" };
+        let default = if seen.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
         let bare = |text: &str| text.strip_suffix(default).unwrap_or(text).to_ascii_lowercase();
-        (scheme.eq_ignore_ascii_case(self.scheme.as_str()) && bare(authority) == bare(&self.host)).then_some(rest)
+        let either = self.named.is_none() && ["http", "https"].iter().any(|known| seen.eq_ignore_ascii_case(known));
+        ((either || seen.eq_ignore_ascii_case(scheme)) && bare(authority) == bare(self.host(origin))).then_some(rest)
     }
 }
 
@@ -190,7 +196,7 @@ mod tests {
 
     fn route(path: &str, upstream: &str, strip_prefix: bool) -> RouteConfig {
         let url = upstream.parse().expect("a URL");
-        let mut config = Route::dev_server(&UpstreamConfig { url, tls: TlsFiles::default() }).config;
+        let mut config = Route::dev_server(&UpstreamConfig::at(url)).config;
         config.path = path.into();
         config.strip_prefix = strip_prefix;
         config
@@ -242,7 +248,9 @@ mod tests {
             ("http://[::1]:81", "[::1]:81", "http://[::1]:81/"),
         ] {
             let route = Route::new(route("/api", url, false));
-            assert_eq!((route.target.host.as_str(), route.target.place.uri.to_string().as_str()), (host, uri));
+            let site = Origin::parse("https://app.example").expect("an origin");
+            let Place::Net { uri: place, .. } = &*route.target.place else { panic!("no socket") };
+            assert_eq!((route.target.host(&site), place.to_string().as_str()), (host, uri));
         }
     }
 

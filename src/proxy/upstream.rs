@@ -14,8 +14,8 @@ mod wire;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use self::connect::Connector;
 pub(super) use self::connect::Place;
+use self::connect::{Connector, Failure, connect_to_socket};
 pub(super) use self::exchange::{Answer, AnswerBody, BodyError};
 use self::exchange::{AnswerError, exchange};
 pub(super) use self::head::Fields;
@@ -39,7 +39,7 @@ pub struct UpstreamClients {
 pub(super) enum ExchangeError {
     /// There is no connection.
     #[error("{}", with_causes(&**.0))]
-    Unconnected(Box<dyn std::error::Error + Send + Sync>),
+    Unconnected(Failure),
     /// The connection, or what came over it, broke.
     #[error("{}", with_causes(.error))]
     Broken {
@@ -102,9 +102,15 @@ impl UpstreamClients {
     }
 
     async fn connect(&self, place: &Place) -> Result<wire::Connection, ExchangeError> {
-        let connector = self.connectors.iter().find(|(known, _)| *known == place.tls);
-        let (_, connector) = connector.ok_or(ExchangeError::Unknown)?;
-        connector.connect(place).await.map_err(ExchangeError::Unconnected)
+        let opened = match place {
+            Place::Socket(path) => connect_to_socket(path).await,
+            Place::Net { uri, tls } => {
+                let connector = self.connectors.iter().find(|(known, _)| known == tls);
+                let (_, connector) = connector.ok_or(ExchangeError::Unknown)?;
+                connector.connect(uri.clone()).await
+            }
+        };
+        opened.map_err(ExchangeError::Unconnected)
     }
 }
 
@@ -139,7 +145,7 @@ mod tests {
 
     fn upstream(url: &str, ca: Option<&str>) -> UpstreamConfig {
         let tls = TlsFiles { ca: ca.map(Into::into), ..TlsFiles::default() };
-        UpstreamConfig { url: url.parse().expect("a URL"), tls }
+        UpstreamConfig { tls, ..UpstreamConfig::at(url.parse().expect("a URL")) }
     }
 
     #[test]

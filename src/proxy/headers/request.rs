@@ -61,7 +61,7 @@ pub(crate) fn has_looped(headers: &ServerHeaders) -> bool {
 /// `Connection` cannot remove the gateway's own. `None` if a value cannot be written.
 pub(crate) fn outbound(headers: &ServerHeaders, own: &Own<'_>, out: &mut Vec<u8>) -> Option<()> {
     let nominated = Nominated::new(headers.get_all(server::CONNECTION).map(server::HeaderValue::as_bytes));
-    line(out, "host", own.route.target.host.as_bytes());
+    line(out, "host", own.route.target.host(own.origin).as_bytes());
     for (name, value) in headers {
         let name_seen = fold(name.as_str());
         let passes = !is_dropped(&name_seen) || (name_seen == "origin" && !own.route.config.drop_origin);

@@ -1,8 +1,7 @@
-//! One exchange against scripted connections: whole, split anywhere, broken anywhere.
+//! Whole answers over one connection, listed and generated, in any pieces.
 
 use std::future::poll_fn;
 
-use hyper::Uri;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -72,7 +71,7 @@ const WAIT: std::time::Duration = std::time::Duration::from_millis(20);
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
 fn place() -> Arc<Place> {
-    Arc::new(Place { uri: Uri::from_static("http://up/"), tls: None })
+    Arc::new(Place::Socket("/run/up.sock".into()))
 }
 
 fn open(answer: &str) -> Option<Seen> {

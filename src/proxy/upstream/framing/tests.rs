@@ -1,4 +1,4 @@
-//! Bodies as they are cut by a network, and as a hostile upstream frames them.
+//! The framing of bodies against what upstreams send, listed and generated.
 
 use proptest::prelude::*;
 
