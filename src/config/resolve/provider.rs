@@ -1,6 +1,7 @@
 //! `[[site.provider]]`: what every provider has, and the choice of its kind.
 
 mod client;
+mod logout;
 mod oauth2;
 mod oidc;
 
@@ -29,7 +30,7 @@ enum Kind {
 const KINDS: [(&str, Kind); 2] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 11] = [
+const OWN_KEYS: [(&str, &[Kind]); 12] = [
     ("authorization_endpoint", &[Kind::OAuth2]),
     ("token_endpoint", &[Kind::OAuth2]),
     ("userinfo_endpoint", &[Kind::OAuth2]),
@@ -40,6 +41,7 @@ const OWN_KEYS: [(&str, &[Kind]); 11] = [
     ("email_pointer", &[Kind::OAuth2]),
     ("id_token_algs", &[Kind::Oidc]),
     ("logout_token_exp", &[Kind::Oidc]),
+    ("frontchannel_logout", &[Kind::Oidc]),
     ("clock_skew", &[Kind::Oidc]),
 ];
 
