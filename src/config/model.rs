@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::provider::{
-    ClientAuth, ClientConfig, LogoutHint, LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind,
+    Budget, ClientAuth, ClientConfig, LogoutHint, LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig,
+    ProviderKind,
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken};
