@@ -130,7 +130,8 @@ fn failed(call: &Call<'_>, error: &CallbackError) -> Problem {
         CallbackError::Unidentified(reason) => Problem::LoginFailed(format!(
             "The login service let you in, and then did not say who you are. Its user endpoint: {reason}. Please try again."
         )),
-        CallbackError::ProviderUnavailable(_) | CallbackError::Misconfigured(_) => Problem::ProviderUnavailable,
+        CallbackError::ProviderUnavailable(_) | CallbackError::Misconfigured(_) => Problem::ProviderUnavailable(2),
+        CallbackError::Busy(time) => Problem::provider_unavailable(*time),
         CallbackError::Store(_) => Problem::StoreUnavailable,
         _ => Problem::LoginFailed("The login service's answer could not be accepted. Please try again.".into()),
     }

@@ -12,7 +12,7 @@ use crate::config::fault::Wrong;
 use crate::config::profile;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
-use crate::config::value::{duration, flag, text};
+use crate::config::value::{budget, duration, flag, text};
 use crate::config::{ProviderConfig, ProviderKind};
 
 pub(super) use self::client::scope;
@@ -58,6 +58,7 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
     let plaintext = section.or("plaintext", false, flag);
     let default_token_lifetime = section.or("default_token_lifetime", minutes(5), duration(seconds(1)..=hours(24)));
     let timeout = section.or("timeout", seconds(10), duration(seconds(1)..=minutes(1)));
+    let budget = section.or("budget", None, budget);
     let (found, speaks_to): (Found, _) = match kind {
         Kind::Oidc => (oidc::oidc(section, literal, plaintext), "issuer"),
         Kind::OAuth2 => (oauth2::oauth2(section, literal, plaintext), "token_endpoint"),
@@ -66,7 +67,7 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
     let tls = tls_files(section, speaks_to, encrypted);
     let (issuer, kind) = found?;
     let profile = profile::applied(section);
-    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, tls, profile, kind })
+    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, profile, kind })
 }
 
 /// A key of another kind would be believed to do something.
