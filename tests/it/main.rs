@@ -38,6 +38,7 @@ mod sessions_command;
 mod spa_files;
 mod step_up;
 mod store_contract;
+mod streaming;
 mod support;
 mod support_itself;
 mod tidy;
