@@ -1,19 +1,29 @@
 //! A login: begun with a redirect to the provider, completed when the browser comes back with a code.
 
+mod failure;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use url::Url;
 
+pub use self::failure::{BeginError, CallbackError};
+
+use self::failure::refused;
+use super::budget::Call;
 use super::pending::{LOGIN_LIFETIME, PendingLogin};
 use super::{Auth, End};
 use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Attempt, Grant, LoginHints, Provider, RedeemError, Unavailable};
+use crate::provider::{Attempt, Grant, LoginHints, Provider, RedeemError};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 use crate::session::record::{Meta, Record, Secrets};
 use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
+
+/// How long a browser that comes back waits for its turn at the token endpoint.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a browser asks for when it starts a login.
 #[derive(Clone, Debug)]
@@ -37,17 +47,6 @@ pub struct Begun {
     pub pending: PendingLogin,
 }
 
-/// Why a login cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum BeginError {
-    /// The site has no provider of that name.
-    #[error("this site has no such provider")]
-    UnknownProvider,
-    /// The provider cannot be used right now.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
 /// What the provider sent back (RFC 6749 §4.1.2).
 #[derive(Debug)]
 pub struct Answer {
@@ -55,6 +54,8 @@ pub struct Answer {
     pub outcome: Result<AuthorizationCode, String>,
     /// `iss` (RFC 9207)
     pub iss: Option<String>,
+    /// The name of the provider whose redirect URI it came to.
+    pub arrived_at: String,
 }
 
 /// A login that is complete.
@@ -64,58 +65,6 @@ pub struct Completed {
     pub ticket: Ticket,
     /// Where the browser goes.
     pub return_to: ReturnTo,
-}
-
-/// Why a callback did not become a login.
-#[derive(Debug, thiserror::Error)]
-pub enum CallbackError {
-    /// The state was used before.
-    #[error("the state was used before")]
-    Consumed,
-    /// The provider's error, for the user to see.
-    #[error("the provider refused the login: {0}")]
-    Refused(String),
-    /// The provider would have had to ask the user, which `prompt=none` forbids.
-    #[error("the provider needs to ask the user")]
-    SilentRefused(ReturnTo),
-    /// The code was refused, or the answer breaks the standard.
-    #[error("{0}")]
-    Invalid(String),
-    /// This gateway's own registration at the provider is wrong.
-    #[error("{0}")]
-    Misconfigured(String),
-    /// The provider cannot be used right now.
-    #[error("{0}")]
-    ProviderUnavailable(String),
-    /// The store cannot answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl CallbackError {
-    /// The word in metrics, one of `LOGIN_OUTCOMES`.
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::Consumed => "replayed",
-            Self::Refused(_) => "refused",
-            Self::SilentRefused(_) => "silent_refused",
-            Self::Invalid(_) => "invalid",
-            Self::Misconfigured(_) => "misconfigured",
-            Self::ProviderUnavailable(_) => "provider_unavailable",
-            Self::Store(_) => "store_unavailable",
-        }
-    }
-}
-
-impl From<RedeemError> for CallbackError {
-    fn from(error: RedeemError) -> Self {
-        let said = error.to_string();
-        match error {
-            RedeemError::Unavailable(_) => Self::ProviderUnavailable(said),
-            RedeemError::Rejected(_) | RedeemError::Invalid(_) => Self::Invalid(said),
-            RedeemError::Misconfigured(_) => Self::Misconfigured(said),
-        }
-    }
 }
 
 impl Auth {
@@ -190,15 +139,19 @@ impl Auth {
             .provider_of(&pending.provider, &pending.issuer)
             .ok_or_else(|| CallbackError::Invalid("the provider of this login is not configured any more".into()))?;
         self.consume(&pending.state).await?;
+        // Else one provider could have another's code sent to itself (RFC 9700 §4.4).
+        if answer.arrived_at != pending.provider {
+            return Err(CallbackError::Invalid("the response came to another provider's redirect URI".into()));
+        }
         provider.check_response_issuer(answer.iss.as_deref()).await?;
         let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
         let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
-        let mut grant = provider.redeem(&code, &attempt).await?;
+        let mut grant = self.redeem(provider, &code, &attempt).await?;
         // What is not said is as it was asked for (RFC 6749 §5.1).
         if grant.tokens.scope.is_none() && !pending.further_scopes.is_empty() {
             grant.tokens.scope = Some([provider.scopes(), &pending.further_scopes].concat().join(" "));
         }
-        let (issuer, subject) = (grant.id_token.issuer().to_owned(), grant.id_token.subject().to_owned());
+        let (issuer, subject) = (grant.user.issuer().to_owned(), grant.user.subject().to_owned());
         let ticket = self.open_session(provider, grant).await?;
         if let Some(previous) = previous {
             self.tell_of_another_user(&previous, &issuer, &subject).await;
@@ -207,6 +160,22 @@ impl Auth {
                 self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
         }
         Ok(Completed { ticket, return_to })
+    }
+
+    /// Redeems the code when it is this login's turn at the token endpoint.
+    async fn redeem(
+        &self,
+        provider: &Provider,
+        code: &AuthorizationCode,
+        attempt: &Attempt,
+    ) -> Result<Grant, CallbackError> {
+        let (purse, store) = (self.purse(provider), self.background.store());
+        purse.turn(store, Call::Login, PATIENCE).await.map_err(CallbackError::Busy)?;
+        let redeemed = provider.redeem(code, attempt).await;
+        if let Err(RedeemError::Throttled(pause)) = &redeemed {
+            purse.pause(store, *pause).await;
+        }
+        Ok(redeemed?)
     }
 
     /// The streams of a session that a login replaces learn whether it is another user's. Those on other replicas do not:
@@ -251,21 +220,24 @@ impl Auth {
             Ok(_) => tracing::info!(
                 event = "login", site = %self.site.origin, session = %self.ring.log_name(&key), user, provider = meta.provider
             ),
-            // Nobody can use these tokens any more: give them back.
-            Err(_) => self.revoke_later(&record),
+            // Nobody can use these tokens any more: give them back, and let no record of them stay that was written after all.
+            Err(_) => {
+                self.revoke_later(&record);
+                self.bury(key, ends_at);
+            }
         }
         Ok(written?)
     }
 }
 
 fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timestamp) -> Record {
-    let Grant { tokens, id_token } = grant;
+    let Grant { tokens, user } = grant;
     Record {
         meta: Meta {
             provider: provider.name().to_owned(),
-            issuer: id_token.issuer().to_owned(),
-            subject: id_token.subject().to_owned(),
-            sid: id_token.sid().map(str::to_owned),
+            issuer: user.issuer().to_owned(),
+            subject: user.subject().to_owned(),
+            sid: user.sid().map(str::to_owned),
             created_at: now,
             ends_at,
             last_seen: now,
@@ -280,18 +252,8 @@ fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timesta
             refresh_token: tokens.refresh_token,
             id_token: tokens.id_token,
             scope: tokens.scope,
-            claims: id_token.claims().clone(),
+            claims: user.claims().clone(),
             newer: serde_json::Map::new(),
         },
     }
-}
-
-/// The errors of `prompt=none` (OpenID Connect Core §3.1.2.6) send the user back; every other one is shown.
-fn refused(error: String, silent: bool, return_to: &ReturnTo) -> CallbackError {
-    const NEEDS_THE_USER: [&str; 5] =
-        ["login_required", "consent_required", "interaction_required", "account_selection_required", "access_denied"];
-    if silent && NEEDS_THE_USER.contains(&error.as_str()) {
-        return CallbackError::SilentRefused(return_to.clone());
-    }
-    CallbackError::Refused(error)
 }

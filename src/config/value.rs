@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::document::{Kind, Node};
 use super::fault::Wrong;
 use super::section::wrong_type;
-use super::{Rate, suggest, units};
+use super::{Budget, JsonPointer, Rate, suggest, units};
 
 /// A string.
 pub(super) fn text(node: &Node) -> Result<&str, Wrong> {
@@ -128,6 +128,14 @@ pub(super) fn rate(node: &Node) -> Result<Option<Rate>, Wrong> {
     }
 }
 
+/// A budget, or `"off"`.
+pub(super) fn budget(node: &Node) -> Result<Option<Budget>, Wrong> {
+    match text(node)? {
+        "off" => Ok(None),
+        budget => units::budget(budget).map(Some),
+    }
+}
+
 /// A number within `range`.
 pub(super) fn count(range: RangeInclusive<usize>) -> impl Fn(&Node) -> Result<usize, Wrong> {
     move |node| {
@@ -149,6 +157,15 @@ pub(super) fn workers(node: &Node) -> Result<Option<usize>, Wrong> {
         },
         other => Err(Wrong::new(format!("expected a number of threads, found {}", other.name()), remedy)),
     }
+}
+
+/// A place in a JSON document.
+pub(super) fn json_pointer(node: &Node) -> Result<JsonPointer, Wrong> {
+    let text = text(node)?;
+    JsonPointer::parse(text).map_err(|why| {
+        let path = text.trim_start_matches(['$', '.', '/', '#']).replace(['.', '/'], "/");
+        Wrong::new(format!("{text:?} {why}"), format!("write each step with a / before it, such as \"/{path}\""))
+    })
 }
 
 /// An address to listen on.

@@ -9,7 +9,7 @@ use cloakroom::provider::{RedeemError, Refreshed};
 use cloakroom::secret::{AuthorizationCode, ClientSecret};
 use serde_json::{Value, json};
 
-use super::hostile::{Hostile, Manner, NOW, Reply, VERIFIER, attempt, redeem, refresh};
+use super::hostile::{Hostile, Manner, NOW, Reply, VERIFIER, attempt, client_of, redeem, refresh};
 use super::signing::Key;
 
 /// What a refresh comes to, as a word.
@@ -18,6 +18,7 @@ fn word(refreshed: &Refreshed) -> &'static str {
         Refreshed::Tokens(_) => "tokens",
         Refreshed::Rejected(_) => "rejected",
         Refreshed::Unavailable(_) => "unavailable",
+        Refreshed::Throttled(_) => "throttled",
         Refreshed::Unknown(_) => "unknown",
         Refreshed::Misconfigured(_) => "misconfigured",
     }
@@ -42,8 +43,8 @@ async fn a_code_is_sent_with_its_verifier_and_redirect_uri() {
 async fn basic_authentication_encodes_identifier_and_secret() {
     let op = Hostile::start().await;
     let client = op.client_with(|config| {
-        config.client_id = "app:one/ä".to_owned();
-        config.client_auth = ClientAuth::Basic(ClientSecret::new("p%w+d =&"));
+        client_of(config).client_id = "app:one/ä".to_owned();
+        client_of(config).client_auth = ClientAuth::Basic(ClientSecret::new("p%w+d =&"));
     });
     refresh(&client).await;
     let request = op.requests("/token").remove(0);
@@ -58,7 +59,7 @@ async fn the_other_ways_of_client_authentication_stay_in_the_body() {
     let op = Hostile::start().await;
     let posting = ClientAuth::Post(ClientSecret::new("p%w"));
     for (way, secret) in [(posting, Some("p%w")), (ClientAuth::None, None)] {
-        redeem(&op.client_with(|config| config.client_auth = way)).await.unwrap();
+        redeem(&op.client_with(|config| client_of(config).client_auth = way)).await.unwrap();
         let request = op.requests("/token").pop().unwrap();
         assert_eq!(request.header("authorization"), None);
         assert_eq!((request.field("client_id"), request.field("client_secret")), (Some("app-one"), secret));
@@ -164,7 +165,7 @@ async fn a_failed_login_says_whose_fault_it_is() {
         (401, "invalid_client", "refused this client"),
         (400, "unauthorized_client", "refused this client"),
         (500, "server_error", "unavailable"),
-        (429, "slow_down", "unavailable"),
+        (429, "slow_down", "throttled"),
     ] {
         op.set("/token", Reply::json(status, &json!({ "error": error, "error_description": "<secret>" })));
         let message = op.login().await.unwrap_err().to_string();
@@ -213,7 +214,7 @@ async fn each_answer_to_a_refresh_has_its_meaning() {
         (200, json!({ "error": "bad_refresh_token" }), "rejected"),
         (401, json!({ "error": "invalid_client" }), "misconfigured"),
         (400, json!({ "error": "unauthorized_client" }), "misconfigured"),
-        (429, json!({ "message": "Too Many Attempts." }), "unavailable"),
+        (429, json!({ "message": "Too Many Attempts." }), "throttled"),
         (500, json!({ "error": "invalid_grant" }), "unavailable"),
         (503, json!({}), "unavailable"),
         (404, json!({}), "unavailable"),
