@@ -72,7 +72,7 @@ impl Provider {
                 code_flow(&oidc.client, (caller, server))
             }
             ProviderKind::OAuth2(oauth2) => {
-                let server = Server::OAuth2(OAuth2::new(config, oauth2, caller.clone()));
+                let server = Server::OAuth2(Box::new(OAuth2::new(config, oauth2, caller.clone())));
                 code_flow(&oauth2.client, (caller, server))
             }
             ProviderKind::Relay(_) => Kind::Relay(Box::new(Relay::new(caller))),

@@ -47,7 +47,7 @@ pub(super) enum Server {
     /// By discovery, and by the ID token.
     Oidc(Oidc),
     /// As written, and by the user endpoint.
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 impl Server {
