@@ -68,7 +68,7 @@ impl Provider {
         let code_flow = |client, server| Kind::CodeFlow(Box::new(CodeFlow::new(site, config, client, server)));
         let kind = match &config.kind {
             ProviderKind::Oidc(oidc) => {
-                let server = Server::Oidc(Oidc::new(config, oidc, caller.clone(), clock)?);
+                let server = Server::Oidc(Box::new(Oidc::new(config, oidc, caller.clone(), clock)?));
                 code_flow(&oidc.client, (caller, server))
             }
             ProviderKind::OAuth2(oauth2) => {
