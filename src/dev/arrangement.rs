@@ -90,6 +90,7 @@ impl Arrangement<'_> {
             client_auth: ClientAuth::Basic(secret.clone()),
             scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
             authorization_params: Vec::new(),
+            own_callback: false,
             logout: LogoutConfig::standard(LogoutHint::IdToken),
         };
         ProviderConfig {

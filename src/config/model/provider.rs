@@ -92,6 +92,8 @@ pub struct ClientConfig {
     pub scopes: Vec<String>,
     /// Further authorization parameters, such as `prompt` or `audience`; none that the gateway sets itself.
     pub authorization_params: Vec<(String, String)>,
+    /// Whether the redirect URI is this provider's alone.
+    pub own_callback: bool,
     /// What a logout does at the provider.
     pub logout: LogoutConfig,
 }
