@@ -104,7 +104,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_a_form_with_one_logout_token_or_are_refused(
-            fields in prop::collection::vec((prop_oneof![Just("logout_token".to_owned()), "\\PC{0,8}"], "\\PC{0,20}"), 0..5),
+            fields in prop::collection::vec((prop_oneof![Just("logout_token".to_owned()), Just("logout_tokens".to_owned()), "\\PC{0,8}"], "\\PC{0,20}"), 0..5),
             noise in prop::collection::vec(any::<u8>(), 0..60),
         ) {
             let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
