@@ -8,6 +8,7 @@ pub mod provider;
 mod api;
 mod arrangement;
 mod banner;
+mod fitting;
 mod options;
 mod ports;
 mod running;

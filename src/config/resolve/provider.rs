@@ -1,6 +1,7 @@
 //! `[[site.provider]]`: what every provider has, and the choice of its kind.
 
 mod client;
+mod logout;
 mod oauth2;
 mod oidc;
 
@@ -10,7 +11,7 @@ use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
-use crate::config::value::{duration, flag, text};
+use crate::config::value::{budget, duration, flag, text};
 use crate::config::{ProviderConfig, ProviderKind};
 
 pub(super) use self::client::scope;
@@ -29,7 +30,7 @@ enum Kind {
 const KINDS: [(&str, Kind); 2] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 11] = [
+const OWN_KEYS: [(&str, &[Kind]); 12] = [
     ("authorization_endpoint", &[Kind::OAuth2]),
     ("token_endpoint", &[Kind::OAuth2]),
     ("userinfo_endpoint", &[Kind::OAuth2]),
@@ -40,6 +41,7 @@ const OWN_KEYS: [(&str, &[Kind]); 11] = [
     ("email_pointer", &[Kind::OAuth2]),
     ("id_token_algs", &[Kind::Oidc]),
     ("logout_token_exp", &[Kind::Oidc]),
+    ("frontchannel_logout", &[Kind::Oidc]),
     ("clock_skew", &[Kind::Oidc]),
 ];
 
@@ -54,6 +56,7 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
     let plaintext = section.or("plaintext", false, flag);
     let default_token_lifetime = section.or("default_token_lifetime", minutes(5), duration(seconds(1)..=hours(24)));
     let timeout = section.or("timeout", seconds(10), duration(seconds(1)..=minutes(1)));
+    let budget = section.or("budget", None, budget);
     let (found, speaks_to): (Found, _) = match kind {
         Kind::Oidc => (oidc::oidc(section, literal, plaintext), "issuer"),
         Kind::OAuth2 => (oauth2::oauth2(section, literal, plaintext), "token_endpoint"),
@@ -61,7 +64,7 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
     let encrypted = section.written_text(speaks_to).is_none_or(|url| !url.starts_with("http:"));
     let tls = tls_files(section, speaks_to, encrypted);
     let (issuer, kind) = found?;
-    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, tls, kind })
+    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, kind })
 }
 
 /// A key of another kind would be believed to do something.
@@ -79,11 +82,12 @@ fn misplaced(section: &Section<'_>, kind: Kind) {
     }
 }
 
-/// The name stands in a query, `?provider=`, and in logs.
+/// The name stands in a query, `?provider=`, in logs, and in the path of a redirect URI, where dots alone lead elsewhere.
 fn name(node: &Node) -> Result<String, Wrong> {
     let text = text(node)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
+    let dots = text.bytes().all(|byte| byte == b'.');
+    if text.len() > 64 || dots || !text.bytes().all(plain) {
         return Err(Wrong::new(
             format!("{text:?} is not a name for a provider"),
             "use 1 to 64 letters, digits, - and _, such as \"main\"",

@@ -50,6 +50,8 @@ pub struct Paths {
     pub revoke: Option<&'static str>,
     /// The logout page.
     pub logout: Option<&'static str>,
+    /// Where the application itself, as an API, logs the bearer of a token out.
+    pub hook: Option<&'static str>,
 }
 
 /// Rules of the authorization endpoint.
@@ -160,6 +162,8 @@ pub struct ClientNeeds {
     pub secret_in_form: bool,
     /// Where the user endpoint says who somebody is: subject and name, as JSON pointers.
     pub user: (&'static str, &'static str),
+    /// What the logout page is asked, when that is not what the standard says; see `logout_params`.
+    pub logout: &'static [(&'static str, &'static str)],
 }
 
 impl Profile {
