@@ -81,7 +81,12 @@ impl World {
     async fn token_as(&self, client: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
         let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let url = self.at(self.provider.profile().paths.token);
-        let request = self.http.post(url).header("accept", "application/json").basic_auth(encode(client), Some(encode(SECRET))).form(form);
+        let request = self
+            .http
+            .post(url)
+            .header("accept", "application/json")
+            .basic_auth(encode(client), Some(encode(SECRET)))
+            .form(form);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.headers()["cache-control"], "no-store");
         (answer.status(), answer.json().await.unwrap())

@@ -192,8 +192,8 @@ async fn entra_s_tokens_are_large_for_one_api_and_refused_to_browsers() {
     let claims = part(&tokens["access_token"], 1);
     assert!(claims["scp"].is_string() && claims["scope"].is_null() && claims["aud"] == "demo-api");
 
-    let both = Attempt::at(&world)
-        .with("scope", "openid api://demo-api/.default https://graph.microsoft.com/User.Read");
+    let both =
+        Attempt::at(&world).with("scope", "openid api://demo-api/.default https://graph.microsoft.com/User.Read");
     let (_, parameters) = redirected(&world.open(&mut browser, &both.url(&world)).await);
     assert_eq!(parameters["error"], "invalid_scope");
     assert!(parameters["error_description"].contains("AADSTS70011"));
