@@ -65,7 +65,8 @@ pub(super) fn issue(shared: &Shared, id: &str, login: &Family, wanted: Wanted<'_
         name: user.name.clone(),
         jti: jti.clone(),
         iat: now,
-        exp: now + lifetime,
+        // Whole seconds, rounded up: what `expires_in` promises is kept.
+        exp: shared.now().as_millis().div_ceil(1000) + lifetime,
     });
     let mut answer = json!({ "token_type": "Bearer", "access_token": access });
     if rules.expires {
