@@ -8,7 +8,7 @@ use super::DevError;
 use super::provider::Profile;
 use crate::config::{
     ClientAuth, ClientConfig, JsonPointer, LogoutConfig, LogoutHint, LogoutPage, LogoutTemplate, LogoutTokenExp,
-    OAuth2Config, OidcConfig, ProviderConfig, ProviderKind, TlsFiles,
+    OAuth2Config, OidcConfig, ProviderConfig, ProviderKind, TlsFiles, TrustedAudiences,
 };
 use crate::secret::ClientSecret;
 
@@ -45,6 +45,7 @@ impl Fitting<'_> {
             plaintext: false,
             timeout: Duration::from_secs(10),
             tls: TlsFiles::default(),
+            profile: None,
             kind: if self.profile.authorization.openid { oidc(client) } else { self.oauth2(client)? },
         })
     }
@@ -70,7 +71,7 @@ impl Fitting<'_> {
         let paths = &self.profile.paths;
         let pointer = |text: &str| JsonPointer::parse(text).map_err(|error| DevError(format!("{text} {error}")));
         let (subject, full_name) = self.profile.client.user;
-        Ok(ProviderKind::OAuth2(OAuth2Config {
+        Ok(ProviderKind::OAuth2(Box::new(OAuth2Config {
             client,
             authorization_endpoint: self.at(paths.authorize)?,
             token_endpoint: self.at(paths.token)?,
@@ -81,7 +82,7 @@ impl Fitting<'_> {
             subject: pointer(subject)?,
             full_name: pointer(full_name)?,
             email: pointer("/email")?,
-        }))
+        })))
     }
 
     fn at(&self, path: &str) -> Result<Url, DevError> {
@@ -96,6 +97,7 @@ fn oidc(client: ClientConfig) -> ProviderKind {
         client,
         id_token_algs: vec!["ES256".to_owned()],
         logout_token_exp: LogoutTokenExp::Required,
+        trusted_audiences: TrustedAudiences::These(Vec::new()),
         frontchannel_logout: false,
         clock_skew: Duration::from_secs(10),
     })

@@ -64,7 +64,7 @@ fn a_visit_to_github_has_neither_refresh_nor_end() {
 
 #[test]
 fn a_visit_to_providers_with_a_logout_page_of_the_standard_ends_there() {
-    for name in ["keycloak", "okta", "zitadel", "authentik"] {
+    for name in ["keycloak", "okta", "zitadel", "authentik", "logto"] {
         let url = whole_visit(name).expect("a logout page");
         assert!(url.contains("post_logout_redirect_uri=") && !url.starts_with("asked"), "{name}: {url}");
     }

@@ -90,9 +90,7 @@ pub enum ApiTokens {
     /// Always.
     Always,
     /// When the authorization request names the API in this parameter, by this value; else the token is opaque and for nobody else.
-    AuthorizationParameter(&'static str, &'static str),
-    /// When the authorization request and each token request name the API in this parameter, by this value.
-    EveryRequestParameter(&'static str, &'static str),
+    Parameter(&'static str, &'static str),
     /// When one of the scopes begins like this; a token is then for `api` alone, and one with scopes of both kinds does
     /// not exist. Otherwise it is for `otherwise`.
     Scope {
@@ -169,8 +167,8 @@ pub struct ClientNeeds {
 impl Profile {
     /// The one with this name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        table::PROFILES.iter().find(|profile| profile.name == name).copied()
+    pub fn named(name: &str) -> Option<&'static Self> {
+        table::PROFILES.iter().find(|profile| profile.name == name)
     }
 
     /// The names of all that can be asked for.

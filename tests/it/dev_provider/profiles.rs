@@ -3,7 +3,7 @@
 use super::*;
 
 fn playing(name: &str) -> World {
-    World::of(Profile::named(name).unwrap())
+    World::of(*Profile::named(name).unwrap())
 }
 
 impl Attempt {
@@ -29,11 +29,10 @@ impl World {
         redirected(&self.press(browser, &page, "user", "ada").await).1
     }
 
-    /// The same, and the code redeemed, with further parameters of the token request.
-    async fn tokens(&self, browser: &mut Browser, attempt: &Attempt, further: &[(&str, &str)]) -> (StatusCode, Value) {
+    /// The same, and the code redeemed.
+    async fn tokens(&self, browser: &mut Browser, attempt: &Attempt) -> (StatusCode, Value) {
         let parameters = self.authorized(browser, attempt).await;
-        let form = [&attempt.redemption(&parameters["code"])[..], further].concat();
-        self.token(&form).await
+        self.token(&attempt.redemption(&parameters["code"])).await
     }
 
     async fn asked(&self, browser: &mut Browser, attempt: &Attempt) -> String {
@@ -104,7 +103,7 @@ async fn passport_has_no_openid_connect_at_all() {
 #[actix_web::test]
 async fn a_refresh_at_passport_revokes_the_access_token_before_it_at_once() {
     let world = playing("passport13");
-    let (_, first) = world.tokens(&mut Browser::default(), &Attempt::at(&world), &[]).await;
+    let (_, first) = world.tokens(&mut Browser::default(), &Attempt::at(&world)).await;
     assert!(world.api_takes(&first["access_token"]));
     let (status, second) = world.refresh(&first["refresh_token"]).await;
     assert_eq!(status, 200, "{second}");
@@ -169,7 +168,7 @@ async fn the_sixty_first_token_call_in_a_minute_waits_at_passport() {
 async fn passport_s_own_logout_ends_the_login_and_the_browser_s() {
     let world = playing("passport13");
     let mut browser = Browser::default();
-    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world), &[]).await;
+    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world)).await;
     let bearer = tokens["access_token"].as_str().unwrap();
     let hook = async || world.http.post(world.at("/api/logout")).bearer_auth(bearer).send().await.unwrap().status();
     assert_eq!(hook().await, 204);
@@ -184,7 +183,7 @@ async fn entra_s_tokens_are_large_for_one_api_and_refused_to_browsers() {
     let world = playing("entra");
     let mut browser = Browser::default();
     let attempt = Attempt::at(&world);
-    let (_, tokens) = world.tokens(&mut browser, &attempt, &[]).await;
+    let (_, tokens) = world.tokens(&mut browser, &attempt).await;
     assert!(tokens["access_token"].as_str().unwrap().len() > 12 * 1024);
     assert!(tokens["id_token"].as_str().unwrap().len() > 12 * 1024);
     assert_eq!(tokens["scope"], "openid profile email api://demo-api/.default");
@@ -198,11 +197,11 @@ async fn entra_s_tokens_are_large_for_one_api_and_refused_to_browsers() {
     assert_eq!(parameters["error"], "invalid_scope");
     assert!(parameters["error_description"].contains("AADSTS70011"));
     let graph = Attempt::at(&world).with("scope", "openid profile");
-    let (_, tokens) = world.tokens(&mut browser, &graph, &[]).await;
+    let (_, tokens) = world.tokens(&mut browser, &graph).await;
     assert!(!world.api_takes(&tokens["access_token"]), "that one is for Microsoft Graph");
 
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
-    let call = world.http.post(world.at("/oauth2/v2.0/token")).basic_auth("site-one", Some(&SECRET_ENCODED[..]));
+    let call = world.http.post(world.at("/oauth2/v2.0/token")).basic_auth("site-one", Some(SECRET_ENCODED));
     let answer = call.header("origin", "http://one.localhost:8080").form(&form).send().await.unwrap();
     assert!(answer.text().await.unwrap().contains("AADSTS9002326"));
     assert!(world.refresh(&"x".into()).await.1["error_description"].as_str().unwrap().starts_with("AADSTS700082"));
@@ -214,7 +213,7 @@ const SECRET_ENCODED: &str = "s3cret%2Bwith%2Fodd%3Asigns+%25";
 async fn entra_signs_out_without_a_question_only_with_the_hint_of_its_id_token() {
     let world = playing("entra");
     let mut browser = Browser::default();
-    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world), &[]).await;
+    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world)).await;
     let hint = part(&tokens["id_token"], 1)["login_hint"].as_str().unwrap().to_owned();
     let words = [("client_id", "site-one"), ("post_logout_redirect_uri", AFTER_LOGOUT), ("state", "abc")];
     let url = Url::parse_with_params(&world.at("/oauth2/v2.0/logout"), words).unwrap();
@@ -229,7 +228,7 @@ async fn cognito_refuses_offline_access_and_gives_a_lasting_refresh_token_anyway
     let mut browser = Browser::default();
     let offline = Attempt::new().with("scope", "openid offline_access");
     assert_eq!(world.asked(&mut browser, &offline).await, "invalid_scope");
-    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world), &[]).await;
+    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world)).await;
     let claims = part(&tokens["access_token"], 1);
     assert!(claims["aud"].is_null() && tokens["scope"].is_null());
     assert_eq!((&claims["token_use"], &claims["client_id"]), (&"access".into(), &"site-one".into()));
@@ -268,9 +267,9 @@ async fn keycloak_names_session_and_issuer_and_keeps_the_refresh_token() {
 async fn auth0_gives_an_opaque_token_to_whoever_names_no_audience() {
     let world = playing("auth0");
     let mut browser = Browser::default();
-    let (_, named) = world.tokens(&mut browser, &Attempt::at(&world), &[]).await;
+    let (_, named) = world.tokens(&mut browser, &Attempt::at(&world)).await;
     assert!(world.api_takes(&named["access_token"]));
-    let (_, bare) = world.tokens(&mut browser, &Attempt::at(&world).with("audience", ""), &[]).await;
+    let (_, bare) = world.tokens(&mut browser, &Attempt::at(&world).with("audience", "")).await;
     assert!(!bare["access_token"].as_str().unwrap().contains('.') && !world.api_takes(&bare["access_token"]));
     let found = world.http.get(world.at("/.well-known/openid-configuration")).send().await.unwrap();
     assert!(found.json::<Value>().await.unwrap()["end_session_endpoint"].is_null());
@@ -288,7 +287,7 @@ async fn google_gives_a_refresh_token_at_the_first_consent_and_no_other() {
     let offline = Attempt::new().with("scope", "openid offline_access");
     assert_eq!(world.asked(&mut browser, &offline).await, "invalid_scope");
     let given = async |browser: &mut Browser, attempt: Attempt| {
-        let (_, tokens) = world.tokens(browser, &attempt, &[]).await;
+        let (_, tokens) = world.tokens(browser, &attempt).await;
         assert!(!tokens["access_token"].as_str().unwrap().contains('.') && world.api_takes(&tokens["access_token"]));
         tokens["refresh_token"].is_string()
     };
@@ -303,7 +302,7 @@ async fn google_gives_a_refresh_token_at_the_first_consent_and_no_other() {
 async fn okta_ends_the_login_on_reuse_and_signs_nobody_out_without_a_hint() {
     let world = playing("okta");
     let mut browser = Browser::default();
-    let (_, first) = world.tokens(&mut browser, &Attempt::at(&world), &[]).await;
+    let (_, first) = world.tokens(&mut browser, &Attempt::at(&world)).await;
     assert!(part(&first["access_token"], 1)["scp"].is_array());
     let (_, second) = world.refresh(&first["refresh_token"]).await;
     assert_eq!(world.refresh(&first["refresh_token"]).await.0, 400);
@@ -342,24 +341,21 @@ async fn github_refuses_with_200_and_speaks_json_only_when_asked() {
 async fn zitadel_s_token_is_for_the_api_only_with_the_project_s_scope() {
     let world = playing("zitadel");
     let mut browser = Browser::default();
-    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world), &[]).await;
+    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world)).await;
     assert!(world.api_takes(&tokens["access_token"]));
     assert!(world.refresh(&tokens["refresh_token"]).await.1["refresh_token"].is_string());
-    let (_, tokens) = world.tokens(&mut browser, &Attempt::new(), &[]).await;
+    let (_, tokens) = world.tokens(&mut browser, &Attempt::new()).await;
     assert!(!world.api_takes(&tokens["access_token"]));
 }
 
 #[actix_web::test]
-async fn logto_wants_the_resource_named_in_every_request() {
+async fn logto_gives_an_opaque_token_to_whoever_names_no_resource() {
     let world = playing("logto");
     let mut browser = Browser::default();
-    let named = [("resource", "urn:demo-api")];
-    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world), &named).await;
+    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world)).await;
     assert!(world.api_takes(&tokens["access_token"]));
-    let (_, tokens) = world.refresh(&tokens["refresh_token"]).await;
+    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world).with("resource", "")).await;
     assert!(!tokens["access_token"].as_str().unwrap().contains('.') && !world.api_takes(&tokens["access_token"]));
-    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world).with("resource", ""), &named).await;
-    assert!(!world.api_takes(&tokens["access_token"]));
     let wrong = Attempt::at(&world).with("resource", "urn:another");
     assert_eq!(world.asked(&mut browser, &wrong).await, "invalid_target");
 }

@@ -143,7 +143,7 @@ pub(super) const AUTH0: Profile = Profile {
         logout: Some("/v2/logout"),
         hook: None,
     },
-    authorization: AuthorizationRules { api: ApiTokens::AuthorizationParameter("audience", "demo-api"), ..UNNAMED },
+    authorization: AuthorizationRules { api: ApiTokens::Parameter("audience", "demo-api"), ..UNNAMED },
     tokens: TokenRules { form: Form::JwtForApi(RFC_9068), ..STRICT.tokens },
     logout: Some(LogoutRules { discoverable: false, back: "returnTo", ignores_query: true, proof: LogoutProof::None }),
     client: ClientNeeds {
@@ -255,7 +255,7 @@ pub(super) const AUTHENTIK: Profile = Profile {
 
 pub(super) const LOGTO: Profile = Profile {
     name: "logto",
-    about: "Logto: without resource= in the authorization request and in every token request, access tokens are opaque",
+    about: "Logto: without resource= in the authorization request the access token is opaque and no API takes it",
     paths: Paths {
         authorize: "/oidc/auth",
         token: "/oidc/token",
@@ -265,10 +265,7 @@ pub(super) const LOGTO: Profile = Profile {
         logout: Some("/oidc/session/end"),
         hook: None,
     },
-    authorization: AuthorizationRules {
-        api: ApiTokens::EveryRequestParameter("resource", "urn:demo-api"),
-        ..STRICT.authorization
-    },
+    authorization: AuthorizationRules { api: ApiTokens::Parameter("resource", "urn:demo-api"), ..STRICT.authorization },
     tokens: TokenRules { form: Form::JwtForApi(RFC_9068), ..STRICT.tokens },
     client: ClientNeeds {
         parameters: &[("resource", "urn:demo-api"), ("prompt", "consent")],
