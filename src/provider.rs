@@ -3,9 +3,11 @@
 //! One [`Provider`] per `[[site.provider]]`. Metadata and keys are fetched lazily, kept, and fetched again when they fail;
 //! nothing of a metadata document is used before its issuer was compared (OpenID Connect Discovery §4.3).
 
+mod assertion;
 mod authorize;
 mod back_channel;
 mod claims;
+mod client;
 mod client_auth;
 mod discovery;
 mod id_token;
@@ -28,6 +30,7 @@ pub use self::id_token::VerifiedIdToken;
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 
 use self::back_channel::BackChannel;
+use self::client::Client;
 use self::discovery::Metadata;
 use self::jwks::KeySet;
 use self::kept::{Kept, Occasion};
@@ -45,6 +48,7 @@ pub struct Provider {
     post_logout_redirect_uri: String,
     clock: Clock,
     caller: BackChannel,
+    client: Client,
     metadata: Kept<Metadata>,
     keys: Kept<KeySet>,
 }
@@ -156,18 +160,20 @@ impl Provider {
     /// A provider of `site`; contacts nothing.
     ///
     /// # Errors
-    /// When the certificate files cannot be used, or a configured signature algorithm is not supported.
+    /// When the certificate files or the signing key cannot be used, or a configured signature algorithm is not supported.
     pub fn new(site: &SiteConfig, config: &ProviderConfig, clock: Clock) -> Result<Self, String> {
         let unsupported = |name: &String| format!("{name}: signature algorithm not supported");
         let id_token_algs =
             config.id_token_algs.iter().map(|name| jwks::algorithm(name).ok_or_else(|| unsupported(name)));
+        let caller = BackChannel::new(config)?;
         let max_age = config.authorization_params.iter().find(|(name, _)| name == "max_age");
         Ok(Self {
             id_token_algs: id_token_algs.collect::<Result<_, _>>()?,
             max_age: max_age.and_then(|(_, seconds)| seconds.parse().ok()).map(Duration::from_secs),
             redirect_uri: site.redirect_uri(),
             post_logout_redirect_uri: site.post_logout_redirect_uri(),
-            caller: BackChannel::new(config)?,
+            client: Client::new(config, caller.clone(), clock.clone())?,
+            caller,
             metadata: Kept::new(&format!("metadata of {}", config.issuer), clock.clone()),
             keys: Kept::new(&format!("keys of {}", config.issuer), clock.clone()),
             clock,
@@ -294,6 +300,6 @@ impl Provider {
     }
 
     fn fetch_metadata(&self) -> impl Future<Output = Result<Metadata, Unavailable>> + Send + use<> {
-        discovery::fetch(self.caller.clone(), self.config.issuer.clone(), self.config.plaintext)
+        discovery::fetch(self.caller.clone(), Arc::clone(&self.config))
     }
 }

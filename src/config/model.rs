@@ -1,5 +1,6 @@
 //! What the configuration means once it is checked: every value has its type, every secret is read.
 
+mod client;
 mod redis;
 mod route;
 mod site;
@@ -8,11 +9,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::client::{AssertionAud, AssertionConfig, AssertionTyp, ClientAuth};
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
 pub use self::site::{
-    ClientAuth, CsrfMode, Hsts, LimitsConfig, LogoutHint, LogoutTokenExp, ProviderConfig, Rate, SameSite,
-    SessionConfig, SiteConfig,
+    CsrfMode, Hsts, LimitsConfig, LogoutHint, LogoutTokenExp, ProviderConfig, Rate, SameSite, SessionConfig, SiteConfig,
 };
 use crate::secret::AdminToken;
 use ipnet::IpNet;

@@ -5,6 +5,7 @@ mod files;
 mod reference;
 mod refusals;
 mod secrets;
+mod signing_keys;
 mod sites;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The back channel: the one HTTP client towards the provider, bounded in time and size, that follows no redirect,
 //! uses no proxy and repeats nothing.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -121,8 +122,19 @@ impl BackChannel {
 /// What one POST sends.
 #[derive(Default)]
 pub(super) struct Form<'a> {
-    pub(super) fields: Vec<(&'static str, &'a str)>,
+    fields: Vec<(&'a str, Cow<'a, str>)>,
     pub(super) authorization: Option<HeaderValue>,
+}
+
+impl<'a> Form<'a> {
+    /// A form of these fields, in their order.
+    pub(super) fn of(fields: &[(&'a str, &'a str)]) -> Self {
+        Self { fields: fields.iter().map(|(name, value)| (*name, (*value).into())).collect(), authorization: None }
+    }
+
+    pub(super) fn push(&mut self, name: &'a str, value: impl Into<Cow<'a, str>>) {
+        self.fields.push((name, value.into()));
+    }
 }
 
 /// Whether the gateway may talk to `url`: `https`, or `http` where the configuration accepts it; no user info.

@@ -1,11 +1,14 @@
 //! Discovery: fetches the provider's metadata and believes it only when it names the configured issuer
 //! (OpenID Connect Discovery §4).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::Unavailable;
 use super::back_channel::{BackChannel, check_scheme, printable};
+use crate::config::ProviderConfig;
 
 /// What the gateway uses of the metadata. Made only by [`fetch`], after every check.
 #[derive(Debug)]
@@ -19,11 +22,11 @@ pub(super) struct Metadata {
     pub(super) response_names_issuer: bool,
 }
 
-/// Fetches and checks the metadata of `issuer`.
-pub(super) async fn fetch(caller: BackChannel, issuer: String, plaintext: bool) -> Result<Metadata, Unavailable> {
-    let url = document_url(&issuer, plaintext).map_err(Unavailable)?;
+/// Fetches and checks the metadata of the configured issuer.
+pub(super) async fn fetch(caller: BackChannel, config: Arc<ProviderConfig>) -> Result<Metadata, Unavailable> {
+    let url = document_url(&config.issuer, config.plaintext).map_err(Unavailable)?;
     let members = caller.document(&url).await?;
-    check(&members, &issuer, plaintext).map_err(|wrong| Unavailable(format!("the provider's metadata: {wrong}")))
+    check(&members, &config).map_err(|wrong| Unavailable(format!("the provider's metadata: {wrong}")))
 }
 
 /// A terminating slash is removed before the well-known path is appended (Discovery §4.1).
@@ -34,7 +37,8 @@ fn document_url(issuer: &str, plaintext: bool) -> Result<Url, String> {
     Ok(url)
 }
 
-fn check(members: &Map<String, Value>, issuer: &str, plaintext: bool) -> Result<Metadata, String> {
+fn check(members: &Map<String, Value>, config: &ProviderConfig) -> Result<Metadata, String> {
+    let (issuer, plaintext) = (&*config.issuer, config.plaintext);
     // Discovery §4.3: identical, byte for byte, or nothing of the document is used.
     if members.get("issuer").and_then(Value::as_str) != Some(issuer) {
         return Err("`issuer` is not the configured issuer, byte for byte".to_owned());
@@ -47,19 +51,38 @@ fn check(members: &Map<String, Value>, issuer: &str, plaintext: bool) -> Result<
     {
         return Err("`code_challenge_methods_supported` lacks S256; there is no fallback to plain".to_owned());
     }
-    let required = |name: &str| endpoint(members, name, plaintext)?.ok_or_else(|| format!("`{name}` is missing"));
+    let aliases = aliases(members, config)?;
+    // What the client calls itself, with its certificate if it has one.
+    let called = |name: &str| match aliases.map(|aliases| endpoint(aliases, name, plaintext)).transpose()?.flatten() {
+        Some(alias) => Ok(Some(alias)),
+        None => endpoint(members, name, plaintext),
+    };
+    let missing = |name: &str| format!("`{name}` is missing");
+    let required = |name: &str| endpoint(members, name, plaintext)?.ok_or_else(|| missing(name));
     Ok(Metadata {
         authorization_endpoint: required("authorization_endpoint")?,
-        token_endpoint: required("token_endpoint")?,
+        token_endpoint: called("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?,
         jwks_uri: required("jwks_uri")?,
         end_session_endpoint: endpoint(members, "end_session_endpoint", plaintext)?,
-        revocation_endpoint: endpoint(members, "revocation_endpoint", plaintext)?,
+        revocation_endpoint: called("revocation_endpoint")?,
         response_names_issuer: match members.get("authorization_response_iss_parameter_supported") {
             None => false,
             Some(Value::Bool(supported)) => *supported,
             Some(_) => return Err("`authorization_response_iss_parameter_supported` is not a boolean".to_owned()),
         },
     })
+}
+
+/// RFC 8705 §5: whoever shows a certificate calls the endpoints that ask for one, where the provider has such.
+fn aliases<'a>(
+    members: &'a Map<String, Value>,
+    config: &ProviderConfig,
+) -> Result<Option<&'a Map<String, Value>>, String> {
+    match members.get("mtls_endpoint_aliases") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(aliases)) => Ok(config.tls.client_cert.is_some().then_some(aliases)),
+        Some(_) => Err("`mtls_endpoint_aliases` is not an object".to_owned()),
+    }
 }
 
 /// An endpoint that is there must be usable: a URL over TLS and without fragment (RFC 6749 §3.1, §3.2).

@@ -1,16 +1,16 @@
 //! The provider's side of a logout: its logout page (OpenID Connect RP-Initiated Logout §2), and revoking tokens (RFC 7009).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 use url::Url;
 
 use super::authorize::with_parameters;
-use super::back_channel::{BackChannel, Form};
-use super::client_auth::authenticate;
+use super::client::Client;
 use super::discovery::Metadata;
 use super::{Provider, Unavailable};
-use crate::config::{LogoutHint, ProviderConfig};
+use crate::config::LogoutHint;
 use crate::secret::{IdToken, RefreshToken, State};
 
 /// How long a logout waits for metadata: the user is logged out here already, and waits for the answer.
@@ -38,39 +38,28 @@ pub(super) async fn url(provider: &Provider, id_token: Option<&IdToken>, state: 
 
 /// Revokes `refresh_token`; a provider without a revocation endpoint has nothing to confirm.
 pub(super) async fn revoke(provider: &Provider, refresh_token: &RefreshToken) -> Result<(), Unavailable> {
-    let revocation = async {
-        let metadata = provider.metadata().await?;
-        match &metadata.revocation_endpoint {
-            None => Ok(()),
-            Some(endpoint) => call(&provider.caller, &provider.config, endpoint, refresh_token).await,
-        }
-    };
+    let revocation = async { call(&provider.client, &*provider.metadata().await?, refresh_token).await };
     let late = |_| Err(Unavailable("the revocation was not confirmed in time".to_owned()));
     timeout(REVOCATION, revocation).await.unwrap_or_else(late)
 }
 
 /// Revokes what an answer brought that nobody will use; the caller does not wait, and nobody can act on a failure.
-pub(super) fn revoke_in_background(provider: &Provider, metadata: &Metadata, refresh_token: Option<RefreshToken>) {
-    let (Some(endpoint), Some(refresh_token)) = (metadata.revocation_endpoint.clone(), refresh_token) else { return };
-    let (caller, config) = (provider.caller.clone(), provider.config.clone());
+pub(super) fn revoke_in_background(provider: &Provider, metadata: &Arc<Metadata>, refresh_token: Option<RefreshToken>) {
+    let Some(refresh_token) = refresh_token else { return };
+    let (client, metadata, name) = (provider.client.clone(), Arc::clone(metadata), provider.config.name.clone());
     tokio::spawn(async move {
-        let outcome = timeout(REVOCATION, call(&caller, &config, &endpoint, &refresh_token)).await;
+        let outcome = timeout(REVOCATION, call(&client, &metadata, &refresh_token)).await;
         if !matches!(outcome, Ok(Ok(()))) {
-            tracing::debug!(provider = config.name, "a discarded refresh token was not revoked");
+            tracing::debug!(provider = name, "a discarded refresh token was not revoked");
         }
     });
 }
 
 /// RFC 7009 §2.1; a token the provider does not know counts as revoked, with 200 (§2.2).
-async fn call(
-    caller: &BackChannel,
-    config: &ProviderConfig,
-    endpoint: &Url,
-    refresh_token: &RefreshToken,
-) -> Result<(), Unavailable> {
-    let fields = vec![("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
-    let form = authenticate(config, Form { fields, authorization: None });
-    match caller.post(endpoint, &form).await?.status {
+async fn call(client: &Client, metadata: &Metadata, refresh_token: &RefreshToken) -> Result<(), Unavailable> {
+    let Some(endpoint) = &metadata.revocation_endpoint else { return Ok(()) };
+    let fields = [("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
+    match client.post(metadata, endpoint, &fields).await?.status {
         200 | 204 => Ok(()),
         status => Err(Unavailable(format!("the revocation endpoint answered {status}"))),
     }

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::back_channel::{Answer, Form, Silence};
-use super::client_auth::authenticate;
+use super::back_channel::{Answer, Silence};
 use super::discovery::Metadata;
 use super::id_token::{self, Expected, Occasion};
 use super::signature::Refused;
@@ -26,13 +25,13 @@ pub(super) async fn redeem(
     let metadata = provider.metadata().await?;
     // Had beforehand, so that the code is not spent on an answer nobody can check.
     provider.keys().await?;
-    let fields = vec![
+    let fields = [
         ("grant_type", "authorization_code"),
         ("code", code.expose()),
         ("redirect_uri", &*provider.redirect_uri),
         ("code_verifier", attempt.verifier.expose()),
     ];
-    let answer = call(provider, &metadata, fields).await.map_err(Unavailable::from)?;
+    let answer = call(provider, &metadata, &fields).await.map_err(Unavailable::from)?;
     let tokens = tokens(provider, &answer)?;
     let occasion = Occasion::Login { nonce: &attempt.nonce, max_age: provider.max_age };
     let verified = match &tokens.id_token {
@@ -76,8 +75,8 @@ async fn try_refresh(
 ) -> Result<Refreshed, RedeemError> {
     let metadata = provider.metadata().await?;
     provider.keys().await?;
-    let fields = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
-    let answer = match call(provider, &metadata, fields).await {
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
+    let answer = match call(provider, &metadata, &fields).await {
         Ok(answer) => answer,
         Err(Silence::NotSent(reason)) => return Ok(Refreshed::Unavailable(reason)),
         Err(Silence::NoAnswer(reason)) => return Ok(Refreshed::Unknown(reason)),
@@ -113,9 +112,8 @@ fn expected<'a>(provider: &'a Provider, tokens: &'a Tokens, occasion: Occasion<'
     }
 }
 
-async fn call(provider: &Provider, metadata: &Metadata, fields: Vec<(&'static str, &str)>) -> Result<Answer, Silence> {
-    let form = authenticate(&provider.config, Form { fields, authorization: None });
-    provider.caller.post(&metadata.token_endpoint, &form).await
+async fn call(provider: &Provider, metadata: &Metadata, fields: &[(&str, &str)]) -> Result<Answer, Silence> {
+    provider.client.post(metadata, &metadata.token_endpoint, fields).await
 }
 
 fn tokens(provider: &Provider, answer: &Answer) -> Result<Tokens, RedeemError> {

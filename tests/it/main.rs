@@ -9,6 +9,7 @@ mod admin;
 mod backchannel;
 mod browser_journeys;
 mod callback;
+mod client_auth;
 mod client_js;
 mod commands;
 mod cookies;

@@ -23,7 +23,7 @@ pub use redis::Redis;
 pub use redis_groups::{RedisCluster, Sentinels};
 pub use replicas::{Replicas, Seen};
 pub use setup::{Setup, Site, fresh_key};
-pub use tls::{Pair, TlsClient, answer, ask};
+pub use tls::{Pair, TlsClient, answer, ask, private_key};
 pub use upstream::{Reply, Upstream};
 pub use world::World;
 

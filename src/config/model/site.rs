@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::super::Origin;
-use super::{RouteConfig, SpaConfig, TlsFiles};
-use crate::secret::{ClientSecret, MasterKey};
+use super::{ClientAuth, RouteConfig, SpaConfig, TlsFiles};
+use crate::secret::MasterKey;
 
 /// `[[site]]`: one SPA origin with its own provider client, keys and cookie.
 #[derive(Clone, Debug)]
@@ -143,17 +143,6 @@ pub struct ProviderConfig {
     pub timeout: Duration,
     /// Certificates for the back channel.
     pub tls: TlsFiles,
-}
-
-/// How the client proves itself (RFC 6749 §2.3).
-#[derive(Clone, Debug)]
-pub enum ClientAuth {
-    /// A public client: PKCE alone.
-    None,
-    /// `client_secret_basic`
-    Basic(ClientSecret),
-    /// `client_secret_post`
-    Post(ClientSecret),
 }
 
 /// What the provider's logout URL carries.

@@ -1,14 +1,13 @@
 //! `[[site.provider]]`: the authorization server, and what the gateway is there.
 
-use super::{choice_with_later, hours, minutes, seconds};
+use super::{choice_with_later, client, hours, minutes, seconds};
 use crate::config::address::{EXPOSED_REMEDY, exposed, http_url, is_exposed, tls_files};
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
-use crate::config::secret_ref::{Literal, fetch};
+use crate::config::secret_ref::Literal;
 use crate::config::section::{Section, wrong_type};
 use crate::config::value::{choice, duration, flag, text, word};
-use crate::config::{ClientAuth, LogoutHint, LogoutTokenExp, ProviderConfig};
-use crate::secret::ClientSecret;
+use crate::config::{LogoutHint, LogoutTokenExp, ProviderConfig};
 
 /// The name of a provider that has no other.
 pub(super) const DEFAULT_NAME: &str = "main";
@@ -46,7 +45,7 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
             issuer(node, plaintext)
         });
     let client_id = section.required("client_id", "write the id under which the provider knows this gateway", word);
-    let client_auth = client_auth(section, literal);
+    let client_auth = client::client_auth(section, literal);
     let hints = [("id_token", LogoutHint::IdToken), ("client_id", LogoutHint::ClientId)];
     let exp = [("required", LogoutTokenExp::Required), ("optional", LogoutTokenExp::Optional)];
     let scopes = section.list("scopes", scope);
@@ -106,42 +105,6 @@ fn issuer(node: &Node, plaintext: bool) -> Result<String, Wrong> {
         ));
     }
     Ok(text.to_owned())
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Method {
-    Basic,
-    Post,
-    Public,
-}
-
-/// A public client says so: a forgotten secret must not become a weaker client silently.
-fn client_auth(section: &Section<'_>, literal: Literal) -> Option<ClientAuth> {
-    let methods =
-        [("client_secret_basic", Method::Basic), ("client_secret_post", Method::Post), ("none", Method::Public)];
-    let later = ["private_key_jwt", "client_secret_jwt", "tls_client_auth", "self_signed_tls_client_auth"];
-    let method = section.or("client_auth", Method::Basic, choice_with_later(&methods, &later));
-    let secret = section.get("client_secret", |node| fetch(node, literal, section.reader));
-    match (method, section.has("client_secret")) {
-        (Method::Public, false) => return Some(ClientAuth::None),
-        (Method::Public, true) => section.fault(
-            "client_secret",
-            "is given, and client_auth = \"none\" says that there is none",
-            "remove one of the two",
-        ),
-        (_, false) => section.fault(
-            "client_secret",
-            "is missing",
-            "add it, or write client_auth = \"none\" if the provider knows this client as public",
-        ),
-        (_, true) => {}
-    }
-    let secret = ClientSecret::new(secret?.as_str());
-    match method {
-        Method::Basic => Some(ClientAuth::Basic(secret)),
-        Method::Post => Some(ClientAuth::Post(secret)),
-        Method::Public => None,
-    }
 }
 
 /// RFC 6749 §3.3: printable ASCII without space, quote and backslash.

@@ -6,6 +6,7 @@
     reason = "in a test, what cannot be made or is not expected is a failure"
 )]
 
+mod client_auth;
 mod front_channel;
 mod hostile;
 mod id_token;
