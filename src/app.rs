@@ -6,6 +6,7 @@
 
 mod census;
 mod certificate;
+mod doctor;
 mod generation;
 mod listen;
 mod operator;
@@ -30,6 +31,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ServerConfig};
 use crate::session::store::Stores;
 
+pub use self::doctor::{Finding, examine};
 pub use self::operator::Operator;
 pub use crate::auth::sessions::{KeyCount, KeyReport, ListedSession, Listing, Target};
 

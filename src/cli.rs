@@ -3,6 +3,7 @@
 //! Results go to standard output, faults and logs to standard error. The status is 0 when it is done, 1 when a fault was
 //! found or it failed, 2 for wrong usage.
 
+mod doctor;
 mod health;
 mod listener;
 mod serve;
@@ -39,6 +40,8 @@ enum Command {
     Serve(Files),
     /// Read the configuration, print every fault with its remedy, then the routes; contacts nothing
     Check(Files),
+    /// Check the configuration, then ask store, providers and upstreams whether they can be used
+    Doctor(doctor::Doctor),
     /// Print a fresh 256-bit key
     Keygen,
     /// List or end sessions, and count them by key
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Dev(dev) => run_dev(dev),
         Command::Serve(files) => read(&files.config).and_then(|config| serve::run(config, files.config)),
         Command::Check(files) => read(&files.config).map(|config| say(config.route_table().trim_end())),
+        Command::Doctor(doctor) => doctor::run(doctor),
         Command::Keygen => {
             say(&URL_SAFE_NO_PAD.encode(MasterKey::random().expose()));
             Ok(())

@@ -8,6 +8,7 @@
 mod address;
 mod document;
 mod fault;
+mod json_pointer;
 mod master_key;
 mod model;
 mod origin;

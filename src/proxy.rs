@@ -7,6 +7,7 @@
 
 pub mod bearer;
 pub mod body;
+mod examine;
 pub mod forward;
 pub mod headers;
 pub mod route;

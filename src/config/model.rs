@@ -1,7 +1,9 @@
 //! What the configuration means once it is checked: every value has its type, every secret is read.
 
 mod client;
+mod provider;
 mod redis;
+mod relay;
 mod route;
 mod site;
 
@@ -10,11 +12,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::client::{AssertionAud, AssertionConfig, AssertionTyp, ClientAuth};
-pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
-pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
-pub use self::site::{
-    CsrfMode, Hsts, LimitsConfig, LogoutHint, LogoutTokenExp, ProviderConfig, Rate, SameSite, SessionConfig, SiteConfig,
+pub use self::provider::{
+    ClientConfig, LogoutHint, LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind,
 };
+pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
+pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken};
+pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
+pub use self::site::{CsrfMode, Hsts, LimitsConfig, Rate, SameSite, SessionConfig, SiteConfig};
+pub use super::json_pointer::{JsonPointer, NotAPointer};
 use crate::secret::AdminToken;
 use ipnet::IpNet;
 

@@ -1,6 +1,5 @@
 //! From the files as written to their meaning, section by section, and what must hold between the sections.
 
-mod client;
 mod provider;
 mod route;
 mod session;

@@ -109,8 +109,9 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(site.session.claims, ["sub", "name", "email"]);
     let [provider] = site.providers.as_slice() else { panic!("one provider") };
     assert_eq!(provider.name, "main");
-    assert_eq!(provider.scopes, ["openid", "profile", "email", "offline_access"]);
-    assert!(matches!(&provider.client_auth, ClientAuth::Basic(secret) if secret.expose() == SECRET));
+    let client = provider.kind.client().expect("a client");
+    assert_eq!(client.scopes, ["openid", "profile", "email", "offline_access"]);
+    assert!(matches!(&client.client_auth, ClientAuth::Basic(secret) if secret.expose() == SECRET));
     let [route] = site.routes.as_slice() else { panic!("one route") };
     assert_eq!((route.access, route.methods.as_ref(), route.max_body), (Access::Required, None, None));
     assert_eq!((route.sensitive, route.websocket, route.replay_body), (false, false, 64 << 10));

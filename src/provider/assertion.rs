@@ -3,7 +3,7 @@
 use jsonwebtoken::{EncodingKey, Header};
 use serde::Serialize;
 
-use super::discovery::Metadata;
+use super::discovery::Endpoints;
 use super::jwks;
 use crate::clock::Timestamp;
 use crate::config::{AssertionAud, AssertionConfig, AssertionTyp};
@@ -57,12 +57,12 @@ impl Asserter {
         &self,
         client_id: &str,
         issuer: &str,
-        metadata: &Metadata,
+        endpoints: &Endpoints,
         now: Timestamp,
     ) -> Result<String, String> {
         let aud = match self.aud {
             AssertionAud::Issuer => issuer,
-            AssertionAud::TokenEndpoint => metadata.token_endpoint.as_str(),
+            AssertionAud::TokenEndpoint => endpoints.token.as_str(),
         };
         let iat = now.as_secs();
         let claims = Claims { iss: client_id, sub: client_id, aud, jti: random_base64url(), iat, exp: iat + LIFETIME };

@@ -6,14 +6,16 @@ use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Map, Value};
 use url::Url;
+use zeroize::Zeroizing;
 
-use super::{Unavailable, json};
+use super::{ProviderStatus, Unavailable, json};
 use crate::config::{ProviderConfig, is_loopback_host};
+use crate::secret::AccessToken;
 
 /// The largest answer that is read: metadata, keys and tokens are far smaller.
 const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -27,7 +29,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct BackChannel {
     http: Client,
-    trouble: Arc<Mutex<Option<String>>>,
+    status: Arc<Mutex<ProviderStatus>>,
 }
 
 /// Why there is no answer.
@@ -77,7 +79,7 @@ impl BackChannel {
             .pool_idle_timeout(IDLE_CONNECTION)
             .build()
             .map_err(|error| describe(&error))?;
-        Ok(Self { http, trouble: Arc::default() })
+        Ok(Self { http, status: Arc::new(Mutex::new(ProviderStatus::Unknown)) })
     }
 
     /// One GET of a JSON document; anything but a 200 is a failure.
@@ -89,6 +91,14 @@ impl BackChannel {
         answer.json().map_err(|error| Unavailable(format!("{}: {error}", place(url))))
     }
 
+    /// One GET of a page for people, of which only the head matters.
+    pub(super) async fn page(&self, url: &Url) -> Result<Page, Silence> {
+        let request = self.http.get(url.clone()).header(ACCEPT, HeaderValue::from_static("text/html"));
+        let response = request.send().await.map_err(|error| silence(&error))?;
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok()).map(str::to_owned);
+        Ok(Page { status: response.status().as_u16(), location })
+    }
+
     /// One POST of a form.
     pub(super) async fn post(&self, url: &Url, form: &Form<'_>) -> Result<Answer, Silence> {
         let mut request = self.http.post(url.clone()).form(&form.fields);
@@ -98,25 +108,54 @@ impl BackChannel {
         self.call(request).await
     }
 
-    /// Why the last call found no working provider; `None` when it found one.
+    /// One GET with `token` as the bearer (RFC 6750 §2.1).
+    pub(super) async fn get_as(&self, url: &Url, token: &AccessToken) -> Result<Answer, Silence> {
+        let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+        let mut bearer = HeaderValue::from_str(&text).expect("tokens are printable ASCII");
+        bearer.set_sensitive(true);
+        self.call(self.http.get(url.clone()).header(AUTHORIZATION, bearer)).await
+    }
+
+    /// One GET that shows nothing, to see whether anybody is there.
+    pub(super) async fn knock(&self, url: &Url) -> Result<(), Unavailable> {
+        self.call(self.http.get(url.clone())).await?;
+        self.trouble().map_or(Ok(()), |trouble| Err(Unavailable(trouble)))
+    }
+
+    /// Why the last call found no working provider; `None` when it found one, or there was none.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        match self.status() {
+            ProviderStatus::Down(reason) => Some(reason),
+            ProviderStatus::Unknown | ProviderStatus::Ready => None,
+        }
+    }
+
+    /// What the last call came to.
+    pub(super) fn status(&self) -> ProviderStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn call(&self, request: RequestBuilder) -> Result<Answer, Silence> {
         let answer = match request.header(ACCEPT, HeaderValue::from_static("application/json")).send().await {
             Ok(response) => read(response).await,
-            Err(error) if error.is_connect() || error.is_builder() => Err(Silence::NotSent(describe(&error))),
-            Err(error) => Err(Silence::NoAnswer(describe(&error))),
+            Err(error) => Err(silence(&error)),
         };
-        let trouble = match &answer {
-            Ok(answer) if answer.status >= 500 => Some(format!("the provider answered {}", answer.status)),
-            Ok(_) => None,
-            Err(Silence::NotSent(reason) | Silence::NoAnswer(reason)) => Some(reason.clone()),
+        let status = match &answer {
+            Ok(answer) if answer.status >= 500 => {
+                ProviderStatus::Down(format!("the provider answered {}", answer.status))
+            }
+            Ok(_) => ProviderStatus::Ready,
+            Err(Silence::NotSent(reason) | Silence::NoAnswer(reason)) => ProviderStatus::Down(reason.clone()),
         };
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
         answer
     }
+}
+
+/// The head of a page.
+pub(super) struct Page {
+    pub(super) status: u16,
+    pub(super) location: Option<String>,
 }
 
 /// What one POST sends.
@@ -171,6 +210,11 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
 /// Where a call went, without query.
 fn place(url: &Url) -> String {
     printable(&format!("{}{}", url.origin().ascii_serialization(), url.path()))
+}
+
+fn silence(error: &reqwest::Error) -> Silence {
+    let sent = !(error.is_connect() || error.is_builder());
+    if sent { Silence::NoAnswer(describe(error)) } else { Silence::NotSent(describe(error)) }
 }
 
 /// What went wrong, for an operator: the innermost cause, such as "invalid peer certificate: UnknownIssuer", no URL.

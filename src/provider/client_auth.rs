@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use super::assertion::{ASSERTION_TYPE, Asserter};
 use super::back_channel::Form;
-use super::discovery::Metadata;
+use super::discovery::Endpoints;
 use crate::clock::Clock;
-use crate::config::{ClientAuth, ProviderConfig};
+use crate::config::{ClientAuth, ClientConfig};
 use crate::secret::ClientSecret;
 
 /// What one client proves itself with.
@@ -30,19 +30,19 @@ enum Method {
 }
 
 impl Credentials {
-    /// The credentials that `config` names.
-    pub(super) fn new(config: &ProviderConfig, clock: Clock) -> Result<Self, String> {
+    /// The credentials of `config` at the provider that calls itself `issuer`.
+    pub(super) fn new(config: &ClientConfig, issuer: &str, clock: Clock) -> Result<Self, String> {
         let method = match &config.client_auth {
             ClientAuth::None | ClientAuth::Tls => Method::Named,
             ClientAuth::Basic(secret) => Method::Basic(basic(&config.client_id, secret.expose())),
             ClientAuth::Post(secret) => Method::Post(secret.clone()),
             ClientAuth::PrivateKeyJwt(assertion) => Method::Assertion(Box::new(Asserter::new(assertion)?)),
         };
-        Ok(Self { client_id: config.client_id.clone(), issuer: config.issuer.clone(), method, clock })
+        Ok(Self { client_id: config.client_id.clone(), issuer: issuer.to_owned(), method, clock })
     }
 
     /// Adds to `form` what proves the client in this one request.
-    pub(super) fn prove<'a>(&'a self, metadata: &Metadata, mut form: Form<'a>) -> Result<Form<'a>, String> {
+    pub(super) fn prove<'a>(&'a self, endpoints: &Endpoints, mut form: Form<'a>) -> Result<Form<'a>, String> {
         if !matches!(self.method, Method::Basic(_)) {
             form.push("client_id", &*self.client_id);
         }
@@ -51,7 +51,7 @@ impl Credentials {
             Method::Basic(value) => form.authorization = Some(value.clone()),
             Method::Post(secret) => form.push("client_secret", secret.expose()),
             Method::Assertion(asserter) => {
-                let assertion = asserter.assertion(&self.client_id, &self.issuer, metadata, self.clock.now())?;
+                let assertion = asserter.assertion(&self.client_id, &self.issuer, endpoints, self.clock.now())?;
                 form.push("client_assertion_type", ASSERTION_TYPE);
                 form.push("client_assertion", assertion);
             }

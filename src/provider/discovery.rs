@@ -8,25 +8,40 @@ use url::Url;
 
 use super::Unavailable;
 use super::back_channel::{BackChannel, check_scheme, printable};
-use crate::config::ProviderConfig;
+
+/// Where a server is asked for what.
+#[derive(Debug)]
+pub(super) struct Endpoints {
+    pub(super) authorization: Url,
+    pub(super) token: Url,
+    pub(super) end_session: Option<Url>,
+    pub(super) revocation: Option<Url>,
+}
 
 /// What the gateway uses of the metadata. Made only by [`fetch`], after every check.
 #[derive(Debug)]
 pub(super) struct Metadata {
-    pub(super) authorization_endpoint: Url,
-    pub(super) token_endpoint: Url,
+    pub(super) endpoints: Arc<Endpoints>,
     pub(super) jwks_uri: Url,
-    pub(super) end_session_endpoint: Option<Url>,
-    pub(super) revocation_endpoint: Option<Url>,
     /// Whether every authorization response carries `iss` (RFC 9207 §3).
     pub(super) response_names_issuer: bool,
 }
 
-/// Fetches and checks the metadata of the configured issuer.
-pub(super) async fn fetch(caller: BackChannel, config: Arc<ProviderConfig>) -> Result<Metadata, Unavailable> {
-    let url = document_url(&config.issuer, config.plaintext).map_err(Unavailable)?;
+/// Whose metadata are wanted, and for whom.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) issuer: String,
+    /// Whether plain HTTP is accepted beyond loopback.
+    pub(super) plaintext: bool,
+    /// Whether the client shows a certificate of its own.
+    pub(super) certificate: bool,
+}
+
+/// Fetches and checks the metadata that are asked for.
+pub(super) async fn fetch(caller: BackChannel, asked: Asked) -> Result<Metadata, Unavailable> {
+    let url = document_url(&asked.issuer, asked.plaintext).map_err(Unavailable)?;
     let members = caller.document(&url).await?;
-    check(&members, &config).map_err(|wrong| Unavailable(format!("the provider's metadata: {wrong}")))
+    check(&members, &asked).map_err(|wrong| Unavailable(format!("the provider's metadata: {wrong}")))
 }
 
 /// A terminating slash is removed before the well-known path is appended (Discovery §4.1).
@@ -37,10 +52,10 @@ fn document_url(issuer: &str, plaintext: bool) -> Result<Url, String> {
     Ok(url)
 }
 
-fn check(members: &Map<String, Value>, config: &ProviderConfig) -> Result<Metadata, String> {
-    let (issuer, plaintext) = (&*config.issuer, config.plaintext);
+fn check(members: &Map<String, Value>, asked: &Asked) -> Result<Metadata, String> {
+    let plaintext = asked.plaintext;
     // Discovery §4.3: identical, byte for byte, or nothing of the document is used.
-    if members.get("issuer").and_then(Value::as_str) != Some(issuer) {
+    if members.get("issuer").and_then(Value::as_str) != Some(&*asked.issuer) {
         return Err("`issuer` is not the configured issuer, byte for byte".to_owned());
     }
     for name in members.keys().filter(|name| name.ends_with("_endpoint")) {
@@ -51,8 +66,8 @@ fn check(members: &Map<String, Value>, config: &ProviderConfig) -> Result<Metada
     {
         return Err("`code_challenge_methods_supported` lacks S256; there is no fallback to plain".to_owned());
     }
-    let aliases = aliases(members, config)?;
-    // What the client calls itself, with its certificate if it has one.
+    let aliases = aliases(members)?.filter(|_| asked.certificate);
+    // What the client calls itself, with its certificate if it has one (RFC 8705 §5).
     let called = |name: &str| match aliases.map(|aliases| endpoint(aliases, name, plaintext)).transpose()?.flatten() {
         Some(alias) => Ok(Some(alias)),
         None => endpoint(members, name, plaintext),
@@ -60,11 +75,13 @@ fn check(members: &Map<String, Value>, config: &ProviderConfig) -> Result<Metada
     let missing = |name: &str| format!("`{name}` is missing");
     let required = |name: &str| endpoint(members, name, plaintext)?.ok_or_else(|| missing(name));
     Ok(Metadata {
-        authorization_endpoint: required("authorization_endpoint")?,
-        token_endpoint: called("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?,
+        endpoints: Arc::new(Endpoints {
+            authorization: required("authorization_endpoint")?,
+            token: called("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?,
+            end_session: endpoint(members, "end_session_endpoint", plaintext)?,
+            revocation: called("revocation_endpoint")?,
+        }),
         jwks_uri: required("jwks_uri")?,
-        end_session_endpoint: endpoint(members, "end_session_endpoint", plaintext)?,
-        revocation_endpoint: called("revocation_endpoint")?,
         response_names_issuer: match members.get("authorization_response_iss_parameter_supported") {
             None => false,
             Some(Value::Bool(supported)) => *supported,
@@ -73,14 +90,10 @@ fn check(members: &Map<String, Value>, config: &ProviderConfig) -> Result<Metada
     })
 }
 
-/// RFC 8705 §5: whoever shows a certificate calls the endpoints that ask for one, where the provider has such.
-fn aliases<'a>(
-    members: &'a Map<String, Value>,
-    config: &ProviderConfig,
-) -> Result<Option<&'a Map<String, Value>>, String> {
+fn aliases(members: &Map<String, Value>) -> Result<Option<&Map<String, Value>>, String> {
     match members.get("mtls_endpoint_aliases") {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::Object(aliases)) => Ok(config.tls.client_cert.is_some().then_some(aliases)),
+        Some(Value::Object(aliases)) => Ok(Some(aliases)),
         Some(_) => Err("`mtls_endpoint_aliases` is not an object".to_owned()),
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn read(status: u16, members: Option<&Map<String, Value>>) -> RedeemE
 }
 
 /// The code as it may stand in a log: the characters of registered codes, and not many.
-fn readable(code: &str) -> String {
+pub(super) fn readable(code: &str) -> String {
     let plain = code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     if plain && !code.is_empty() { code.to_owned() } else { "an unreadable error code".to_owned() }
 }
@@ -63,6 +63,7 @@ mod tests {
             RedeemError::Misconfigured(_) => "misconfigured",
             RedeemError::Unavailable(_) => "unavailable",
             RedeemError::Invalid(_) => "invalid",
+            RedeemError::Unidentified(_) => "unidentified",
         }
     }
 

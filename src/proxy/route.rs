@@ -133,11 +133,13 @@ impl Route {
             target.push('?');
             target.push_str(query);
         }
-        let mut parts = hyper::http::uri::Parts::default();
-        parts.scheme = Some(self.target.scheme.clone());
-        parts.authority = Some(self.target.authority.clone());
-        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(bytes::Bytes::from(target)).ok()?);
-        Uri::from_parts(parts).ok()
+        self.target.uri(target)
+    }
+
+    /// The URI of the upstream's own path, which no request has chosen.
+    pub(super) fn front_page(&self) -> Option<Uri> {
+        let prefix = &self.target.prefix;
+        self.target.uri(if prefix.is_empty() { "/".to_owned() } else { prefix.clone() })
     }
 }
 
@@ -152,6 +154,15 @@ impl Target {
             prefix: url.path().trim_end_matches('/').to_owned(),
             tls: tls_of(upstream),
         }
+    }
+
+    /// The URI of `path_and_query` there.
+    fn uri(&self, path_and_query: String) -> Option<Uri> {
+        let mut parts = hyper::http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(bytes::Bytes::from(path_and_query)).ok()?);
+        Uri::from_parts(parts).ok()
     }
 
     /// What follows the upstream's own origin in `url`, if that is where it leads: the same scheme, host and port,

@@ -14,6 +14,7 @@ mod client_js;
 mod commands;
 mod cookies;
 mod dev_provider;
+mod doctor;
 mod door_tls;
 mod events;
 mod framing;

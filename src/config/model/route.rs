@@ -103,7 +103,7 @@ pub enum Documents {
 }
 
 /// Where proxied requests go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamConfig {
     /// `http` or `https`, an authority, and a path that is put in front; no query, no user info.
     pub url: Url,

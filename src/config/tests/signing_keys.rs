@@ -67,7 +67,8 @@ fn only_fault(key: &str, lines: &str) -> Fault {
 #[test]
 fn the_algorithm_follows_from_the_key() {
     let config = read_with(P384, "signing_key_id = \"k-1\"").unwrap_or_else(|faults| panic!("{faults}"));
-    let ClientAuth::PrivateKeyJwt(assertion) = &config.sites[0].providers[0].client_auth else { panic!("a key") };
+    let client = config.sites[0].providers[0].kind.client().expect("it is OpenID Connect");
+    let ClientAuth::PrivateKeyJwt(assertion) = &client.client_auth else { panic!("a key") };
     assert_eq!((assertion.alg, assertion.key_id.as_deref()), ("ES384", Some("k-1")));
     assert_eq!(assertion.aud, AssertionAud::Issuer);
     assert_eq!(assertion.typ, AssertionTyp::ClientAuthentication);

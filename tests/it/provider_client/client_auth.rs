@@ -13,7 +13,7 @@ use cloakroom::secret::{RefreshToken, SigningKey};
 use rustls::{ServerConfig, ServerConnection, Stream};
 use serde_json::{Value, json};
 
-use super::hostile::{Hostile, NOW, Reply, Request, config, redeem, refresh, site};
+use super::hostile::{Hostile, NOW, Reply, Request, client_of, config, redeem, refresh, site};
 use crate::support::{Pair, private_key};
 
 fn assertion_config() -> AssertionConfig {
@@ -37,7 +37,7 @@ fn assertion(request: &Request) -> (Value, Value) {
 async fn an_assertion_says_for_whom_it_is_and_for_how_long() {
     let op = Hostile::start().await;
     op.set("/revoke", Reply::raw(200, ""));
-    let client = op.client_with(|config| config.client_auth = ClientAuth::PrivateKeyJwt(assertion_config()));
+    let client = op.client_with(|config| client_of(config).client_auth = ClientAuth::PrivateKeyJwt(assertion_config()));
     redeem(&client).await.unwrap();
     assert!(matches!(refresh(&client).await, Refreshed::Rejected(_) | Refreshed::Tokens(_)));
     client.revoke(&RefreshToken::new("rt-1")).await.unwrap();
@@ -67,7 +67,7 @@ async fn an_old_provider_is_told_what_it_knows() {
         key_id: None,
         ..assertion_config()
     };
-    redeem(&op.client_with(|config| config.client_auth = ClientAuth::PrivateKeyJwt(old))).await.unwrap();
+    redeem(&op.client_with(|config| client_of(config).client_auth = ClientAuth::PrivateKeyJwt(old))).await.unwrap();
     let (header, claims) = assertion(&op.requests("/token").remove(0));
     assert_eq!(header, json!({ "typ": "JWT", "alg": "ES256" }));
     assert_eq!(claims["aud"], format!("{}/token", op.issuer()));
@@ -133,7 +133,7 @@ async fn a_client_with_a_certificate_shows_it_at_the_alias_of_the_token_endpoint
     });
     let client = |pair: Option<&Pair>| {
         let mut config = config(format!("https://127.0.0.1:{port}"));
-        config.client_auth = ClientAuth::Tls;
+        client_of(&mut config).client_auth = ClientAuth::Tls;
         config.tls = TlsFiles {
             ca: Some(server.cert.clone()),
             client_cert: pair.map(|pair| pair.cert.clone()),

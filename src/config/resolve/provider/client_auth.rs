@@ -1,6 +1,6 @@
 //! `client_auth` and what goes with it: how the gateway proves itself to a provider.
 
-use super::choice_with_later;
+use super::super::choice_with_later;
 use crate::config::secret_ref::{Literal, fetch};
 use crate::config::section::Section;
 use crate::config::signing_key::{self, Algorithms};

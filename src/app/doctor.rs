@@ -1,0 +1,175 @@
+//! What `cloakroom doctor` finds out: whether store, providers and upstreams can be used as the configuration says.
+//!
+//! Everything is asked over the connections, with the certificates and by the words that the running gateway would use.
+//! What is written to the store is gone after minutes; nothing else is changed anywhere.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesOrdered;
+
+use crate::clock::Clock;
+use crate::config::{Config, SiteConfig, SpaConfig, StoreConfig, StoreKind, UpstreamConfig};
+use crate::provider::Provider;
+use crate::provider::examine::Trouble;
+use crate::proxy::route::Route;
+use crate::proxy::upstream::UpstreamClients;
+use crate::session::store::{EndReason, Ended, Loaded, NewEntry, Store, StoreError, StoreKey, Stores};
+
+/// How long the session that is written to the store could live; only the word of its end stays longer.
+const SHORT: Duration = Duration::from_secs(10);
+
+/// One thing that was looked at.
+pub struct Finding {
+    /// `store`, `provider` or `upstream`.
+    pub part: &'static str,
+    /// Which one, such as `main of https://app.example: client`.
+    pub name: String,
+    /// What was found, or what is wrong and what to do about it.
+    pub outcome: Result<String, Trouble>,
+}
+
+/// Looks at everything the configuration names, in its order; at all of them at once, so that what is slow is slow once.
+pub async fn examine(config: &Config) -> Vec<Finding> {
+    // The only error is that a provider is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut questions: FuturesOrdered<LocalBoxFuture<'_, Vec<Finding>>> = FuturesOrdered::new();
+    questions.push_back(Box::pin(async { vec![examine_store(&config.store).await] }));
+    for site in &config.sites {
+        questions.push_back(Box::pin(examine_providers(site)));
+    }
+    for (upstream, paths) in upstreams(config) {
+        questions.push_back(Box::pin(async { vec![examine_upstream(upstream, paths).await] }));
+    }
+    questions.collect::<Vec<_>>().await.into_iter().flatten().collect()
+}
+
+async fn examine_store(config: &StoreConfig) -> Finding {
+    let (name, outcome) = match &config.kind {
+        StoreKind::Memory => {
+            ("memory:".to_owned(), Ok("in the gateway's own process; sessions end with it".to_owned()))
+        }
+        StoreKind::File(path) => (format!("file:{}", path.display()), examine_file(path)),
+        StoreKind::Redis(redis) => {
+            let began = Instant::now();
+            let outcome = try_store(config).await.map(|()| format!("reads and writes, in {} ms", millis(began)));
+            (redis.to_string(), outcome)
+        }
+    };
+    Finding { part: "store", name, outcome }
+}
+
+/// A file is not opened as a store: a gateway may be running on it, and one that does not exist is its to create.
+fn examine_file(path: &Path) -> Result<String, Trouble> {
+    let remedy = "give the user that runs the gateway the right to read and write the file, and its folder";
+    let trouble = |error: std::io::Error| Trouble { wrong: error.to_string(), remedy: remedy.to_owned() };
+    if path.exists() {
+        OpenOptions::new().read(true).write(true).open(path).map_err(trouble)?;
+        return Ok("can be read and written".to_owned());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let trial = folder.join(format!(".cloakroom-doctor-{}", crate::secret::random_base64url()));
+    OpenOptions::new().write(true).create_new(true).open(&trial).map_err(trouble)?;
+    std::fs::remove_file(&trial).map_err(trouble)?;
+    Ok("does not exist yet, and can be created".to_owned())
+}
+
+async fn try_store(config: &StoreConfig) -> Result<(), Trouble> {
+    // Nothing is answered from memory here: what the store does not say is an error.
+    let config = StoreConfig { grace: Duration::ZERO, ..config.clone() };
+    let stores = Stores::open(&config, Clock::System).map_err(cannot_be_used)?;
+    let store = stores.connect();
+    store.ping().await.map_err(|StoreError(wrong)| Trouble {
+        remedy: "check `url`, its credentials, and that this machine reaches the server".to_owned(),
+        wrong,
+    })?;
+    live_and_end(&*store).await
+}
+
+/// The life of a session in small: written, read, ended. A user without the rights, a replica that only reads and a
+/// server without scripts show here.
+async fn live_and_end(store: &dyn Store) -> Result<(), Trouble> {
+    let key = StoreKey::of(&[b"doctor", crate::secret::random_base64url().as_bytes()]);
+    let entry = NewEntry {
+        sealed: Bytes::from_static(b"doctor"),
+        expires_at: Clock::System.now().plus(SHORT),
+        indexes: Vec::new(),
+    };
+    store.insert(&key, entry).await.map_err(cannot_be_used)?;
+    let loaded = store.load_now(&key).await.map_err(cannot_be_used)?;
+    if !matches!(loaded, Loaded::Live(_)) {
+        return Err(cannot_be_used(StoreError("what was written a moment ago is not there".to_owned())));
+    }
+    store.end(&key, EndReason::Revoked).await.map(drop::<Ended>).map_err(cannot_be_used)
+}
+
+fn cannot_be_used(StoreError(wrong): StoreError) -> Trouble {
+    let remedy = "it must take writes and run scripts: check the server's role, its ACL, memory and version";
+    Trouble { wrong, remedy: remedy.to_owned() }
+}
+
+async fn examine_providers(site: &SiteConfig) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for config in &site.providers {
+        let name = |about| format!("{} of {}: {about}", config.name, site.origin);
+        match Provider::new(site, config, Clock::System) {
+            Err(wrong) => findings.push(Finding {
+                part: "provider",
+                name: name("certificates"),
+                outcome: Err(Trouble { wrong, remedy: "check the files that this entry names".to_owned() }),
+            }),
+            Ok(provider) => findings.extend(provider.examine().await.into_iter().map(|examined| Finding {
+                part: "provider",
+                name: name(examined.about),
+                outcome: examined.outcome,
+            })),
+        }
+    }
+    findings
+}
+
+/// Each upstream once, with the places that lead to it.
+fn upstreams(config: &Config) -> Vec<(&UpstreamConfig, Vec<String>)> {
+    let mut found: Vec<(&UpstreamConfig, Vec<String>)> = Vec::new();
+    for site in &config.sites {
+        let dev_server = site.spa.as_ref().and_then(|spa| match spa {
+            SpaConfig::DevServer(upstream) => Some(("/", upstream)),
+            SpaConfig::Dir { .. } => None,
+        });
+        let routes = site.routes.iter().map(|route| (&*route.path, &route.upstream));
+        for (path, upstream) in routes.chain(dev_server) {
+            let place = format!("{}{path}", site.origin);
+            match found.iter_mut().find(|(known, _)| *known == upstream) {
+                Some((_, places)) => places.push(place),
+                None => found.push((upstream, vec![place])),
+            }
+        }
+    }
+    found
+}
+
+async fn examine_upstream(upstream: &UpstreamConfig, places: Vec<String>) -> Finding {
+    let name = format!("{} for {}", upstream.url, places.join(", "));
+    let began = Instant::now();
+    let answer = match UpstreamClients::for_upstreams([upstream]) {
+        Ok(clients) => Route::dev_server(upstream).examine(&clients).await,
+        Err(error) => Err(error.to_string()),
+    };
+    let outcome = match answer {
+        Ok(status) => Ok(format!("answers {}, in {} ms", status.as_u16(), millis(began))),
+        Err(wrong) => Err(Trouble {
+            wrong,
+            remedy: "check `upstream`, that it is running and reached from this machine, and `ca` if its certificate is private"
+                .to_owned(),
+        }),
+    };
+    Finding { part: "upstream", name, outcome }
+}
+
+fn millis(began: Instant) -> u128 {
+    began.elapsed().as_millis()
+}

@@ -1,0 +1,73 @@
+//! What the gateway is at an authorization server: its registration, and what it asks for.
+
+use super::client_auth::client_auth;
+use crate::config::document::Node;
+use crate::config::fault::Wrong;
+use crate::config::secret_ref::Literal;
+use crate::config::section::{Section, wrong_type};
+use crate::config::value::{choice, text, word};
+use crate::config::{ClientConfig, LogoutHint};
+
+/// What every authorization request must get from the login attempt itself.
+const OWN_PARAMETERS: [&str; 14] = [
+    "client_id",
+    "client_secret",
+    "code_challenge",
+    "code_challenge_method",
+    "dpop_jkt",
+    "id_token_hint",
+    "nonce",
+    "redirect_uri",
+    "request",
+    "request_uri",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+];
+
+/// The client; `None` when a key without a default is missing or wrong.
+pub(super) fn client(section: &Section<'_>, literal: Literal, scopes: &[&str]) -> Option<ClientConfig> {
+    let client_id = section.required("client_id", "write the id under which the provider knows this gateway", word);
+    let client_auth = client_auth(section, literal);
+    let hints = [("id_token", LogoutHint::IdToken), ("client_id", LogoutHint::ClientId)];
+    let written = section.list("scopes", scope);
+    let authorization_params = authorization_params(section);
+    let logout_hint = section.or("logout_hint", LogoutHint::IdToken, choice(&hints));
+    Some(ClientConfig {
+        client_id: client_id?,
+        client_auth: client_auth?,
+        scopes: written.unwrap_or_else(|| scopes.iter().map(|scope| (*scope).to_owned()).collect()),
+        authorization_params,
+        logout_hint,
+    })
+}
+
+/// RFC 6749 §3.3: printable ASCII without space, quote and backslash.
+pub(in crate::config::resolve) fn scope(node: &Node) -> Result<String, Wrong> {
+    let text = text(node)?;
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte)) {
+        return Err(Wrong::new(format!("{text:?} is not a scope"), "list the scopes one by one"));
+    }
+    Ok(text.to_owned())
+}
+
+fn authorization_params(section: &Section<'_>) -> Vec<(String, String)> {
+    let table = section.get("authorization_params", |node| {
+        node.table().map(|table| table.iter().collect::<Vec<_>>()).ok_or_else(|| wrong_type("a table", &node.kind))
+    });
+    let read = |(name, node): (&String, &Node)| {
+        let own = OWN_PARAMETERS.contains(&name.as_str());
+        let value = text(node).map(str::to_owned);
+        let refused =
+            own.then(|| Wrong::new("is set by the gateway itself", "remove it; `scopes` has a key of its own"));
+        match refused.map_or(value, Err) {
+            Ok(value) => Some((name.clone(), value)),
+            Err(wrong) => {
+                section.reader.report(node.fault(wrong));
+                None
+            }
+        }
+    };
+    table.unwrap_or_default().into_iter().filter_map(read).collect()
+}

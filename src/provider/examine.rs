@@ -1,0 +1,153 @@
+//! What `doctor` asks a provider: its documents, whether it would take this site's logins, and whether it knows this client.
+//!
+//! Three questions, each as the gateway itself would put it, and none that changes anything at the provider: the login is
+//! not gone on with, and the code that is redeemed was never given out.
+
+use super::code_flow::CodeFlow;
+use super::{Attempt, Kind, LoginHints, Provider, RedeemError, Unavailable, authorize, refusal, token};
+use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
+
+/// What one question came to.
+pub struct Examined {
+    /// What was asked about, in a word or two.
+    pub about: &'static str,
+    /// What was found, or what is wrong.
+    pub outcome: Result<String, Trouble>,
+}
+
+/// What is asked first: whether the server is found at all.
+pub(super) struct FirstQuestion {
+    pub(super) about: &'static str,
+    pub(super) found: &'static str,
+    pub(super) remedy: &'static str,
+}
+
+/// What is wrong, and what an operator can do about it.
+pub struct Trouble {
+    /// What is wrong.
+    pub wrong: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+const REACH: &str = "check that this machine reaches the provider, and the entry's `ca` if its certificate is private";
+
+/// What a provider says to a stranger when it may not ask (OpenID Connect Core §3.1.2.6).
+const NEEDS_THE_USER: [&str; 4] =
+    ["login_required", "interaction_required", "account_selection_required", "consent_required"];
+
+impl Provider {
+    /// Asks the three questions; only the first if it has no good answer, or the kind has no other.
+    pub async fn examine(&self) -> Vec<Examined> {
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.examine().await,
+            Kind::Relay(_) => {
+                vec![Examined { about: "login", outcome: Ok("not to be told without a user's credentials".to_owned()) }]
+            }
+        }
+    }
+}
+
+impl CodeFlow {
+    async fn examine(&self) -> Vec<Examined> {
+        let first = self.server.first_question();
+        let documents = self.server.warm_up().await;
+        let documents =
+            documents.map_err(|Unavailable(wrong)| Trouble { remedy: format!("{REACH}; {}", first.remedy), wrong });
+        let found = documents.is_ok();
+        let mut examined = vec![Examined { about: first.about, outcome: documents.map(|()| first.found.to_owned()) }];
+        if found {
+            examined.push(Examined { about: "login", outcome: self.examine_login().await });
+            examined.push(Examined { about: "client", outcome: self.examine_client().await });
+        }
+        examined
+    }
+
+    /// Goes where a browser would be sent, without a cookie, and no further.
+    async fn examine_login(&self) -> Result<String, Trouble> {
+        let reach = |wrong| Trouble { wrong, remedy: REACH.to_owned() };
+        let url = authorize::url(self, &made_up(), &LoginHints::default()).await;
+        let url = url.map_err(|Unavailable(wrong)| reach(wrong))?;
+        let page = self.caller.page(&url).await.map_err(Unavailable::from);
+        let page = page.map_err(|Unavailable(wrong)| reach(wrong))?;
+        if let Some(error) = page.location.as_ref().and_then(|location| error_in(location)) {
+            if NEEDS_THE_USER.contains(&&*error) {
+                return Ok(format!("the provider would ask the user ({error})"));
+            }
+            return Err(Trouble {
+                remedy: match error.as_str() {
+                    "invalid_scope" => "take out of `scopes` what the provider does not know or allow",
+                    "unauthorized_client" => "allow this client the authorization code flow at the provider",
+                    _ => "compare scopes, authorization_params and the client's registration at the provider",
+                }
+                .to_owned(),
+                wrong: format!("the provider refuses it with {error}"),
+            });
+        }
+        match page.status {
+            200..=399 => Ok(format!("the provider would ask the user to log in ({})", page.status)),
+            // What guards against robots is no verdict on the login.
+            401 | 403 | 429 => Ok(format!("not to be told without a browser: the provider answers {}", page.status)),
+            500.. => Err(reach(format!("the provider answers {} to the start of a login", page.status))),
+            status => Err(Trouble {
+                wrong: format!("the provider answers {status} to the start of a login"),
+                remedy: format!(
+                    "register the redirect URI {} for the client {}, exactly so",
+                    self.redirect_uri, self.client.client_id
+                ),
+            }),
+        }
+    }
+
+    /// Redeems a code that nobody was given. A provider checks the client first (RFC 6749 §4.1.3).
+    async fn examine_client(&self) -> Result<String, Trouble> {
+        let trouble = |wrong: String, remedy: &str| Err(Trouble { wrong, remedy: remedy.to_owned() });
+        match token::redeem(self, &AuthorizationCode::new("made-up-by-cloakroom-doctor"), &made_up()).await {
+            Err(RedeemError::Rejected(_)) => Ok("its credentials are accepted".to_owned()),
+            // The words of those who cannot read the code at all, which they look at after the client.
+            Err(RedeemError::Misconfigured(code)) if code == "invalid_request" => {
+                Ok("its credentials are accepted".to_owned())
+            }
+            Err(RedeemError::Misconfigured(code)) => trouble(
+                format!("the provider refuses this client with {code}"),
+                "compare client_id, client_auth and the client's secret or key with its registration at the provider",
+            ),
+            Err(RedeemError::Unavailable(wrong)) => trouble(wrong, REACH),
+            Err(RedeemError::Invalid(wrong) | RedeemError::Unidentified(wrong)) => {
+                trouble(wrong, "look at what stands between gateway and provider")
+            }
+            Ok(_) => trouble(
+                "the token endpoint gave tokens for a code that was made up".to_owned(),
+                "this is no authorization server to trust: check the issuer",
+            ),
+        }
+    }
+}
+
+fn made_up() -> Attempt {
+    Attempt { state: State::random(), nonce: Nonce::random(), verifier: CodeVerifier::random() }
+}
+
+/// The error in a redirect (RFC 6749 §4.1.2.1), if it is one.
+fn error_in(location: &str) -> Option<String> {
+    let (_, query) = location.split_once('?')?;
+    let error = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "error")?.1;
+    Some(refusal::readable(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_found_in_a_redirect_and_nothing_else_of_it_is_told() {
+        let found = |location| error_in(location);
+        assert_eq!(
+            found("https://a.example/bff/callback?error=invalid_scope&state=x").as_deref(),
+            Some("invalid_scope")
+        );
+        assert_eq!(found("/login?error=%3Cscript%3E").as_deref(), Some("an unreadable error code"));
+        assert_eq!(found("/login?challenge=error"), None);
+        assert_eq!(found("/login"), None);
+    }
+}
