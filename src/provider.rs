@@ -25,6 +25,7 @@ mod logout_token;
 mod oauth2;
 mod oidc;
 mod outcome;
+mod par;
 mod refusal;
 mod relay;
 mod signature;
@@ -35,7 +36,7 @@ use url::Url;
 
 pub use self::grant::{Attempt, Grant, LoginHints, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
-pub use self::outcome::{ProviderStatus, RedeemError, Refreshed, Unavailable};
+pub use self::outcome::{AuthorizeError, ProviderStatus, RedeemError, Refreshed, Unavailable};
 pub use self::user::ProvenUser;
 
 use self::client_channel::ClientChannel;
@@ -109,11 +110,11 @@ impl Provider {
     /// The URL that starts a login: code flow, PKCE S256, state, and what the kind adds (OpenID Connect Core §3.1.2.1).
     ///
     /// # Errors
-    /// [`Unavailable`] when the endpoint cannot be known now, or the kind has none.
-    pub async fn authorization_url(&self, attempt: &Attempt, hints: &LoginHints) -> Result<Url, Unavailable> {
+    /// [`AuthorizeError`] when the provider cannot be asked now or refuses this client, or the kind has no such URL.
+    pub async fn authorization_url(&self, attempt: &Attempt, hints: &LoginHints) -> Result<Url, AuthorizeError> {
         match &self.kind {
             Kind::CodeFlow(flow) => authorize::url(flow, attempt, hints).await,
-            Kind::Relay(_) => Err(relay::no_page()),
+            Kind::Relay(_) => Err(relay::no_page().into()),
         }
     }
 

@@ -13,7 +13,7 @@ use super::pending::{LOGIN_LIFETIME, PendingLogin};
 use super::{Auth, End};
 use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Attempt, Grant, LoginHints, Provider};
+use crate::provider::{Attempt, AuthorizeError, Grant, LoginHints, Provider};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 use crate::session::record::{Meta, Record, Secrets};
 use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
@@ -81,8 +81,12 @@ impl Auth {
             nonce: Nonce::random(),
             verifier: CodeVerifier::random(),
         };
-        let location = provider.authorization_url(&attempt, &request.hints).await.inspect_err(|_| {
-            metrics::LOGINS.with([&self.name, provider.name(), "provider_unavailable"]).add(1);
+        let location = provider.authorization_url(&attempt, &request.hints).await.inspect_err(|error| {
+            let outcome = match error {
+                AuthorizeError::Unavailable(_) => "provider_unavailable",
+                AuthorizeError::Misconfigured(_) => "misconfigured",
+            };
+            metrics::LOGINS.with([&self.name, provider.name(), outcome]).add(1);
         })?;
         let pending = PendingLogin {
             provider: provider.name().to_owned(),

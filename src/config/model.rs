@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::client::{AssertionAud, AssertionConfig, AssertionTyp, ClientAuth};
+pub use self::client::{AssertionAud, AssertionConfig, AssertionTyp, ClientAuth, Par, RefreshScope, RequestConfig};
 pub use self::provider::{
     ClientConfig, LogoutHint, LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind,
 };

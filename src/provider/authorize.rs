@@ -6,12 +6,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
 
 use super::code_flow::CodeFlow;
-use super::{Attempt, LoginHints, Unavailable};
+use super::{Attempt, AuthorizeError, LoginHints, par};
 use crate::secret::CodeVerifier;
 
-/// The URL with every parameter once, whatever the configuration or the endpoint's own query say.
-pub(super) async fn url(flow: &CodeFlow, attempt: &Attempt, hints: &LoginHints) -> Result<Url, Unavailable> {
+/// The URL with every parameter once, whatever the configuration or the endpoint's own query say; or with a handle to them.
+pub(super) async fn url(flow: &CodeFlow, attempt: &Attempt, hints: &LoginHints) -> Result<Url, AuthorizeError> {
     let endpoints = flow.server.endpoints().await?;
+    let pushed = par::endpoint(flow.client.requests.par, &endpoints)?;
     let config = &flow.client;
     let further = hints.further_scopes.iter().filter(|further| !config.scopes.contains(further));
     let scope = config.scopes.iter().chain(further).map(String::as_str).collect::<Vec<_>>().join(" ");
@@ -33,6 +34,10 @@ pub(super) async fn url(flow: &CodeFlow, attempt: &Attempt, hints: &LoginHints) 
             parameters.push((name, value));
         }
     }
+    let Some(pushed) = pushed else { return Ok(with_parameters(&endpoints.authorization, &parameters)) };
+    let handle = par::push(flow, &endpoints, pushed, &parameters).await?;
+    // RFC 9126 §4: nothing else goes through the browser.
+    let parameters = [("client_id", &*config.client_id), ("request_uri", &*handle)];
     Ok(with_parameters(&endpoints.authorization, &parameters))
 }
 

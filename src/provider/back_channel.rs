@@ -171,6 +171,10 @@ impl<'a> Form<'a> {
         Self { fields: fields.iter().map(|(name, value)| (*name, (*value).into())).collect(), authorization: None }
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(known, _)| *known == name)
+    }
+
     pub(super) fn push(&mut self, name: &'a str, value: impl Into<Cow<'a, str>>) {
         self.fields.push((name, value.into()));
     }

@@ -43,7 +43,7 @@ impl Credentials {
 
     /// Adds to `form` what proves the client in this one request.
     pub(super) fn prove<'a>(&'a self, endpoints: &Endpoints, mut form: Form<'a>) -> Result<Form<'a>, String> {
-        if !matches!(self.method, Method::Basic(_)) {
+        if !matches!(self.method, Method::Basic(_)) && !form.has("client_id") {
             form.push("client_id", &*self.client_id);
         }
         match &self.method {

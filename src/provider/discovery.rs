@@ -16,6 +16,10 @@ pub(super) struct Endpoints {
     pub(super) token: Url,
     pub(super) end_session: Option<Url>,
     pub(super) revocation: Option<Url>,
+    /// Where authorization requests are pushed to (RFC 9126 §5).
+    pub(super) pushed: Option<Url>,
+    /// Whether they must be.
+    pub(super) must_push: bool,
 }
 
 /// What the gateway uses of the metadata. Made only by [`fetch`], after every check.
@@ -80,14 +84,20 @@ fn check(members: &Map<String, Value>, asked: &Asked) -> Result<Metadata, String
             token: called("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?,
             end_session: endpoint(members, "end_session_endpoint", plaintext)?,
             revocation: called("revocation_endpoint")?,
+            pushed: called("pushed_authorization_request_endpoint")?,
+            must_push: flag(members, "require_pushed_authorization_requests")?,
         }),
         jwks_uri: required("jwks_uri")?,
-        response_names_issuer: match members.get("authorization_response_iss_parameter_supported") {
-            None => false,
-            Some(Value::Bool(supported)) => *supported,
-            Some(_) => return Err("`authorization_response_iss_parameter_supported` is not a boolean".to_owned()),
-        },
+        response_names_issuer: flag(members, "authorization_response_iss_parameter_supported")?,
     })
+}
+
+fn flag(members: &Map<String, Value>, name: &str) -> Result<bool, String> {
+    match members.get(name) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(format!("`{name}` is not a boolean")),
+    }
 }
 
 fn aliases(members: &Map<String, Value>) -> Result<Option<&Map<String, Value>>, String> {

@@ -4,7 +4,7 @@
 //! not gone on with, and the code that is redeemed was never given out.
 
 use super::code_flow::CodeFlow;
-use super::{Attempt, Kind, LoginHints, Provider, RedeemError, Unavailable, authorize, refusal, token};
+use super::{Attempt, AuthorizeError, Kind, LoginHints, Provider, RedeemError, Unavailable, authorize, refusal, token};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 
 /// What one question came to.
@@ -67,7 +67,13 @@ impl CodeFlow {
     async fn examine_login(&self) -> Result<String, Trouble> {
         let reach = |wrong| Trouble { wrong, remedy: REACH.to_owned() };
         let url = authorize::url(self, &made_up(), &LoginHints::default()).await;
-        let url = url.map_err(|Unavailable(wrong)| reach(wrong))?;
+        let url = url.map_err(|error| match error {
+            AuthorizeError::Unavailable(Unavailable(wrong)) => reach(wrong),
+            AuthorizeError::Misconfigured(wrong) => Trouble {
+                wrong,
+                remedy: "compare `par`, client_auth and the client's registration at the provider".to_owned(),
+            },
+        })?;
         let page = self.caller.page(&url).await.map_err(Unavailable::from);
         let page = page.map_err(|Unavailable(wrong)| reach(wrong))?;
         if let Some(error) = page.location.as_ref().and_then(|location| error_in(location)) {

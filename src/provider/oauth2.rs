@@ -28,6 +28,8 @@ impl OAuth2 {
             token: config.token_endpoint.clone(),
             end_session: config.end_session_endpoint.clone(),
             revocation: config.revocation_endpoint.clone(),
+            pushed: None,
+            must_push: false,
         };
         Self { config: config.clone(), issuer: provider.issuer.clone(), endpoints: Arc::new(endpoints), caller }
     }

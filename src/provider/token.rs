@@ -80,7 +80,7 @@ fn tokens(flow: &CodeFlow, answer: &Answer) -> Result<Tokens, RedeemError> {
             read(members, flow.default_token_lifetime)
         }
         Err(error) if answer.status == 200 => Err(RedeemError::Invalid(error.to_string())),
-        members => Err(refusal::read(answer.status, members.as_ref().ok())),
+        members => Err(refusal::read("the token endpoint", answer.status, members.as_ref().ok())),
     }
 }
 

@@ -23,6 +23,7 @@ mod login;
 mod logout;
 mod metrics;
 mod outages;
+mod par;
 mod provider_client;
 mod proxy;
 mod proxy_path;

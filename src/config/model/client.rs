@@ -49,3 +49,42 @@ pub enum AssertionTyp {
     /// `JWT`, for providers that know nothing else.
     Jwt,
 }
+
+/// What the client asks for beside scopes, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestConfig {
+    /// Whether authorization requests are pushed.
+    pub par: Par,
+    /// `resource` of authorization and token requests: the APIs that the access token is for (RFC 8707).
+    pub resource: Vec<String>,
+    /// `audience` of authorization requests.
+    pub audience: Option<String>,
+    /// Further parameters of token requests; none that the gateway sets itself.
+    pub token_params: Vec<(String, String)>,
+    /// `scope` of refresh requests.
+    pub refresh_scope: RefreshScope,
+}
+
+/// `par`: whether authorization requests are pushed (RFC 9126).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Par {
+    /// Where the provider has an endpoint for it.
+    #[default]
+    Auto,
+    /// Always: a provider without that endpoint is not logged in at.
+    Required,
+    /// Never: a provider that demands it is not logged in at.
+    Never,
+}
+
+/// `refresh_scope`: what `scope` a refresh asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RefreshScope {
+    /// None: what was granted goes on (RFC 6749 §6).
+    #[default]
+    Absent,
+    /// What was granted, said once more.
+    Granted,
+    /// These.
+    These(Vec<String>),
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{ClientAuth, JsonPointer, RelayConfig, TlsFiles};
+use super::{ClientAuth, JsonPointer, RelayConfig, RequestConfig, TlsFiles};
 
 /// `[[site.provider]]`: who logs a site's users in, and what every kind of it has.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct ClientConfig {
     pub scopes: Vec<String>,
     /// Further authorization parameters, such as `prompt` or `audience`; none that the gateway sets itself.
     pub authorization_params: Vec<(String, String)>,
+    /// What is asked for beside scopes, and how.
+    pub requests: RequestConfig,
     /// What the provider's logout URL carries.
     pub logout_hint: LogoutHint,
 }

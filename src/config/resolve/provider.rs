@@ -3,6 +3,7 @@
 mod client;
 mod client_auth;
 mod oidc;
+mod requests;
 
 use super::{choice_with_later, hours, minutes, seconds};
 use crate::config::address::tls_files;

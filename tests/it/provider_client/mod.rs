@@ -14,6 +14,7 @@ mod keys;
 mod logout;
 mod logout_token;
 mod metadata;
+mod par;
 mod signing;
 mod tls;
 mod token;

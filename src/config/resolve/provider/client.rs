@@ -1,10 +1,11 @@
 //! What the gateway is at an authorization server: its registration, and what it asks for.
 
 use super::client_auth::client_auth;
+use super::requests::{params, requests};
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::Literal;
-use crate::config::section::{Section, wrong_type};
+use crate::config::section::Section;
 use crate::config::value::{choice, text, word};
 use crate::config::{ClientConfig, LogoutHint};
 
@@ -32,13 +33,21 @@ pub(super) fn client(section: &Section<'_>, literal: Literal, scopes: &[&str]) -
     let client_auth = client_auth(section, literal);
     let hints = [("id_token", LogoutHint::IdToken), ("client_id", LogoutHint::ClientId)];
     let written = section.list("scopes", scope);
-    let authorization_params = authorization_params(section);
+    let authorization_params =
+        params(section, "authorization_params", &OWN_PARAMETERS, "`scopes` has a key of its own");
+    let requests = requests(section);
+    for name in ["resource", "audience"].into_iter().filter(|name| section.has(name)) {
+        if authorization_params.iter().any(|(param, _)| param == name) {
+            section.fault(name, "stands in `authorization_params` as well", "remove it there");
+        }
+    }
     let logout_hint = section.or("logout_hint", LogoutHint::IdToken, choice(&hints));
     Some(ClientConfig {
         client_id: client_id?,
         client_auth: client_auth?,
         scopes: written.unwrap_or_else(|| scopes.iter().map(|scope| (*scope).to_owned()).collect()),
         authorization_params,
+        requests,
         logout_hint,
     })
 }
@@ -50,24 +59,4 @@ pub(in crate::config::resolve) fn scope(node: &Node) -> Result<String, Wrong> {
         return Err(Wrong::new(format!("{text:?} is not a scope"), "list the scopes one by one"));
     }
     Ok(text.to_owned())
-}
-
-fn authorization_params(section: &Section<'_>) -> Vec<(String, String)> {
-    let table = section.get("authorization_params", |node| {
-        node.table().map(|table| table.iter().collect::<Vec<_>>()).ok_or_else(|| wrong_type("a table", &node.kind))
-    });
-    let read = |(name, node): (&String, &Node)| {
-        let own = OWN_PARAMETERS.contains(&name.as_str());
-        let value = text(node).map(str::to_owned);
-        let refused =
-            own.then(|| Wrong::new("is set by the gateway itself", "remove it; `scopes` has a key of its own"));
-        match refused.map_or(value, Err) {
-            Ok(value) => Some((name.clone(), value)),
-            Err(wrong) => {
-                section.reader.report(node.fault(wrong));
-                None
-            }
-        }
-    };
-    table.unwrap_or_default().into_iter().filter_map(read).collect()
 }
