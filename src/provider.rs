@@ -34,7 +34,7 @@ mod user;
 
 use url::Url;
 
-pub use self::grant::{Attempt, Grant, LoginHints, Tokens};
+pub use self::grant::{Attempt, Grant, LoginHints, Renewal, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 pub use self::outcome::{AuthorizeError, ProviderStatus, RedeemError, Refreshed, Unavailable};
 pub use self::user::ProvenUser;
@@ -140,11 +140,11 @@ impl Provider {
         }
     }
 
-    /// Gets new tokens; an ID token in the answer must be this `subject`'s (OpenID Connect Core §12.2), else the answer
+    /// Gets new tokens; an ID token in the answer must be the same subject's (OpenID Connect Core §12.2), else the answer
     /// counts as [`Refreshed::Rejected`]: the session can no longer be tied to its user.
-    pub async fn refresh(&self, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
+    pub async fn refresh(&self, renewal: &Renewal<'_>) -> Refreshed {
         match &self.kind {
-            Kind::CodeFlow(flow) => token::refresh(flow, refresh_token, subject).await,
+            Kind::CodeFlow(flow) => token::refresh(flow, renewal).await,
             Kind::Relay(relay) => relay.refresh(),
         }
     }

@@ -29,6 +29,8 @@ pub(super) async fn url(flow: &CodeFlow, attempt: &Attempt, hints: &LoginHints) 
     parameters.extend(flow.server.nonce(attempt).map(|nonce| ("nonce", nonce)));
     let hints = [("prompt", &hints.prompt), ("login_hint", &hints.login_hint), ("ui_locales", &hints.ui_locales)];
     parameters.extend(hints.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))));
+    parameters.extend(config.requests.resource.iter().map(|resource| ("resource", &**resource)));
+    parameters.extend(config.requests.audience.iter().map(|audience| ("audience", &**audience)));
     for (name, value) in &config.authorization_params {
         if !parameters.iter().any(|(taken, _)| taken == name) {
             parameters.push((name, value));

@@ -38,6 +38,17 @@ pub struct Grant {
     pub user: ProvenUser,
 }
 
+/// What a session asks for new tokens with.
+#[derive(Clone, Copy, Debug)]
+pub struct Renewal<'a> {
+    /// The refresh token.
+    pub refresh_token: &'a RefreshToken,
+    /// Whose session it is.
+    pub subject: &'a str,
+    /// The scopes that were granted, where the provider said so.
+    pub scope: Option<&'a str>,
+}
+
 /// The tokens of one answer of the token endpoint.
 #[derive(Clone, Debug)]
 pub struct Tokens {

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::back_channel::{Answer, Silence};
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
-use super::{Attempt, Grant, RedeemError, Refreshed, Tokens, Unavailable, logout, refusal};
+use super::{Attempt, Grant, RedeemError, Refreshed, Renewal, Tokens, Unavailable, logout, refusal};
+use crate::config::RefreshScope;
 use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken};
 
 /// No lifetime is believed beyond this.
@@ -19,13 +20,13 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(super) async fn redeem(flow: &CodeFlow, code: &AuthorizationCode, attempt: &Attempt) -> Result<Grant, RedeemError> {
     let endpoints = flow.server.endpoints().await?;
     flow.server.prepare().await?;
-    let fields = [
+    let fields = vec![
         ("grant_type", "authorization_code"),
         ("code", code.expose()),
         ("redirect_uri", &*flow.redirect_uri),
         ("code_verifier", attempt.verifier.expose()),
     ];
-    let answer = call(flow, &endpoints, &fields).await.map_err(Unavailable::from)?;
+    let answer = call(flow, &endpoints, fields).await.map_err(Unavailable::from)?;
     let mut tokens = tokens(flow, &answer)?;
     match flow.server.identify(&mut tokens, attempt).await {
         Ok(user) => Ok(Grant { tokens, user }),
@@ -40,8 +41,8 @@ pub(super) async fn redeem(flow: &CodeFlow, code: &AuthorizationCode, attempt: &
 /// session ends (OpenID Connect Core §12.2). A request that was sent and not answered is [`Refreshed::Unknown`], and so is
 /// an answer that grants something and cannot be used: the token may be spent either way. An answer that refuses, 5xx
 /// included, has not spent it.
-pub(super) async fn refresh(flow: &CodeFlow, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
-    match try_refresh(flow, refresh_token, subject).await {
+pub(super) async fn refresh(flow: &CodeFlow, renewal: &Renewal<'_>) -> Refreshed {
+    match try_refresh(flow, renewal).await {
         Ok(refreshed) => refreshed,
         Err(RedeemError::Rejected(reason)) => Refreshed::Rejected(reason),
         Err(RedeemError::Misconfigured(reason)) => Refreshed::Misconfigured(reason),
@@ -50,17 +51,19 @@ pub(super) async fn refresh(flow: &CodeFlow, refresh_token: &RefreshToken, subje
     }
 }
 
-async fn try_refresh(flow: &CodeFlow, refresh_token: &RefreshToken, subject: &str) -> Result<Refreshed, RedeemError> {
+async fn try_refresh(flow: &CodeFlow, renewal: &Renewal<'_>) -> Result<Refreshed, RedeemError> {
     let endpoints = flow.server.endpoints().await?;
     flow.server.prepare().await?;
-    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
-    let answer = match call(flow, &endpoints, &fields).await {
+    let scope = refresh_scope(flow, renewal);
+    let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", renewal.refresh_token.expose())];
+    fields.extend(scope.as_deref().map(|scope| ("scope", scope)));
+    let answer = match call(flow, &endpoints, fields).await {
         Ok(answer) => answer,
         Err(Silence::NotSent(reason)) => return Ok(Refreshed::Unavailable(reason)),
         Err(Silence::NoAnswer(reason)) => return Ok(Refreshed::Unknown(reason)),
     };
     let mut tokens = tokens(flow, &answer)?;
-    match flow.server.confirm(&mut tokens, subject).await {
+    match flow.server.confirm(&mut tokens, renewal.subject).await {
         Ok(()) => Ok(Refreshed::Tokens(tokens)),
         Err(reason) => {
             logout::discard(flow, &endpoints, tokens);
@@ -69,8 +72,25 @@ async fn try_refresh(flow: &CodeFlow, refresh_token: &RefreshToken, subject: &st
     }
 }
 
-async fn call(flow: &CodeFlow, endpoints: &Endpoints, fields: &[(&str, &str)]) -> Result<Answer, Silence> {
-    flow.channel.post(endpoints, &endpoints.token, fields).await
+/// The scope that a refresh asks for, if any: nothing in it that was not granted before (RFC 6749 §6).
+fn refresh_scope(flow: &CodeFlow, renewal: &Renewal<'_>) -> Option<String> {
+    match &flow.client.requests.refresh_scope {
+        RefreshScope::Absent => None,
+        RefreshScope::These(scopes) => Some(scopes.join(" ")),
+        RefreshScope::Granted => Some(renewal.scope.map_or_else(|| flow.client.scopes.join(" "), str::to_owned)),
+    }
+}
+
+/// Asks with `fields` and what is configured for every token request (RFC 8707 §2.2).
+async fn call<'a>(
+    flow: &'a CodeFlow,
+    endpoints: &Endpoints,
+    mut fields: Vec<(&'a str, &'a str)>,
+) -> Result<Answer, Silence> {
+    let requests = &flow.client.requests;
+    fields.extend(requests.resource.iter().map(|resource| ("resource", &**resource)));
+    fields.extend(requests.token_params.iter().map(|(name, value)| (&**name, &**value)));
+    flow.channel.post(endpoints, &endpoints.token, &fields).await
 }
 
 fn tokens(flow: &CodeFlow, answer: &Answer) -> Result<Tokens, RedeemError> {

@@ -32,6 +32,7 @@ mod refresh;
 mod refresh_answers;
 mod replay;
 mod replicas;
+mod resources;
 mod roster;
 mod same_origin;
 mod same_origin_matrix;

@@ -134,6 +134,7 @@ async function grantFor(accountId, params) {
   const grant = new provider.Grant({ accountId, clientId: params.client_id });
   grant.addOIDCScope(params.scope);
   if (clients.get(params.client_id)?.test.jwt) grant.addResourceScope('urn:test:api', params.scope);
+  for (const resource of [params.resource ?? []].flat()) grant.addResourceScope(resource, params.scope);
   return grant.save();
 }
 

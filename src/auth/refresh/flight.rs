@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use super::{COOL_DOWN, Outcome, Tell};
 use crate::auth::{Auth, CurrentError, Session, Why};
-use crate::provider::{Provider, Refreshed};
-use crate::secret::RefreshToken;
+use crate::provider::{Provider, Refreshed, Renewal};
+use crate::session::record::Record;
 use crate::session::store::{EndReason, Holder, Lease, Loaded, StoreError, StoreKey};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
@@ -206,20 +206,21 @@ impl Flight {
         let Some(refresh_token) = session.record.secrets.refresh_token.as_ref() else {
             return Refreshed::Rejected("there is no refresh token".into());
         };
-        let subject = &session.record.meta.subject;
-        match self.holding(self.ask(provider, refresh_token, subject)).await {
+        let Record { meta, secrets } = &*session.record;
+        let renewal = Renewal { refresh_token, subject: &meta.subject, scope: secrets.scope.as_deref() };
+        match self.holding(self.ask(provider, &renewal)).await {
             Refreshed::Unknown(reason) if self.overtaken().await.is_none() => {
                 tracing::warn!(event = "refresh_unknown", session = self.name(), reason, "asking once more");
-                self.holding(self.ask(provider, refresh_token, subject)).await
+                self.holding(self.ask(provider, &renewal)).await
             }
             known => known,
         }
     }
 
     /// One call, counted.
-    async fn ask(&self, provider: &Provider, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
+    async fn ask(&self, provider: &Provider, renewal: &Renewal<'_>) -> Refreshed {
         let started = Instant::now();
-        let refreshed = provider.refresh(refresh_token, subject).await;
+        let refreshed = provider.refresh(renewal).await;
         let outcome = match refreshed {
             Refreshed::Tokens(_) => "rotated",
             Refreshed::Rejected(_) => "rejected",

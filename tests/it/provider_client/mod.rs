@@ -15,6 +15,7 @@ mod logout;
 mod logout_token;
 mod metadata;
 mod par;
+mod requests;
 mod signing;
 mod tls;
 mod token;
