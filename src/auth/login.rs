@@ -197,8 +197,11 @@ impl Auth {
             Ok(_) => tracing::info!(
                 event = "login", site = %self.site.origin, session = %self.ring.log_name(&key), user, provider = meta.provider
             ),
-            // Nobody can use these tokens any more: give them back.
-            Err(_) => self.revoke_later(&record),
+            // Nobody can use these tokens any more: give them back, and let no record of them stay that was written after all.
+            Err(_) => {
+                self.revoke_later(&record);
+                self.bury(key, ends_at);
+            }
         }
         Ok(written?)
     }

@@ -13,13 +13,15 @@ use std::time::Duration;
 
 pub use self::client::{AssertionAud, AssertionConfig, AssertionTyp, ClientAuth, Par, RefreshScope, RequestConfig};
 pub use self::provider::{
-    ClientConfig, LogoutHint, LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind,
+    ClientConfig, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig,
+    ProviderKind,
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken};
 pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
 pub use self::site::{CsrfMode, Hsts, LimitsConfig, Rate, SameSite, SessionConfig, SiteConfig};
 pub use super::json_pointer::{JsonPointer, NotAPointer};
+pub use super::logout_template::{LogoutTemplate, NotATemplate, Placeholder};
 use crate::secret::AdminToken;
 use ipnet::IpNet;
 

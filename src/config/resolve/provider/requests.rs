@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::client::scope;
+use super::client::{own_params, scope};
 use crate::config::document::{Kind, Node};
 use crate::config::fault::Wrong;
 use crate::config::section::{Section, wrong_type};
@@ -31,7 +31,7 @@ pub(super) fn requests(section: &Section<'_>) -> RequestConfig {
         par: section.or("par", Par::Auto, choice(&par)),
         resource: section.list("resource", resource).unwrap_or_default(),
         audience: section.get("audience", word),
-        token_params: params(
+        token_params: own_params(
             section,
             "token_params",
             &OWN_TOKEN_PARAMETERS,
@@ -62,24 +62,4 @@ fn refresh_scope(node: &Node) -> Result<RefreshScope, Wrong> {
         Kind::List(entries) => entries.iter().map(scope).collect::<Result<_, _>>().map(RefreshScope::These),
         other => Err(wrong_type("true, false or an array", other)),
     }
-}
-
-/// The table of further parameters at `key`; none of those that the gateway sets itself, its `own`.
-pub(super) fn params(section: &Section<'_>, key: &str, own: &[&str], elsewhere: &str) -> Vec<(String, String)> {
-    let table = section.get(key, |node| {
-        node.table().map(|table| table.iter().collect::<Vec<_>>()).ok_or_else(|| wrong_type("a table", &node.kind))
-    });
-    let read = |(name, node): (&String, &Node)| {
-        let refused = own
-            .contains(&name.as_str())
-            .then(|| Wrong::new("is set by the gateway itself", format!("remove it; {elsewhere}")));
-        match refused.map_or_else(|| text(node).map(str::to_owned), Err) {
-            Ok(value) => Some((name.clone(), value)),
-            Err(wrong) => {
-                section.reader.report(node.fault(wrong));
-                None
-            }
-        }
-    };
-    table.unwrap_or_default().into_iter().filter_map(read).collect()
 }
