@@ -31,6 +31,7 @@ mod relay;
 mod signature;
 mod token;
 mod user;
+mod userinfo;
 
 use url::Url;
 

@@ -82,6 +82,7 @@ const PROVIDER: &[Key] = &[
     value("name_pointer"),
     value("email_pointer"),
     value("id_token_algs"),
+    value("userinfo"),
     value("logout"),
     value("logout_url"),
     value("logout_params"),

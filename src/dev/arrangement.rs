@@ -103,6 +103,7 @@ impl Arrangement<'_> {
             kind: ProviderKind::Oidc(OidcConfig {
                 client,
                 id_token_algs: vec!["ES256".to_owned()],
+                userinfo: false,
                 logout_token_exp: LogoutTokenExp::Required,
                 frontchannel_logout: false,
                 clock_skew: Duration::from_secs(10),

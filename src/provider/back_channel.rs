@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Map, Value};
@@ -51,10 +51,25 @@ impl From<Silence> for Unavailable {
 /// An answer, whatever its status.
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// `Content-Type`
+    kind: Option<HeaderValue>,
     body: Vec<u8>,
 }
 
 impl Answer {
+    /// Whether the answer says to be of this media type, whatever its parameters.
+    pub(super) fn is_of_type(&self, wanted: &str) -> bool {
+        let kind = self.kind.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+        kind.split(|byte| *byte == b';')
+            .next()
+            .is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()))
+    }
+
+    /// The body as it came.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The body as one JSON object, whatever its content type says.
     pub(super) fn json(&self) -> Result<Map<String, Value>, json::NotStrict> {
         json::object(&self.body)
@@ -217,6 +232,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         return Err(too_large());
     }
     let status = response.status().as_u16();
+    let kind = response.headers().get(CONTENT_TYPE).cloned();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| Silence::NoAnswer(describe(&error)))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
@@ -224,7 +240,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, kind, body })
 }
 
 /// Where a call went, without query.

@@ -27,6 +27,7 @@ pub(super) struct Endpoints {
 pub(super) struct Metadata {
     pub(super) endpoints: Arc<Endpoints>,
     pub(super) jwks_uri: Url,
+    pub(super) userinfo: Option<Url>,
     /// Whether every authorization response carries `iss` (RFC 9207 §3).
     pub(super) response_names_issuer: bool,
 }
@@ -39,6 +40,8 @@ pub(super) struct Asked {
     pub(super) plaintext: bool,
     /// Whether the client shows a certificate of its own.
     pub(super) certificate: bool,
+    /// Whether logins need the UserInfo endpoint.
+    pub(super) userinfo: bool,
 }
 
 /// Fetches and checks the metadata that are asked for.
@@ -78,7 +81,12 @@ fn check(members: &Map<String, Value>, asked: &Asked) -> Result<Metadata, String
     };
     let missing = |name: &str| format!("`{name}` is missing");
     let required = |name: &str| endpoint(members, name, plaintext)?.ok_or_else(|| missing(name));
+    let userinfo = called("userinfo_endpoint")?;
+    if asked.userinfo && userinfo.is_none() {
+        return Err("`userinfo_endpoint` is missing, and `userinfo` asks for it".to_owned());
+    }
     Ok(Metadata {
+        userinfo,
         endpoints: Arc::new(Endpoints {
             authorization: required("authorization_endpoint")?,
             token: called("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?,

@@ -14,7 +14,7 @@ use super::id_token::{self, Expected};
 use super::jwks::{self, KeySet};
 use super::kept::{Kept, Occasion};
 use super::signature::Refused;
-use super::{Attempt, ProvenUser, ProviderStatus, RedeemError, Tokens, Unavailable};
+use super::{Attempt, ProvenUser, ProviderStatus, RedeemError, Tokens, Unavailable, userinfo};
 use crate::clock::Clock;
 use crate::config::{OidcConfig, ProviderConfig};
 
@@ -28,7 +28,7 @@ pub(super) struct Oidc {
     /// `max_age`, where the configuration sends it.
     max_age: Option<Duration>,
     asked: Asked,
-    caller: BackChannel,
+    pub(super) caller: BackChannel,
     metadata: Kept<Metadata>,
     keys: Kept<KeySet>,
 }
@@ -56,6 +56,7 @@ impl Oidc {
                 issuer: provider.issuer.clone(),
                 plaintext: provider.plaintext,
                 certificate: provider.tls.client_cert.is_some(),
+                userinfo: config.userinfo,
             },
             config: config.clone(),
             caller,
@@ -81,10 +82,11 @@ impl Oidc {
             tokens.id_token.as_ref().ok_or_else(|| RedeemError::Invalid("it has no `id_token`".to_owned()))?;
         let occasion = id_token::Occasion::Login { nonce: &attempt.nonce, max_age: self.max_age };
         let verified = id_token::verify(self, id_token, &self.expected(tokens, occasion)).await;
-        verified.map_err(|refused| match refused {
+        let user = verified.map_err(|refused| match refused {
             Refused::Unavailable(unavailable) => unavailable.into(),
             refused => RedeemError::Invalid(format!("the ID token: {refused}")),
-        })
+        })?;
+        if self.config.userinfo { userinfo::complete(self, tokens, user).await } else { Ok(user) }
     }
 
     /// `nonce` and `auth_time` of the login are not kept, so that they are not compared; `iat` must be recent.

@@ -48,4 +48,5 @@ mod store_contract;
 mod support;
 mod support_itself;
 mod tidy;
+mod userinfo;
 mod websocket;

@@ -1,8 +1,8 @@
 // A real, certified OpenID provider (the npm package `oidc-provider`) on a loopback port, for the integration tests.
 //
-//   node server.mjs '{"port": 0, "clients": [{"client_id": "…", "redirect_uris": […], …}], "par": true, "dpop_nonces": true}'
+//   node server.mjs '{"port": 0, "clients": [{"client_id": "…", "redirect_uris": […], …}], "par": true, …}'
 //
-// `par` advertises pushed authorization requests, `dpop_nonces` demands a nonce in every DPoP proof.
+// `slim` keeps everything but the subject out of ID tokens, `par` advertises pushed authorization requests, `dpop_nonces` demands a nonce in every DPoP proof.
 // It prints `{"port":…,"issuer":…}` when it listens and ends when its standard input is closed. Everything under
 // `/__test` is for the tests: clients can be added, calls counted, faults ordered, grants revoked, keys rotated.
 // Calls are counted per client, so that one provider serves any number of tests at the same time.
@@ -148,7 +148,7 @@ function newProvider() {
     responseTypes: ['code'],
     scopes: ['openid', 'offline_access', 'profile', 'email', 'orders:write'],
     claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
-    conformIdTokenClaims: false,
+    conformIdTokenClaims: options.slim === true,
     pkce: { required: () => true },
     rotateRefreshToken: true,
     issueRefreshToken: (ctx, client, code) =>

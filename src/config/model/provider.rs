@@ -109,6 +109,8 @@ pub struct OidcConfig {
     pub client: ClientConfig,
     /// Signature algorithms accepted on ID tokens; asymmetric ones only.
     pub id_token_algs: Vec<String>,
+    /// Whether the UserInfo endpoint is asked at a login.
+    pub userinfo: bool,
     /// Whether a logout token must say when it expires.
     pub logout_token_exp: LogoutTokenExp,
     /// Whether the provider may end sessions through frames in the browser (OpenID Connect Front-Channel Logout).

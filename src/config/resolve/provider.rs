@@ -32,7 +32,7 @@ enum Kind {
 const KINDS: [(&str, Kind); 2] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 12] = [
+const OWN_KEYS: [(&str, &[Kind]); 13] = [
     ("authorization_endpoint", &[Kind::OAuth2]),
     ("token_endpoint", &[Kind::OAuth2]),
     ("userinfo_endpoint", &[Kind::OAuth2]),
@@ -42,6 +42,7 @@ const OWN_KEYS: [(&str, &[Kind]); 12] = [
     ("name_pointer", &[Kind::OAuth2]),
     ("email_pointer", &[Kind::OAuth2]),
     ("id_token_algs", &[Kind::Oidc]),
+    ("userinfo", &[Kind::Oidc]),
     ("logout_token_exp", &[Kind::Oidc]),
     ("frontchannel_logout", &[Kind::Oidc]),
     ("clock_skew", &[Kind::Oidc]),

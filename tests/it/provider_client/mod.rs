@@ -19,3 +19,4 @@ mod requests;
 mod signing;
 mod tls;
 mod token;
+mod userinfo;
