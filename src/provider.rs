@@ -8,6 +8,7 @@
 mod assertion;
 mod authorize;
 mod back_channel;
+mod bound;
 mod claims;
 mod client_auth;
 mod client_channel;
@@ -47,7 +48,8 @@ use self::oidc::Oidc;
 use self::relay::Relay;
 use crate::clock::Clock;
 use crate::config::{ProviderConfig, ProviderKind, SiteConfig};
-use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken, State};
+use crate::dpop;
+use crate::secret::{AccessToken, AuthorizationCode, DpopKey, IdToken, RefreshToken, State};
 
 /// Who logs a site's users in, and what this gateway is there.
 pub struct Provider {
@@ -79,7 +81,7 @@ impl Provider {
                 code_flow(&oidc.client, server)?
             }
             ProviderKind::OAuth2(oauth2) => {
-                let server = Server::OAuth2(OAuth2::new(config, oauth2, caller.clone()));
+                let server = Server::OAuth2(OAuth2::new(config, oauth2, caller.clone(), clock.clone()));
                 code_flow(&oauth2.client, server)?
             }
             ProviderKind::Relay(_) => Kind::Relay(Box::new(Relay::new(caller))),
@@ -105,6 +107,15 @@ impl Provider {
         match &self.kind {
             Kind::CodeFlow(flow) => &flow.client.scopes,
             Kind::Relay(_) => &[],
+        }
+    }
+
+    /// A fresh key for a login, where tokens are to be bound to one.
+    #[must_use]
+    pub fn new_dpop_key(&self) -> Option<DpopKey> {
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.client.requests.dpop.then(dpop::new_key),
+            Kind::Relay(_) => None,
         }
     }
 
@@ -164,9 +175,9 @@ impl Provider {
     ///
     /// # Errors
     /// [`Unavailable`] when it was not confirmed.
-    pub async fn tell_of_logout(&self, access_token: &AccessToken) -> Result<(), Unavailable> {
+    pub async fn tell_of_logout(&self, access_token: &AccessToken, key: Option<&DpopKey>) -> Result<(), Unavailable> {
         match &self.kind {
-            Kind::CodeFlow(flow) => logout::tell(flow, access_token).await,
+            Kind::CodeFlow(flow) => logout::tell(flow, access_token, key).await,
             Kind::Relay(_) => Ok(()),
         }
     }
@@ -181,9 +192,9 @@ impl Provider {
     ///
     /// # Errors
     /// [`Unavailable`] when the provider did not confirm it.
-    pub async fn revoke(&self, refresh_token: &RefreshToken) -> Result<(), Unavailable> {
+    pub async fn revoke(&self, refresh_token: &RefreshToken, key: Option<&DpopKey>) -> Result<(), Unavailable> {
         match &self.kind {
-            Kind::CodeFlow(flow) => logout::revoke(flow, refresh_token).await,
+            Kind::CodeFlow(flow) => logout::revoke(flow, refresh_token, key).await,
             Kind::Relay(_) => Ok(()),
         }
     }

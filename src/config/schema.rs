@@ -73,6 +73,7 @@ const PROVIDER: &[Key] = &[
     value("audience"),
     value("token_params"),
     value("refresh_scope"),
+    value("dpop"),
     value("authorization_endpoint"),
     value("token_endpoint"),
     value("userinfo_endpoint"),

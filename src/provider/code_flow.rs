@@ -90,7 +90,7 @@ impl Server {
     pub(super) async fn identify(&self, tokens: &mut Tokens, attempt: &Attempt) -> Result<ProvenUser, RedeemError> {
         match self {
             Self::Oidc(oidc) => oidc.identify(tokens, attempt).await,
-            Self::OAuth2(oauth2) => oauth2.identify(tokens).await,
+            Self::OAuth2(oauth2) => oauth2.identify(tokens, attempt).await,
         }
     }
 

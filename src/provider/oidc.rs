@@ -86,7 +86,7 @@ impl Oidc {
             Refused::Unavailable(unavailable) => unavailable.into(),
             refused => RedeemError::Invalid(format!("the ID token: {refused}")),
         })?;
-        if self.config.userinfo { userinfo::complete(self, tokens, user).await } else { Ok(user) }
+        if self.config.userinfo { userinfo::complete(self, tokens, attempt, user).await } else { Ok(user) }
     }
 
     /// `nonce` and `auth_time` of the login are not kept, so that they are not compared; `iat` must be recent.

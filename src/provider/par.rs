@@ -34,7 +34,7 @@ pub(super) async fn push(
     endpoint: &Url,
     parameters: &[(&str, &str)],
 ) -> Result<String, AuthorizeError> {
-    let answer = flow.channel.post(endpoints, endpoint, parameters).await.map_err(Unavailable::from)?;
+    let answer = flow.channel.post(endpoints, endpoint, parameters, None).await.map_err(Unavailable::from)?;
     let members = answer.json();
     // "201" is the standard's word (§2.2); what counts is the handle.
     if !matches!(answer.status, 200 | 201) {

@@ -9,7 +9,7 @@ use super::jws::Jws;
 use super::kept::Occasion;
 use super::oidc::Oidc;
 use super::signature::{self, Refused};
-use super::{ProvenUser, RedeemError, Tokens, Unavailable};
+use super::{Attempt, ProvenUser, RedeemError, Tokens, Unavailable, bound};
 
 /// The largest answer that becomes part of a session.
 const LARGEST: usize = 256 * 1024;
@@ -36,12 +36,18 @@ const OF_THE_TOKEN: [&str; 17] = [
 ];
 
 /// `user`, with what the endpoint says on top of what the ID token did.
-pub(super) async fn complete(oidc: &Oidc, tokens: &Tokens, mut user: ProvenUser) -> Result<ProvenUser, RedeemError> {
+pub(super) async fn complete(
+    oidc: &Oidc,
+    tokens: &Tokens,
+    attempt: &Attempt,
+    mut user: ProvenUser,
+) -> Result<ProvenUser, RedeemError> {
     let metadata = oidc.metadata().await?;
     let unidentified = |wrong: &str| RedeemError::Unidentified(wrong.to_owned());
     let endpoint: &Url = metadata.userinfo.as_ref().ok_or_else(|| unidentified("the provider has none"))?;
-    let answer = oidc.caller.get_as(endpoint, &tokens.access_token).await;
-    let answer = answer.map_err(|silence| RedeemError::Unidentified(Unavailable::from(silence).0))?;
+    let silent = |silence| RedeemError::Unidentified(Unavailable::from(silence).0);
+    let prover = bound::open(attempt.dpop_key.as_ref(), &oidc.clock).map_err(silent)?;
+    let answer = oidc.caller.get_as(endpoint, &tokens.access_token, prover.as_ref()).await.map_err(silent)?;
     if answer.status != 200 {
         return Err(RedeemError::Unidentified(format!("it answered {}", answer.status)));
     }

@@ -222,7 +222,12 @@ impl Flight {
             return Refreshed::Rejected("there is no refresh token".into());
         };
         let Record { meta, secrets } = &*session.record;
-        let renewal = Renewal { refresh_token, subject: &meta.subject, scope: secrets.scope.as_deref() };
+        let renewal = Renewal {
+            refresh_token,
+            subject: &meta.subject,
+            scope: secrets.scope.as_deref(),
+            dpop_key: secrets.dpop_key.as_ref(),
+        };
         match self.ask(provider, &renewal).await {
             Refreshed::Unknown(reason) if self.overtaken().await.is_none() => {
                 tracing::warn!(event = "refresh_unknown", session = self.name(), reason, "asking once more");

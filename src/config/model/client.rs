@@ -63,6 +63,8 @@ pub struct RequestConfig {
     pub token_params: Vec<(String, String)>,
     /// `scope` of refresh requests.
     pub refresh_scope: RefreshScope,
+    /// Whether tokens are bound to a key of their session (RFC 9449).
+    pub dpop: bool,
 }
 
 /// `par`: whether authorization requests are pushed (RFC 9126).

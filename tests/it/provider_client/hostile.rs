@@ -306,7 +306,8 @@ pub(super) fn site(provider: &ProviderConfig) -> SiteConfig {
 }
 
 pub(super) fn attempt() -> Attempt {
-    Attempt { state: State::new("state-1"), nonce: Nonce::new(NONCE), verifier: CodeVerifier::new(VERIFIER) }
+    let verifier = CodeVerifier::new(VERIFIER);
+    Attempt { state: State::new("state-1"), nonce: Nonce::new(NONCE), verifier, dpop_key: None }
 }
 
 /// Redeems a code that was never used before.
@@ -316,7 +317,9 @@ pub(super) async fn redeem(client: &Provider) -> Result<Grant, RedeemError> {
 }
 
 pub(super) async fn refresh(client: &Provider) -> Refreshed {
-    client.refresh(&Renewal { refresh_token: &RefreshToken::new("rt-0"), subject: "alice", scope: None }).await
+    client
+        .refresh(&Renewal { refresh_token: &RefreshToken::new("rt-0"), subject: "alice", scope: None, dpop_key: None })
+        .await
 }
 
 async fn serve(

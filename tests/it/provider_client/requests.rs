@@ -15,7 +15,9 @@ fn asking(op: &Hostile, requests: RequestConfig, scopes: &[&str]) -> Provider {
 }
 
 async fn refresh(client: &Provider, scope: Option<&str>) {
-    client.refresh(&Renewal { refresh_token: &RefreshToken::new("rt-0"), subject: "alice", scope }).await;
+    client
+        .refresh(&Renewal { refresh_token: &RefreshToken::new("rt-0"), subject: "alice", scope, dpop_key: None })
+        .await;
 }
 
 fn all<'a>(request: &'a Request, name: &str) -> Vec<&'a str> {

@@ -6,7 +6,7 @@ use super::client::{own_params, scope};
 use crate::config::document::{Kind, Node};
 use crate::config::fault::Wrong;
 use crate::config::section::{Section, wrong_type};
-use crate::config::value::{choice, text, word};
+use crate::config::value::{choice, flag, text, word};
 use crate::config::{Par, RefreshScope, RequestConfig};
 
 /// What every token request must get from the gateway itself.
@@ -38,6 +38,7 @@ pub(super) fn requests(section: &Section<'_>) -> RequestConfig {
             "`resource` and `refresh_scope` are keys of their own",
         ),
         refresh_scope: section.or("refresh_scope", RefreshScope::Absent, refresh_scope),
+        dpop: section.or("dpop", false, flag),
     }
 }
 
