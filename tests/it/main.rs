@@ -16,6 +16,7 @@ mod cookies;
 mod dev_provider;
 mod doctor;
 mod door_tls;
+mod dpop;
 mod events;
 mod framing;
 mod frontchannel;

@@ -7,6 +7,7 @@
 )]
 
 mod client_auth;
+mod dpop;
 mod front_channel;
 mod hostile;
 mod id_token;
