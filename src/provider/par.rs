@@ -11,7 +11,7 @@ use crate::config::Par;
 const LONGEST: usize = 1024;
 
 /// Where this client pushes its requests; `None` when it does not.
-pub(super) fn endpoint<'a>(par: Par, endpoints: &'a Endpoints) -> Result<Option<&'a Url>, AuthorizeError> {
+pub(super) fn endpoint(par: Par, endpoints: &Endpoints) -> Result<Option<&Url>, AuthorizeError> {
     let wrong = |wrong: &str| Err(AuthorizeError::Misconfigured(wrong.to_owned()));
     match (par, &endpoints.pushed) {
         (Par::Never, _) if endpoints.must_push => {
