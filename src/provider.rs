@@ -30,6 +30,7 @@ mod par;
 mod refusal;
 mod relay;
 mod signature;
+mod throttled;
 mod token;
 mod user;
 mod userinfo;
@@ -77,11 +78,11 @@ impl Provider {
         };
         let kind = match &config.kind {
             ProviderKind::Oidc(oidc) => {
-                let server = Server::Oidc(Oidc::new(config, oidc, caller.clone(), clock.clone())?);
+                let server = Server::Oidc(Box::new(Oidc::new(config, oidc, caller.clone(), clock.clone())?));
                 code_flow(&oidc.client, server)?
             }
             ProviderKind::OAuth2(oauth2) => {
-                let server = Server::OAuth2(OAuth2::new(config, oauth2, caller.clone(), clock.clone()));
+                let server = Server::OAuth2(Box::new(OAuth2::new(config, oauth2, caller.clone(), clock.clone())));
                 code_flow(&oauth2.client, server)?
             }
             ProviderKind::Relay(_) => Kind::Relay(Box::new(Relay::new(caller))),

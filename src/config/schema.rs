@@ -56,6 +56,8 @@ const SITE: &[Key] = &[
 
 const PROVIDER: &[Key] = &[
     value("name"),
+    value("profile"),
+    value("url"),
     value("kind"),
     value("issuer"),
     value("client_id"),
@@ -74,6 +76,7 @@ const PROVIDER: &[Key] = &[
     value("token_params"),
     value("refresh_scope"),
     value("dpop"),
+    value("own_callback"),
     value("authorization_endpoint"),
     value("token_endpoint"),
     value("userinfo_endpoint"),
@@ -84,6 +87,7 @@ const PROVIDER: &[Key] = &[
     value("email_pointer"),
     value("id_token_algs"),
     value("userinfo"),
+    value("trusted_audiences"),
     value("logout"),
     value("logout_url"),
     value("logout_params"),
@@ -94,6 +98,7 @@ const PROVIDER: &[Key] = &[
     value("default_token_lifetime"),
     value("clock_skew"),
     value("timeout"),
+    value("budget"),
     value("plaintext"),
     value("ca"),
     value("client_cert"),

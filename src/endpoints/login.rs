@@ -49,11 +49,11 @@ pub(super) async fn begin(call: &Call<'_>, asked: LoginRequest) -> Result<HttpRe
         BeginError::UnknownProvider => Problem::BadRequest("this site has no such provider"),
         BeginError::Provider(AuthorizeError::Unavailable(why)) => {
             tracing::warn!(event = "login_unavailable", site = %auth.site().origin, %why);
-            Problem::ProviderUnavailable
+            Problem::ProviderUnavailable(2)
         }
         BeginError::Provider(AuthorizeError::Misconfigured(why)) => {
             tracing::error!(event = "login_misconfigured", site = %auth.site().origin, why);
-            Problem::ProviderUnavailable
+            Problem::ProviderUnavailable(2)
         }
     })?;
     let name = format!("{}{}", names.login_prefix, begun.pending.cookie_suffix());

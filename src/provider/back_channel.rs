@@ -12,7 +12,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{ProviderStatus, Unavailable, json};
+use super::{ProviderStatus, Unavailable, json, throttled};
 use crate::config::{ProviderConfig, is_loopback_host};
 use crate::dpop::{Nonces, asks_for_nonce};
 
@@ -52,6 +52,8 @@ impl From<Silence> for Unavailable {
 pub(super) struct Answer {
     pub(super) status: u16,
     headers: HeaderMap,
+    /// How long a 429 wants no more calls.
+    pub(super) pause: Option<Duration>,
     body: Vec<u8>,
 }
 
@@ -242,6 +244,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         return Err(too_large());
     }
     let status = response.status().as_u16();
+    let pause = throttled::pause(status, response.headers());
     let headers = std::mem::take(response.headers_mut());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| Silence::NoAnswer(describe(&error)))? {
@@ -250,7 +253,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, headers, body })
+    Ok(Answer { status, headers, pause, body })
 }
 
 /// Where a call went, without query.

@@ -48,6 +48,7 @@ pub(super) async fn refresh(flow: &CodeFlow, renewal: &Renewal<'_>) -> Refreshed
         Err(RedeemError::Rejected(reason)) => Refreshed::Rejected(reason),
         Err(RedeemError::Misconfigured(reason)) => Refreshed::Misconfigured(reason),
         Err(RedeemError::Unavailable(reason)) => Refreshed::Unavailable(reason),
+        Err(RedeemError::Throttled(pause)) => Refreshed::Throttled(pause),
         Err(RedeemError::Invalid(reason) | RedeemError::Unidentified(reason)) => Refreshed::Unknown(reason),
     }
 }
@@ -96,6 +97,9 @@ async fn call<'a>(
 }
 
 fn tokens(flow: &CodeFlow, answer: &Answer, scheme: Scheme) -> Result<Tokens, RedeemError> {
+    if let Some(pause) = answer.pause {
+        return Err(RedeemError::Throttled(pause));
+    }
     match answer.json() {
         // GitHub refuses with 200, and an `error` member.
         Ok(members) if answer.status == 200 && !members.contains_key("error") => {

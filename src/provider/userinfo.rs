@@ -81,7 +81,7 @@ async fn claims(oidc: &Oidc, answer: &Answer) -> Result<Map<String, Value>, Refu
     if claims.get("iss").and_then(Value::as_str) != Some(&*oidc.issuer) {
         return Err(Refused::Invalid("`iss` is missing or another issuer"));
     }
-    common::check_audience(&claims, &oidc.config.client.client_id)?;
+    common::check_audience(&claims, &oidc.config.client.client_id, &oidc.config.trusted_audiences)?;
     common::validity(&claims, oidc.clock.now(), oidc.config.clock_skew)?;
     Ok(claims)
 }

@@ -1,9 +1,11 @@
 //! What `[[site.provider]]` means: the parts that every provider has, and those of its kind.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use url::Url;
 
+use super::super::AppliedProfile;
 use super::{ClientAuth, JsonPointer, LogoutTemplate, RelayConfig, RequestConfig, TlsFiles};
 
 /// `[[site.provider]]`: who logs a site's users in, and what every kind of it has.
@@ -20,10 +22,23 @@ pub struct ProviderConfig {
     pub plaintext: bool,
     /// The limit on one call to the provider.
     pub timeout: Duration,
+    /// How many calls of its token endpoint all replicas make together; `None` is as many as it takes.
+    pub budget: Option<Budget>,
     /// Certificates for the back channel.
     pub tls: TlsFiles,
+    /// `profile`, and what it set.
+    pub profile: Option<AppliedProfile>,
     /// `kind`, with what it takes.
     pub kind: ProviderKind,
+}
+
+/// `budget`: so many calls in any period of that length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// How many.
+    pub count: NonZeroU32,
+    /// In which time; a second or longer.
+    pub period: Duration,
 }
 
 /// `kind`
@@ -32,7 +47,7 @@ pub enum ProviderKind {
     /// `"oidc"`: OpenID Connect, found by discovery; its ID token says who the user is.
     Oidc(OidcConfig),
     /// `"oauth2"`: OAuth 2.0 with endpoints as written; its user endpoint says who the user is.
-    OAuth2(OAuth2Config),
+    OAuth2(Box<OAuth2Config>),
     /// `"relay"`: an API with a JSON login of its own.
     Relay(RelayConfig),
 }
@@ -78,6 +93,8 @@ pub struct ClientConfig {
     pub authorization_params: Vec<(String, String)>,
     /// What is asked for beside scopes, and how.
     pub requests: RequestConfig,
+    /// Whether the redirect URI is this provider's alone.
+    pub own_callback: bool,
     /// What a logout does at the provider.
     pub logout: LogoutConfig,
 }
@@ -111,6 +128,8 @@ pub struct OidcConfig {
     pub id_token_algs: Vec<String>,
     /// Whether the UserInfo endpoint is asked at a login.
     pub userinfo: bool,
+    /// Who may stand beside this client in `aud`.
+    pub trusted_audiences: TrustedAudiences,
     /// Whether a logout token must say when it expires.
     pub logout_token_exp: LogoutTokenExp,
     /// Whether the provider may end sessions through frames in the browser (OpenID Connect Front-Channel Logout).
@@ -151,6 +170,15 @@ pub enum LogoutHint {
     IdToken,
     /// `client_id` alone, so that no ID token passes through the browser.
     ClientId,
+}
+
+/// `trusted_audiences`: who may stand beside this client in `aud` (OpenID Connect Core §3.1.3.7, step 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustedAudiences {
+    /// These; by default nobody.
+    These(Vec<String>),
+    /// Anybody, as long as `azp` says that an ID token was issued to this client.
+    Any,
 }
 
 /// `logout_token_exp`: what becomes of a logout token without `exp`.

@@ -8,7 +8,7 @@ use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::Literal;
 use crate::config::section::{Section, wrong_type};
-use crate::config::value::{text, word};
+use crate::config::value::{flag, text, word};
 
 /// What every authorization request must get from the login attempt itself.
 const OWN_PARAMETERS: [&str; 14] = [
@@ -46,6 +46,7 @@ pub(super) fn client(
             section.fault(name, "stands in `authorization_params` as well", "remove it there");
         }
     }
+    let own_callback = section.or("own_callback", false, flag);
     let logout = logout::logout(section, plaintext);
     Some(ClientConfig {
         client_id: client_id?,
@@ -53,6 +54,7 @@ pub(super) fn client(
         scopes: written.unwrap_or_else(|| scopes.iter().map(|scope| (*scope).to_owned()).collect()),
         authorization_params,
         requests,
+        own_callback,
         logout,
     })
 }
