@@ -14,6 +14,7 @@
 //! | 0 | [`clock`], [`secret`] | the time as a value; one type per kind of secret, randomness |
 //! | 1 | [`config`] | the files as written, every fault at once, resolved into meaning; the only reader of the environment |
 //! | 2 | [`telemetry`], [`tls`] | log lines, request ids, metrics; verified TLS towards others |
+//! | 2 | [`dpop`] | tokens bound to a key: proofs, and the nonces that servers want in them |
 //! | 3 | [`session`] | key ring, ticket, record, life, and the store: memory, file, Redis |
 //! | 3 | [`provider`] | who logs users in: the strict OpenID Connect client, plain OAuth 2.0, an API with a login of its own |
 //! | 3 | [`guard`] | pure functions of a request's words that return a proof or a refusal |
@@ -87,6 +88,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dev;
+pub mod dpop;
 pub mod endpoints;
 pub mod guard;
 pub mod provider;

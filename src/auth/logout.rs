@@ -191,9 +191,9 @@ impl Auth {
     fn hand_back_later(self: &Arc<Self>, record: &Record) {
         let (auth, record) = (Arc::clone(self), record.clone());
         self.background.spawn(async move {
-            let meta = &record.meta;
+            let Record { meta, secrets } = &record;
             if let Some(provider) = auth.provider_of(&meta.provider, &meta.issuer)
-                && let Err(error) = provider.tell_of_logout(&record.secrets.access_token).await
+                && let Err(error) = provider.tell_of_logout(&secrets.access_token, secrets.dpop_key.as_ref()).await
             {
                 tracing::warn!(event = "logout_hook_failed", site = auth.name, provider = meta.provider, %error);
             }
@@ -205,9 +205,10 @@ impl Auth {
     pub(super) fn revoke_later(self: &Arc<Self>, record: &Record) {
         let Some(refresh_token) = record.secrets.refresh_token.clone() else { return };
         let (auth, name, issuer) = (Arc::clone(self), record.meta.provider.clone(), record.meta.issuer.clone());
+        let key = record.secrets.dpop_key.clone();
         self.background.spawn(async move {
             let Some(provider) = auth.provider_of(&name, &issuer) else { return };
-            if let Err(error) = provider.revoke(&refresh_token).await {
+            if let Err(error) = provider.revoke(&refresh_token, key.as_ref()).await {
                 tracing::warn!(event = "revocation_failed", site = %auth.site.origin, provider = name, %error);
             }
         });
