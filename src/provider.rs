@@ -43,7 +43,7 @@ use self::oidc::Oidc;
 use self::relay::Relay;
 use crate::clock::Clock;
 use crate::config::{ProviderConfig, ProviderKind, SiteConfig};
-use crate::secret::{AuthorizationCode, IdToken, RefreshToken, State};
+use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken, State};
 
 /// Who logs a site's users in, and what this gateway is there.
 pub struct Provider {
@@ -150,6 +150,24 @@ impl Provider {
             Kind::CodeFlow(flow) => logout::url(flow, id_token, state).await,
             Kind::Relay(_) => None,
         }
+    }
+
+    /// Tells whoever the configuration names that the session of this access token is over, as well as can be; nobody to
+    /// tell is a success.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when it was not confirmed.
+    pub async fn tell_of_logout(&self, access_token: &AccessToken) -> Result<(), Unavailable> {
+        match &self.kind {
+            Kind::CodeFlow(flow) => logout::tell(flow, access_token).await,
+            Kind::Relay(_) => Ok(()),
+        }
+    }
+
+    /// Whether this provider may end sessions through the browser (OpenID Connect Front-Channel Logout §2).
+    #[must_use]
+    pub fn takes_front_channel_logout(&self) -> bool {
+        self.oidc().is_some_and(|oidc| oidc.config.frontchannel_logout)
     }
 
     /// Revokes a refresh token (RFC 7009), as well as can be; a provider without a revocation endpoint is a success.

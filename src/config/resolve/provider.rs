@@ -1,6 +1,7 @@
 //! `[[site.provider]]`: what every provider has, and the choice of its kind.
 
 mod client;
+mod logout;
 mod oauth2;
 mod oidc;
 
@@ -29,7 +30,7 @@ enum Kind {
 const KINDS: [(&str, Kind); 2] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 11] = [
+const OWN_KEYS: [(&str, &[Kind]); 12] = [
     ("authorization_endpoint", &[Kind::OAuth2]),
     ("token_endpoint", &[Kind::OAuth2]),
     ("userinfo_endpoint", &[Kind::OAuth2]),
@@ -40,6 +41,7 @@ const OWN_KEYS: [(&str, &[Kind]); 11] = [
     ("email_pointer", &[Kind::OAuth2]),
     ("id_token_algs", &[Kind::Oidc]),
     ("logout_token_exp", &[Kind::Oidc]),
+    ("frontchannel_logout", &[Kind::Oidc]),
     ("clock_skew", &[Kind::Oidc]),
 ];
 
@@ -80,11 +82,12 @@ fn misplaced(section: &Section<'_>, kind: Kind) {
     }
 }
 
-/// The name stands in a query, `?provider=`, and in logs.
+/// The name stands in a query, `?provider=`, in logs, and in the path of a redirect URI, where dots alone lead elsewhere.
 fn name(node: &Node) -> Result<String, Wrong> {
     let text = text(node)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
+    let dots = text.bytes().all(|byte| byte == b'.');
+    if text.len() > 64 || dots || !text.bytes().all(plain) {
         return Err(Wrong::new(
             format!("{text:?} is not a name for a provider"),
             "use 1 to 64 letters, digits, - and _, such as \"main\"",
