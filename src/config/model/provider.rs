@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::super::AppliedProfile;
 use super::{JsonPointer, LogoutTemplate, RelayConfig, TlsFiles};
 use crate::secret::ClientSecret;
 
@@ -26,6 +27,8 @@ pub struct ProviderConfig {
     pub budget: Option<Budget>,
     /// Certificates for the back channel.
     pub tls: TlsFiles,
+    /// `profile`, and what it set.
+    pub profile: Option<AppliedProfile>,
     /// `kind`, with what it takes.
     pub kind: ProviderKind,
 }
@@ -45,7 +48,7 @@ pub enum ProviderKind {
     /// `"oidc"`: OpenID Connect, found by discovery; its ID token says who the user is.
     Oidc(OidcConfig),
     /// `"oauth2"`: OAuth 2.0 with endpoints as written; its user endpoint says who the user is.
-    OAuth2(OAuth2Config),
+    OAuth2(Box<OAuth2Config>),
     /// `"relay"`: an API with a JSON login of its own.
     Relay(RelayConfig),
 }
@@ -89,6 +92,8 @@ pub struct ClientConfig {
     pub scopes: Vec<String>,
     /// Further authorization parameters, such as `prompt` or `audience`; none that the gateway sets itself.
     pub authorization_params: Vec<(String, String)>,
+    /// Whether the redirect URI is this provider's alone.
+    pub own_callback: bool,
     /// What a logout does at the provider.
     pub logout: LogoutConfig,
 }
@@ -120,6 +125,8 @@ pub struct OidcConfig {
     pub client: ClientConfig,
     /// Signature algorithms accepted on ID tokens; asymmetric ones only.
     pub id_token_algs: Vec<String>,
+    /// Who may stand beside this client in `aud`.
+    pub trusted_audiences: TrustedAudiences,
     /// Whether a logout token must say when it expires.
     pub logout_token_exp: LogoutTokenExp,
     /// Whether the provider may end sessions through frames in the browser (OpenID Connect Front-Channel Logout).
@@ -171,6 +178,15 @@ pub enum LogoutHint {
     IdToken,
     /// `client_id` alone, so that no ID token passes through the browser.
     ClientId,
+}
+
+/// `trusted_audiences`: who may stand beside this client in `aud` (OpenID Connect Core §3.1.3.7, step 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustedAudiences {
+    /// These; by default nobody.
+    These(Vec<String>),
+    /// Anybody, as long as `azp` says that an ID token was issued to this client.
+    Any,
 }
 
 /// `logout_token_exp`: what becomes of a logout token without `exp`.
