@@ -10,12 +10,27 @@ from driver.provider import Provider
 
 HERE = pathlib.Path(__file__).resolve().parent
 PASSWORD = 'correct horse battery staple'
+ALLOW = ('allow', 'Authorize')
+SIGN_OUT = ('allow', 'Logout')
 
 
 class DjangoOAuthToolkit(Provider):
     # It knows only the scopes of its settings, and gives refresh tokens without being asked.
     configuration = ['scopes = ["openid", "profile", "email"]']
-    facts = {}
+    facts = {
+        'iss in the callback': False,
+        'refresh token': True,
+        'sid in the ID token': False,
+        'ID token algorithm': 'RS256',
+        'ID token at refresh': True,
+        'rotation': True,
+        'reuse': '400 invalid_grant',
+        'reuse revokes the family': True,
+        'a dead refresh token': '400 invalid_grant',
+        'end_session': True,
+        'revocation': False,
+        'back-channel logout': False,
+    }
 
     @property
     def issuer(self):
@@ -51,11 +66,11 @@ class DjangoOAuthToolkit(Provider):
         if any('password' in form.kinds for form in page.forms):
             page = browser.submit(page, {'username': 'ada', 'password': PASSWORD}, form=lambda form: 'password' in form.kinds)
         if self.is_at(page):
-            page = browser.submit(page, button='allow', form=lambda form: 'allow' in form.kinds)
+            page = browser.submit(page, button=ALLOW, form=lambda form: 'allow' in form.kinds)
         return page
 
     def confirm_logout(self, browser, page):
-        return browser.submit(page, button='allow', form=lambda form: 'allow' in form.kinds) if self.is_at(page) else page
+        return browser.submit(page, button=SIGN_OUT, form=lambda form: 'allow' in form.kinds) if self.is_at(page) else page
 
     def stop(self):
         if hasattr(self, 'child'):

@@ -30,12 +30,13 @@ class Form:
             self.kinds[name] = kind
 
     def filled(self, values, button):
-        """The pairs that a submission by `button` sends; `values` replace what is there."""
+        """The pairs that a submission by `button`, a name and a value, sends; `values` replace what is there."""
+        assert button is None or button in self.buttons, f'the form has no button {button}, but {self.buttons}'
         unknown = [name for name in values if name not in self.kinds]
         assert not unknown, f'the form has no field {unknown}, but {sorted(self.kinds)}'
         pairs = [(name, value) for name, value in self.fields if name not in values]
         pairs += values.items()
-        return pairs + [(name, value) for name, value in self.buttons if name and name == button]
+        return pairs + ([button] if button else [])
 
 
 class Forms(html.parser.HTMLParser):

@@ -11,6 +11,8 @@ class Provider:
 
     # Whether it sends logout tokens.
     backchannel = False
+    # Whether a refresh token still works when the access token it came with is over.
+    refresh_token_outlives = True
     # Further lines of its [[site.provider]].
     configuration = []
     # What the README says of it; the journey has to find the same.
@@ -37,8 +39,8 @@ class Provider:
         """From where the logout URL led to the page after it; some providers ask first."""
         raise NotImplementedError
 
-    def sign_out(self, browser):
-        """The user signs out at the provider itself."""
+    def sign_out(self, browser, id_token):
+        """The user signs out at the provider, past the gateway; only asked of those with a back channel."""
         raise NotImplementedError
 
     def stop(self):

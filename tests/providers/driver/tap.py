@@ -1,9 +1,11 @@
 """A pass-through in front of the provider that remembers what went by, so that its ways are seen and not believed."""
 
+import contextlib
 import http.client
 import http.server
 import json
 import threading
+import time
 import urllib.parse
 
 HOP_BY_HOP = {'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'server', 'date'}
@@ -20,6 +22,7 @@ class Exchange:
         form = 'x-www-form-urlencoded' in (headers.get('Content-Type') or '')
         self.form = dict(urllib.parse.parse_qsl(body.decode())) if form else {}
         self.status, self.answer_headers, self.answer = None, None, b''
+        self.at = time.monotonic()
 
     def json(self):
         try:
@@ -41,7 +44,6 @@ class Tap:
             def answer(self):
                 body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
                 exchange = Exchange(self.command, self.path, self.headers, body)
-                tap.exchanges.append(exchange)
                 connection = http.client.HTTPConnection('127.0.0.1', target, timeout=30)
                 try:
                     headers = {name: value for name, value in self.headers.items() if name.lower() != 'connection'}
@@ -49,6 +51,7 @@ class Tap:
                     answer = connection.getresponse()
                     exchange.answer = answer.read()
                     exchange.answer_headers, exchange.status = answer.headers, answer.status
+                    tap.exchanges.append(exchange)
                 except OSError:
                     self.send_error(502)
                     return
@@ -65,6 +68,11 @@ class Tap:
                     self.wfile.write(exchange.answer)
 
             do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = answer
+
+            def handle(self):
+                # Who asked may be gone before the answer is there.
+                with contextlib.suppress(ConnectionError):
+                    super().handle()
 
             def log_message(self, *_):
                 pass
