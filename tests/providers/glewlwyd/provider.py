@@ -132,6 +132,8 @@ class Glewlwyd(Provider):
             'introspection-revocation-allowed': True,
             'introspection-revocation-allow-target-client': True,
             'session-management-allowed': True,
+            'session-cookie-name': 'GLEWLWYD2_OIDC_SID',
+            'session-cookie-expiration': 86400,
             'back-channel-logout-allowed': True,
             'oauth-as-iss-id': True,
         }
@@ -148,6 +150,7 @@ class Glewlwyd(Provider):
         )
         scope = {'name': 'openid', 'display_name': 'Open ID', 'password_required': True, 'password_max_age': 0, 'scheme': {}}
         self._api(admin, 'PUT', 'scope/openid', scope)
+        self._let_clients_have_logout_uris(admin)
         self._api(
             admin, 'POST', 'client/',
             {
@@ -160,11 +163,18 @@ class Glewlwyd(Provider):
                 'redirect_uri': [site.redirect_uri],
                 'post_logout_redirect_uris': [site.post_logout_redirect_uri],
                 'backchannel_logout_uri': site.backchannel_logout_uri,
-                'backchannel_logout_session_required': True,
+                'backchannel_logout_session_required': 'true',
                 'scope': [],
                 'enabled': True,
             },
         )
+
+    def _let_clients_have_logout_uris(self, admin):
+        """The database script of the package knows the name without its last letter, which the plugin does not read."""
+        module = self._api(admin, 'GET', 'mod/client/database')
+        module['parameters']['data-format']['post_logout_redirect_uris'] = {'multiple': True, 'read': True, 'write': True}
+        self._api(admin, 'PUT', 'mod/client/database', module)
+        self._api(admin, 'PUT', 'mod/client/database/reset/')
 
     def _api(self, browser, method, path, body=None):
         headers = {'Content-Type': 'application/json'} if body is not None else {}
