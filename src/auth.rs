@@ -7,9 +7,11 @@ mod activity;
 mod backchannel;
 mod background;
 mod current;
+mod frontchannel;
 mod login;
 mod logout;
 mod opened;
+mod orphan;
 mod pauses;
 mod pending;
 mod refresh;
@@ -26,6 +28,7 @@ use arc_swap::ArcSwapOption;
 pub use self::backchannel::BackchannelError;
 pub use self::background::Background;
 pub use self::current::{CurrentError, Session, SessionView, Why};
+pub use self::frontchannel::FrontchannelError;
 pub use self::login::{Answer, BeginError, Begun, CallbackError, Completed, LoginRequest};
 pub use self::logout::LoggedOut;
 pub use self::opened::Holder;
@@ -102,6 +105,15 @@ impl Auth {
     /// Lets `successor` go on with what this one watches over.
     pub fn succeeded_by(&self, successor: &Arc<Self>) {
         self.successor.store(Some(Arc::clone(successor)));
+    }
+
+    /// What reloads have put in this one's place by now; itself without any.
+    fn latest(self: &Arc<Self>) -> Arc<Self> {
+        let mut latest = Arc::clone(self);
+        while let Some(successor) = latest.successor.load_full() {
+            latest = successor;
+        }
+        latest
     }
 
     /// The site.

@@ -15,7 +15,7 @@
 //! | 1 | [`config`] | the files as written, every fault at once, resolved into meaning; the only reader of the environment |
 //! | 2 | [`telemetry`], [`tls`] | log lines, request ids, metrics; verified TLS towards others |
 //! | 3 | [`session`] | key ring, ticket, record, life, and the store: memory, file, Redis |
-//! | 3 | [`provider`] | the strict OpenID Connect client |
+//! | 3 | [`provider`] | who logs users in: the strict OpenID Connect client, plain OAuth 2.0, an API with a login of its own |
 //! | 3 | [`guard`] | pure functions of a request's words that return a proof or a refusal |
 //! | 4 | [`auth`] | the use cases, without any HTTP type: log in, current session, refresh, log out; the live streams; an operator's view of it |
 //! | 4 | [`proxy`] | the route table, headers, bodies, WebSocket tunnels, and the upstream client |
@@ -42,7 +42,7 @@
 //!    [`auth::Auth::begin_login`], which asks the provider for its authorization URL; the attempt's state, nonce and
 //!    verifier are sealed into a login cookie of their own. `endpoints::callback` finds that cookie by the state and
 //!    calls [`auth::Auth::complete_login`]: the state is consumed in the store, the issuer compared, the code redeemed
-//!    once, the ID token verified; a new random id is written with `insert`; `endpoints::binding` sets the cookie.
+//!    once, the user proven; a new random id is written with `insert`; `endpoints::binding` sets the cookie.
 //! 2. *A proxied call.* `endpoints::door` checks host, the address's budget and path, finds the route; `endpoints::api`
 //!    demands the proof of same origin, opens the ticket, loads and judges the record (from the near cache, while this
 //!    process hears of what others change, else by one read of the store), checks the pin, the session's budget and its
@@ -69,7 +69,7 @@
 //!
 //! | mistake | made impossible by |
 //! |---|---|
-//! | using unverified metadata or an unverified token | [`provider::VerifiedIdToken`] and [`provider::VerifiedLogoutToken`] have no public constructor; completing a login takes the one, ending sessions for the provider the other |
+//! | using unverified metadata or an unverified token | [`provider::ProvenUser`] and [`provider::VerifiedLogoutToken`] have no public constructor; completing a login takes the one, ending sessions for the provider the other |
 //! | forwarding without the same-origin check | [`proxy::forward::Pass::Session`] holds a [`guard::same_origin::SameOrigin`] by value |
 //! | an open redirect | [`guard::return_to::ReturnTo::parse`] is the only constructor, and every `Location` of ours is made of one and the configured origin |
 //! | matching one path and forwarding another | [`guard::path::RoutePath`] holds the exact bytes; match and upstream URI both come from it |

@@ -1,14 +1,18 @@
-//! The provider: the strict OpenID Connect client (relying party) that logs a site's users in.
+//! The provider: who logs a site's users in, and how this gateway talks to it.
 //!
-//! One [`Provider`] per `[[site.provider]]`. Metadata and keys are fetched lazily, kept, and fetched again when they fail;
-//! nothing of a metadata document is used before its issuer was compared (OpenID Connect Discovery §4.3).
+//! One [`Provider`] per `[[site.provider]]`, of one of three kinds. Two of them speak OAuth 2.0 and share `code_flow`, the
+//! authorization code flow; they differ in how they know the server and the user, which is their `Server`: `oidc` finds
+//! endpoints and keys by discovery and believes a verified ID token, `oauth2` has its endpoints written and asks the user
+//! endpoint. The third, `relay`, is an API with a login of its own. Nothing of a kind is decided outside its own place.
 
 mod authorize;
 mod back_channel;
 mod claims;
 mod client_auth;
+mod code_flow;
 mod discovery;
 pub mod examine;
+mod grant;
 mod id_token;
 mod json;
 mod jwks;
@@ -16,141 +20,41 @@ mod jws;
 mod kept;
 mod logout;
 mod logout_token;
+mod oauth2;
+mod oidc;
+mod outcome;
 mod refusal;
+mod relay;
 mod signature;
 mod token;
-
-use std::sync::Arc;
-use std::time::Duration;
+mod user;
 
 use url::Url;
 
-pub use self::id_token::VerifiedIdToken;
+pub use self::grant::{Attempt, Grant, LoginHints, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
+pub use self::outcome::{ProviderStatus, RedeemError, Refreshed, Unavailable};
+pub use self::user::ProvenUser;
 
-use self::back_channel::BackChannel;
-use self::discovery::Metadata;
-use self::jwks::KeySet;
-use self::kept::{Kept, Occasion};
+use self::code_flow::{CodeFlow, Server};
+use self::oauth2::OAuth2;
+use self::oidc::Oidc;
+use self::relay::Relay;
 use crate::clock::Clock;
-use crate::config::{ProviderConfig, SiteConfig};
-use crate::secret::{AccessToken, AuthorizationCode, CodeVerifier, IdToken, Nonce, RefreshToken, State};
+use crate::config::{ProviderConfig, ProviderKind, SiteConfig};
+use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken, State};
 
-/// The authorization server of one site's users, and this gateway's client registration there.
+/// Who logs a site's users in, and what this gateway is there.
 pub struct Provider {
-    config: Arc<ProviderConfig>,
-    id_token_algs: Vec<jsonwebtoken::Algorithm>,
-    /// `max_age`, where the configuration sends it.
-    max_age: Option<Duration>,
-    redirect_uri: String,
-    post_logout_redirect_uri: String,
-    clock: Clock,
-    caller: BackChannel,
-    metadata: Kept<Metadata>,
-    keys: Kept<KeySet>,
+    name: String,
+    issuer: String,
+    kind: Kind,
 }
 
-/// What one login attempt sends along, made fresh for it.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    /// `state`
-    pub state: State,
-    /// `nonce`
-    pub nonce: Nonce,
-    /// The PKCE verifier; the request carries its S256 challenge (RFC 7636 §4.2).
-    pub verifier: CodeVerifier,
-}
-
-/// What the browser may pass on to the provider, each well formed already.
-#[derive(Clone, Debug, Default)]
-pub struct LoginHints {
-    /// `prompt`
-    pub prompt: Option<String>,
-    /// `login_hint`
-    pub login_hint: Option<String>,
-    /// `ui_locales`
-    pub ui_locales: Option<String>,
-    /// Scopes beside the configured ones; not the browser's own wish.
-    pub further_scopes: Vec<String>,
-}
-
-/// What a redeemed code gives: tokens, and a user who is proven.
-#[derive(Clone, Debug)]
-pub struct Grant {
-    /// The tokens.
-    pub tokens: Tokens,
-    /// The user.
-    pub id_token: VerifiedIdToken,
-}
-
-/// The tokens of one answer of the token endpoint.
-#[derive(Clone, Debug)]
-pub struct Tokens {
-    /// The bearer for the upstream.
-    pub access_token: AccessToken,
-    /// The token for the next refresh; `None` in the answer to a refresh means "keep the old one".
-    pub refresh_token: Option<RefreshToken>,
-    /// The raw ID token, for `id_token_hint`.
-    pub id_token: Option<IdToken>,
-    /// The scopes that were granted; `None` in the answer means "those asked for" (RFC 6749 §5.1).
-    pub scope: Option<String>,
-    /// The access token's lifetime: `expires_in`, or the configured default; never more than a year.
-    pub expires_in: Duration,
-}
-
-/// The provider cannot be used right now, and why; nothing is the user's fault.
-#[derive(Debug, thiserror::Error)]
-#[error("the provider is unavailable: {0}")]
-pub struct Unavailable(pub String);
-
-/// Why a code did not become a login.
-#[derive(Debug, thiserror::Error)]
-pub enum RedeemError {
-    /// No answer, a time-out, a 5xx or a 429; the code may or may not be used up and is not sent again.
-    #[error("the provider is unavailable: {0}")]
-    Unavailable(String),
-    /// The provider refused the code (`invalid_grant`).
-    #[error("the provider refused the code: {0}")]
-    Rejected(String),
-    /// The provider refused this client (`invalid_client` and its kin).
-    #[error("the provider refused this client: {0}")]
-    Misconfigured(String),
-    /// The answer, or the ID token in it, breaks the standard.
-    #[error("the provider's answer is invalid: {0}")]
-    Invalid(String),
-}
-
-impl From<Unavailable> for RedeemError {
-    fn from(Unavailable(reason): Unavailable) -> Self {
-        Self::Unavailable(reason)
-    }
-}
-
-/// What a refresh came to (contract section 6.5).
-#[derive(Debug)]
-pub enum Refreshed {
-    /// New tokens.
-    Tokens(Tokens),
-    /// The refresh token is refused: the session is over.
-    Rejected(String),
-    /// No connection, or an answer that refuses for now (5xx, 429): the refresh token was not used, the session goes on,
-    /// the refresh is tried again later.
-    Unavailable(String),
-    /// The request was sent and no complete, usable answer came: the refresh token may be used up or not.
-    Unknown(String),
-    /// The client itself is refused: an operator must act, no session ends.
-    Misconfigured(String),
-}
-
-/// How the provider is doing, for `/readyz`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProviderStatus {
-    /// Not asked yet.
-    Unknown,
-    /// Metadata was fetched and checked.
-    Ready,
-    /// The last attempt failed, for this reason.
-    Down(String),
+/// The kinds of provider, each with what it keeps.
+enum Kind {
+    CodeFlow(Box<CodeFlow>),
+    Relay(Box<Relay>),
 }
 
 impl Provider {
@@ -159,47 +63,52 @@ impl Provider {
     /// # Errors
     /// When the certificate files cannot be used, or a configured signature algorithm is not supported.
     pub fn new(site: &SiteConfig, config: &ProviderConfig, clock: Clock) -> Result<Self, String> {
-        let unsupported = |name: &String| format!("{name}: signature algorithm not supported");
-        let id_token_algs =
-            config.id_token_algs.iter().map(|name| jwks::algorithm(name).ok_or_else(|| unsupported(name)));
-        let max_age = config.authorization_params.iter().find(|(name, _)| name == "max_age");
-        Ok(Self {
-            id_token_algs: id_token_algs.collect::<Result<_, _>>()?,
-            max_age: max_age.and_then(|(_, seconds)| seconds.parse().ok()).map(Duration::from_secs),
-            redirect_uri: site.redirect_uri(),
-            post_logout_redirect_uri: site.post_logout_redirect_uri(),
-            caller: BackChannel::new(config)?,
-            metadata: Kept::new(&format!("metadata of {}", config.issuer), clock.clone()),
-            keys: Kept::new(&format!("keys of {}", config.issuer), clock.clone()),
-            clock,
-            config: Arc::new(config.clone()),
-        })
+        let caller = back_channel::BackChannel::new(config)?;
+        let code_flow = |client, server| Kind::CodeFlow(Box::new(CodeFlow::new(site, config, client, server)));
+        let kind = match &config.kind {
+            ProviderKind::Oidc(oidc) => {
+                let server = Server::Oidc(Oidc::new(config, oidc, caller.clone(), clock)?);
+                code_flow(&oidc.client, (caller, server))
+            }
+            ProviderKind::OAuth2(oauth2) => {
+                let server = Server::OAuth2(OAuth2::new(config, oauth2, caller.clone()));
+                code_flow(&oauth2.client, (caller, server))
+            }
+            ProviderKind::Relay(_) => Kind::Relay(Box::new(Relay::new(caller))),
+        };
+        Ok(Self { name: config.name.clone(), issuer: config.issuer.clone(), kind })
     }
 
     /// The configured name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.config.name
+        &self.name
     }
 
     /// The configured issuer.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.config.issuer
+        &self.issuer
     }
 
-    /// The configured scopes.
+    /// The configured scopes; none where the kind has no such thing.
     #[must_use]
     pub fn scopes(&self) -> &[String] {
-        &self.config.scopes
+        match &self.kind {
+            Kind::CodeFlow(flow) => &flow.client.scopes,
+            Kind::Relay(_) => &[],
+        }
     }
 
-    /// The URL that starts a login: code flow, PKCE S256, state, nonce (OpenID Connect Core §3.1.2.1).
+    /// The URL that starts a login: code flow, PKCE S256, state, and what the kind adds (OpenID Connect Core §3.1.2.1).
     ///
     /// # Errors
-    /// [`Unavailable`] when the metadata cannot be had.
+    /// [`Unavailable`] when the endpoint cannot be known now, or the kind has none.
     pub async fn authorization_url(&self, attempt: &Attempt, hints: &LoginHints) -> Result<Url, Unavailable> {
-        authorize::url(self, attempt, hints).await
+        match &self.kind {
+            Kind::CodeFlow(flow) => authorize::url(flow, attempt, hints).await,
+            Kind::Relay(_) => Err(relay::no_page()),
+        }
     }
 
     /// Checks the `iss` of an authorization response, errors included (RFC 9207 §2.4).
@@ -207,27 +116,57 @@ impl Provider {
     /// # Errors
     /// [`RedeemError`] when it is missing although advertised, or another issuer's, or the metadata cannot be had.
     pub async fn check_response_issuer(&self, iss: Option<&str>) -> Result<(), RedeemError> {
-        authorize::check_issuer(self, iss).await
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.server.check_response_issuer(iss).await,
+            Kind::Relay(_) => Err(relay::no_page().into()),
+        }
     }
 
-    /// Redeems a code once and validates what comes back.
+    /// Redeems a code once and finds out whose it was.
     ///
     /// # Errors
     /// [`RedeemError`] says whose fault it is.
     pub async fn redeem(&self, code: &AuthorizationCode, attempt: &Attempt) -> Result<Grant, RedeemError> {
-        token::redeem(self, code, attempt).await
+        match &self.kind {
+            Kind::CodeFlow(flow) => token::redeem(flow, code, attempt).await,
+            Kind::Relay(_) => Err(relay::no_page().into()),
+        }
     }
 
     /// Gets new tokens; an ID token in the answer must be this `subject`'s (OpenID Connect Core §12.2), else the answer
     /// counts as [`Refreshed::Rejected`]: the session can no longer be tied to its user.
     pub async fn refresh(&self, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
-        token::refresh(self, refresh_token, subject).await
+        match &self.kind {
+            Kind::CodeFlow(flow) => token::refresh(flow, refresh_token, subject).await,
+            Kind::Relay(relay) => relay.refresh(),
+        }
     }
 
     /// The provider's logout URL (OpenID Connect RP-Initiated Logout §2); `None` when it has none or cannot be asked.
     /// Uses only metadata already at hand or quickly had, so that a dead provider does not delay a logout.
     pub async fn logout_url(&self, id_token: Option<&IdToken>, state: &State) -> Option<Url> {
-        logout::url(self, id_token, state).await
+        match &self.kind {
+            Kind::CodeFlow(flow) => logout::url(flow, id_token, state).await,
+            Kind::Relay(_) => None,
+        }
+    }
+
+    /// Tells whoever the configuration names that the session of this access token is over, as well as can be; nobody to
+    /// tell is a success.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when it was not confirmed.
+    pub async fn tell_of_logout(&self, access_token: &AccessToken) -> Result<(), Unavailable> {
+        match &self.kind {
+            Kind::CodeFlow(flow) => logout::tell(flow, access_token).await,
+            Kind::Relay(_) => Ok(()),
+        }
+    }
+
+    /// Whether this provider may end sessions through the browser (OpenID Connect Front-Channel Logout §2).
+    #[must_use]
+    pub fn takes_front_channel_logout(&self) -> bool {
+        self.oidc().is_some_and(|oidc| oidc.config.frontchannel_logout)
     }
 
     /// Revokes a refresh token (RFC 7009), as well as can be; a provider without a revocation endpoint is a success.
@@ -235,7 +174,10 @@ impl Provider {
     /// # Errors
     /// [`Unavailable`] when the provider did not confirm it.
     pub async fn revoke(&self, refresh_token: &RefreshToken) -> Result<(), Unavailable> {
-        logout::revoke(self, refresh_token).await
+        match &self.kind {
+            Kind::CodeFlow(flow) => logout::revoke(flow, refresh_token).await,
+            Kind::Relay(_) => Ok(()),
+        }
     }
 
     /// Checks a logout token that [`ReceivedLogoutToken::is_from`] this provider (OpenID Connect Back-Channel Logout §2.6).
@@ -246,55 +188,43 @@ impl Provider {
         &self,
         token: &ReceivedLogoutToken,
     ) -> Result<VerifiedLogoutToken, LogoutTokenError> {
-        Ok(logout_token::verify(self, token).await?)
+        let oidc = self.oidc().ok_or(LogoutTokenError::Invalid("this provider signs none"))?;
+        Ok(logout_token::verify(oidc, token).await?)
     }
 
-    /// How the provider is doing: what the last fetch of its metadata or keys came to, and whether the last call at all
-    /// was answered.
+    /// How the provider is doing, by what the last calls came to.
     #[must_use]
     pub fn status(&self) -> ProviderStatus {
-        match (self.metadata.status(), self.keys.status(), self.caller.trouble()) {
-            (ProviderStatus::Ready, ProviderStatus::Down(reason), _) => ProviderStatus::Down(reason),
-            (ProviderStatus::Ready, _, Some(reason)) => ProviderStatus::Down(reason),
-            (metadata, _, _) => metadata,
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.server.status(),
+            Kind::Relay(relay) => relay.status(),
         }
     }
 
-    /// Fetches metadata and keys now, unless they are at hand and the last call was answered; what the background check
-    /// calls, every few seconds: it costs a call only when something is missing, old or broken.
+    /// Asks the provider for what is missing, old or broken; what the background check calls, every few seconds: it costs
+    /// a call only then.
     ///
     /// # Errors
     /// [`Unavailable`], which [`Provider::status`] then tells too.
     pub async fn warm_up(&self) -> Result<(), Unavailable> {
-        if self.status() != ProviderStatus::Unknown && self.caller.trouble().is_some() {
-            self.metadata.again(self.fetch_metadata()).await?;
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.server.warm_up().await,
+            Kind::Relay(_) => Ok(()),
         }
-        self.metadata().await?;
-        self.keys().await.map(drop)
     }
 
     /// Drops cached metadata and keys, and the memory of failures; the next call fetches anew.
     pub fn forget(&self) {
-        self.metadata.forget();
-        self.keys.forget();
+        if let Some(oidc) = self.oidc() {
+            oidc.forget();
+        }
     }
 
-    async fn metadata(&self) -> Result<Arc<Metadata>, Unavailable> {
-        self.metadata.get(self.fetch_metadata()).await
-    }
-
-    async fn keys(&self) -> Result<Arc<KeySet>, Unavailable> {
-        let metadata = self.metadata().await?;
-        self.keys.get(KeySet::fetch(self.caller.clone(), metadata.jwks_uri.clone())).await
-    }
-
-    /// Keys that may be newer than `seen`, which lacked one.
-    async fn newer_keys(&self, seen: &Arc<KeySet>, occasion: Occasion) -> Result<Arc<KeySet>, Unavailable> {
-        let metadata = self.metadata().await?;
-        self.keys.renew(seen, occasion, KeySet::fetch(self.caller.clone(), metadata.jwks_uri.clone())).await
-    }
-
-    fn fetch_metadata(&self) -> impl Future<Output = Result<Metadata, Unavailable>> + Send + use<> {
-        discovery::fetch(self.caller.clone(), self.config.issuer.clone(), self.config.plaintext)
+    /// What only OpenID Connect has: keys that sign.
+    fn oidc(&self) -> Option<&Oidc> {
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.server.oidc(),
+            Kind::Relay(_) => None,
+        }
     }
 }

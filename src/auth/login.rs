@@ -1,14 +1,19 @@
 //! A login: begun with a redirect to the provider, completed when the browser comes back with a code.
 
+mod failure;
+
 use std::sync::Arc;
 
 use url::Url;
 
+pub use self::failure::{BeginError, CallbackError};
+
+use self::failure::refused;
 use super::pending::{LOGIN_LIFETIME, PendingLogin};
 use super::{Auth, End};
 use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Attempt, Grant, LoginHints, Provider, RedeemError, Unavailable};
+use crate::provider::{Attempt, Grant, LoginHints, Provider};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 use crate::session::record::{Meta, Record, Secrets};
 use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
@@ -37,17 +42,6 @@ pub struct Begun {
     pub pending: PendingLogin,
 }
 
-/// Why a login cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum BeginError {
-    /// The site has no provider of that name.
-    #[error("this site has no such provider")]
-    UnknownProvider,
-    /// The provider cannot be used right now.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
 /// What the provider sent back (RFC 6749 §4.1.2).
 #[derive(Debug)]
 pub struct Answer {
@@ -64,58 +58,6 @@ pub struct Completed {
     pub ticket: Ticket,
     /// Where the browser goes.
     pub return_to: ReturnTo,
-}
-
-/// Why a callback did not become a login.
-#[derive(Debug, thiserror::Error)]
-pub enum CallbackError {
-    /// The state was used before.
-    #[error("the state was used before")]
-    Consumed,
-    /// The provider's error, for the user to see.
-    #[error("the provider refused the login: {0}")]
-    Refused(String),
-    /// The provider would have had to ask the user, which `prompt=none` forbids.
-    #[error("the provider needs to ask the user")]
-    SilentRefused(ReturnTo),
-    /// The code was refused, or the answer breaks the standard.
-    #[error("{0}")]
-    Invalid(String),
-    /// This gateway's own registration at the provider is wrong.
-    #[error("{0}")]
-    Misconfigured(String),
-    /// The provider cannot be used right now.
-    #[error("{0}")]
-    ProviderUnavailable(String),
-    /// The store cannot answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl CallbackError {
-    /// The word in metrics, one of `LOGIN_OUTCOMES`.
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::Consumed => "replayed",
-            Self::Refused(_) => "refused",
-            Self::SilentRefused(_) => "silent_refused",
-            Self::Invalid(_) => "invalid",
-            Self::Misconfigured(_) => "misconfigured",
-            Self::ProviderUnavailable(_) => "provider_unavailable",
-            Self::Store(_) => "store_unavailable",
-        }
-    }
-}
-
-impl From<RedeemError> for CallbackError {
-    fn from(error: RedeemError) -> Self {
-        let said = error.to_string();
-        match error {
-            RedeemError::Unavailable(_) => Self::ProviderUnavailable(said),
-            RedeemError::Rejected(_) | RedeemError::Invalid(_) => Self::Invalid(said),
-            RedeemError::Misconfigured(_) => Self::Misconfigured(said),
-        }
-    }
 }
 
 impl Auth {
@@ -198,7 +140,7 @@ impl Auth {
         if grant.tokens.scope.is_none() && !pending.further_scopes.is_empty() {
             grant.tokens.scope = Some([provider.scopes(), &pending.further_scopes].concat().join(" "));
         }
-        let (issuer, subject) = (grant.id_token.issuer().to_owned(), grant.id_token.subject().to_owned());
+        let (issuer, subject) = (grant.user.issuer().to_owned(), grant.user.subject().to_owned());
         let ticket = self.open_session(provider, grant).await?;
         if let Some(previous) = previous {
             self.tell_of_another_user(&previous, &issuer, &subject).await;
@@ -251,21 +193,24 @@ impl Auth {
             Ok(_) => tracing::info!(
                 event = "login", site = %self.site.origin, session = %self.ring.log_name(&key), user, provider = meta.provider
             ),
-            // Nobody can use these tokens any more: give them back.
-            Err(_) => self.revoke_later(&record),
+            // Nobody can use these tokens any more: give them back, and let no record of them stay that was written after all.
+            Err(_) => {
+                self.revoke_later(&record);
+                self.bury(key, ends_at);
+            }
         }
         Ok(written?)
     }
 }
 
 fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timestamp) -> Record {
-    let Grant { tokens, id_token } = grant;
+    let Grant { tokens, user } = grant;
     Record {
         meta: Meta {
             provider: provider.name().to_owned(),
-            issuer: id_token.issuer().to_owned(),
-            subject: id_token.subject().to_owned(),
-            sid: id_token.sid().map(str::to_owned),
+            issuer: user.issuer().to_owned(),
+            subject: user.subject().to_owned(),
+            sid: user.sid().map(str::to_owned),
             created_at: now,
             ends_at,
             last_seen: now,
@@ -280,18 +225,8 @@ fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timesta
             refresh_token: tokens.refresh_token,
             id_token: tokens.id_token,
             scope: tokens.scope,
-            claims: id_token.claims().clone(),
+            claims: user.claims().clone(),
             newer: serde_json::Map::new(),
         },
     }
-}
-
-/// The errors of `prompt=none` (OpenID Connect Core §3.1.2.6) send the user back; every other one is shown.
-fn refused(error: String, silent: bool, return_to: &ReturnTo) -> CallbackError {
-    const NEEDS_THE_USER: [&str; 5] =
-        ["login_required", "consent_required", "interaction_required", "account_selection_required", "access_denied"];
-    if silent && NEEDS_THE_USER.contains(&error.as_str()) {
-        return CallbackError::SilentRefused(return_to.clone());
-    }
-    CallbackError::Refused(error)
 }

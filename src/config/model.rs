@@ -1,6 +1,8 @@
 //! What the configuration means once it is checked: every value has its type, every secret is read.
 
+mod provider;
 mod redis;
+mod relay;
 mod route;
 mod site;
 
@@ -8,12 +10,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
-pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
-pub use self::site::{
-    ClientAuth, CsrfMode, Hsts, LimitsConfig, LogoutHint, LogoutTokenExp, ProviderConfig, Rate, SameSite,
-    SessionConfig, SiteConfig,
+pub use self::provider::{
+    ClientAuth, ClientConfig, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig,
+    ProviderConfig, ProviderKind,
 };
+pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
+pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken};
+pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
+pub use self::site::{CsrfMode, Hsts, LimitsConfig, Rate, SameSite, SessionConfig, SiteConfig};
+pub use super::json_pointer::{JsonPointer, NotAPointer};
+pub use super::logout_template::{LogoutTemplate, NotATemplate, Placeholder};
 use crate::secret::AdminToken;
 use ipnet::IpNet;
 

@@ -84,6 +84,9 @@ fn spot(path: &str) -> (&str, &str, String) {
         "site.limits" => ("[[site]]\n[site.limits]", "site[0].limits"),
         "site.spa" if ["dir", "fallback", "dev_server"].contains(&name) => ("[[site]]\n[site.spa]", "site[0].spa"),
         "site.spa" => ("[[site]]\n[site.spa]\ndev_server = \"https://a.example\"", "site[0].spa"),
+        "site.provider" if name.ends_with("_pointer") || name.ends_with("_endpoint") => {
+            ("[[site]]\n[[site.provider]]\nkind = \"oauth2\"", "site[0].provider[0]")
+        }
         "site.provider" => ("[[site]]\n[[site.provider]]", "site[0].provider[0]"),
         "site.route" => ("[[site]]\n[[site.route]]", "site[0].route[0]"),
         table => panic!("a table that this test does not know: {table}"),
@@ -108,8 +111,9 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(site.session.claims, ["sub", "name", "email"]);
     let [provider] = site.providers.as_slice() else { panic!("one provider") };
     assert_eq!(provider.name, "main");
-    assert_eq!(provider.scopes, ["openid", "profile", "email", "offline_access"]);
-    assert!(matches!(&provider.client_auth, ClientAuth::Basic(secret) if secret.expose() == SECRET));
+    let client = provider.kind.client().expect("a client");
+    assert_eq!(client.scopes, ["openid", "profile", "email", "offline_access"]);
+    assert!(matches!(&client.client_auth, ClientAuth::Basic(secret) if secret.expose() == SECRET));
     let [route] = site.routes.as_slice() else { panic!("one route") };
     assert_eq!((route.access, route.methods.as_ref(), route.max_body), (Access::Required, None, None));
     assert_eq!((route.sensitive, route.websocket, route.replay_body), (false, false, 64 << 10));
@@ -206,6 +210,21 @@ proptest! {
         let value = if many { format!("[\"{value}\"]") } else { format!("\"{value}\"") };
         let faults = faults_of(&format!("{heading}\n{name} = {value}"));
         prop_assert!(!faults.iter().any(|fault| fault.key.is_empty()), "{}", Faults(faults));
+    }
+}
+
+#[test]
+fn an_upstream_may_be_a_socket_on_this_machine() {
+    for (written, path, shown) in [
+        ("unix:/run/api.sock", "/", "unix:/run/api.sock"),
+        ("unix:/run/api.sock:/", "/", "unix:/run/api.sock"),
+        ("unix:/run/api.sock:/v1/", "/v1/", "unix:/run/api.sock:/v1"),
+    ] {
+        let config = understood(&SITE.replace("https://api.example", written));
+        let upstream = &config.sites[0].routes[0].upstream;
+        assert_eq!(upstream.socket.as_deref(), Some(Path::new("/run/api.sock")));
+        assert_eq!((upstream.url.path(), upstream.to_string().as_str()), (path, shown));
+        assert!(config.route_table().contains(&format!("  {shown}\n")), "{}", config.route_table());
     }
 }
 

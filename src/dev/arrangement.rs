@@ -8,9 +8,10 @@ use url::Url;
 use super::DevError;
 use super::provider::Client;
 use crate::config::{
-    Access, AdminConfig, CachePolicy, ClientAuth, Config, CsrfMode, Documents, EncodedSlash, LimitsConfig, LogConfig,
-    LogFormat, LogLevel, LogoutHint, LogoutTokenExp, Origin, ProviderConfig, RouteConfig, SameSite, ServerConfig,
-    SessionConfig, SiteConfig, SpaConfig, StoreConfig, StoreKind, TlsFiles, UpstreamConfig,
+    Access, AdminConfig, CachePolicy, ClientAuth, ClientConfig, Config, CsrfMode, Documents, EncodedSlash,
+    LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin,
+    ProviderConfig, ProviderKind, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig,
+    StoreConfig, StoreKind, TlsFiles, UpstreamConfig,
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
@@ -84,21 +85,27 @@ impl Arrangement<'_> {
     }
 
     fn provider(&self, name: &str, secret: &ClientSecret) -> ProviderConfig {
-        ProviderConfig {
-            name: "main".to_owned(),
-            issuer: self.issuer.to_owned(),
+        let client = ClientConfig {
             client_id: client_id(name),
             client_auth: ClientAuth::Basic(secret.clone()),
             scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
             authorization_params: Vec::new(),
-            id_token_algs: vec!["ES256".to_owned()],
-            logout_hint: LogoutHint::IdToken,
-            logout_token_exp: LogoutTokenExp::Required,
+            logout: LogoutConfig::standard(LogoutHint::IdToken),
+        };
+        ProviderConfig {
+            name: "main".to_owned(),
+            issuer: self.issuer.to_owned(),
             default_token_lifetime: Duration::from_secs(60),
-            clock_skew: Duration::from_secs(10),
             plaintext: false,
             timeout: Duration::from_secs(10),
             tls: TlsFiles::default(),
+            kind: ProviderKind::Oidc(OidcConfig {
+                client,
+                id_token_algs: vec!["ES256".to_owned()],
+                logout_token_exp: LogoutTokenExp::Required,
+                frontchannel_logout: false,
+                clock_skew: Duration::from_secs(10),
+            }),
         }
     }
 
@@ -144,7 +151,7 @@ fn title(name: &str) -> String {
 
 /// An upstream without certificates of its own.
 pub(super) fn upstream(url: &Url) -> UpstreamConfig {
-    UpstreamConfig { url: url.clone(), tls: TlsFiles::default() }
+    UpstreamConfig::at(url.clone())
 }
 
 #[cfg(test)]

@@ -117,6 +117,9 @@ fn failed(call: &Call<'_>, error: &CallbackError) -> Problem {
         CallbackError::Refused(code) => {
             Problem::LoginFailed(format!("The login service refused it and gives the reason “{code}”."))
         }
+        CallbackError::Unidentified(reason) => Problem::LoginFailed(format!(
+            "The login service let you in, and then did not say who you are. Its user endpoint: {reason}. Please try again."
+        )),
         CallbackError::ProviderUnavailable(_) | CallbackError::Misconfigured(_) => Problem::ProviderUnavailable,
         CallbackError::Store(_) => Problem::StoreUnavailable,
         _ => Problem::LoginFailed("The login service's answer could not be accepted. Please try again.".into()),

@@ -1,30 +1,33 @@
-//! The front channel: the URL that starts a login (OpenID Connect Core §3.1.2.1), and whose response came back (RFC 9207).
+//! The front channel: the URL that starts a login (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1).
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
 
-use super::{Attempt, LoginHints, Provider, RedeemError, Unavailable};
+use super::code_flow::CodeFlow;
+use super::{Attempt, LoginHints, Unavailable};
 use crate::secret::CodeVerifier;
 
 /// The URL with every parameter once, whatever the configuration or the endpoint's own query say.
-pub(super) async fn url(provider: &Provider, attempt: &Attempt, hints: &LoginHints) -> Result<Url, Unavailable> {
-    let metadata = provider.metadata().await?;
-    let config = &provider.config;
+pub(super) async fn url(flow: &CodeFlow, attempt: &Attempt, hints: &LoginHints) -> Result<Url, Unavailable> {
+    let endpoints = flow.server.endpoints().await?;
+    let config = &flow.client;
     let further = hints.further_scopes.iter().filter(|further| !config.scopes.contains(further));
     let scope = config.scopes.iter().chain(further).map(String::as_str).collect::<Vec<_>>().join(" ");
     let challenge = challenge(&attempt.verifier);
     let mut parameters = vec![
         ("response_type", "code"),
         ("client_id", &*config.client_id),
-        ("redirect_uri", &*provider.redirect_uri),
-        ("scope", &*scope),
+        ("redirect_uri", &*flow.redirect_uri),
         ("state", attempt.state.expose()),
-        ("nonce", attempt.nonce.expose()),
         ("code_challenge", &*challenge),
         ("code_challenge_method", "S256"),
     ];
+    if !scope.is_empty() {
+        parameters.push(("scope", &*scope));
+    }
+    parameters.extend(flow.server.nonce(attempt).map(|nonce| ("nonce", nonce)));
     let hints = [("prompt", &hints.prompt), ("login_hint", &hints.login_hint), ("ui_locales", &hints.ui_locales)];
     parameters.extend(hints.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))));
     for (name, value) in &config.authorization_params {
@@ -32,19 +35,7 @@ pub(super) async fn url(provider: &Provider, attempt: &Attempt, hints: &LoginHin
             parameters.push((name, value));
         }
     }
-    Ok(with_parameters(&metadata.authorization_endpoint, &parameters))
-}
-
-/// RFC 9207 §2.4: simple string comparison; missing counts as wrong where the metadata promise it.
-pub(super) async fn check_issuer(provider: &Provider, iss: Option<&str>) -> Result<(), RedeemError> {
-    match iss {
-        Some(iss) if iss == provider.config.issuer => Ok(()),
-        Some(_) => Err(RedeemError::Invalid("the response is another issuer's".to_owned())),
-        None if provider.metadata().await?.response_names_issuer => Err(RedeemError::Invalid(
-            "the response does not name its issuer, as the provider's metadata promise".to_owned(),
-        )),
-        None => Ok(()),
-    }
+    Ok(with_parameters(&endpoints.authorization, &parameters))
 }
 
 /// `endpoint` with `parameters` added; its own query is kept (RFC 6749 §3.1), except for what would then be there twice.

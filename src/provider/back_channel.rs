@@ -5,14 +5,16 @@ use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Map, Value};
 use url::Url;
+use zeroize::Zeroizing;
 
-use super::{Unavailable, json};
+use super::{ProviderStatus, Unavailable, json};
 use crate::config::{ProviderConfig, is_loopback_host};
+use crate::secret::AccessToken;
 
 /// The largest answer that is read: metadata, keys and tokens are far smaller.
 const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -26,7 +28,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct BackChannel {
     http: Client,
-    trouble: Arc<Mutex<Option<String>>>,
+    status: Arc<Mutex<ProviderStatus>>,
 }
 
 /// Why there is no answer.
@@ -76,7 +78,7 @@ impl BackChannel {
             .pool_idle_timeout(IDLE_CONNECTION)
             .build()
             .map_err(|error| describe(&error))?;
-        Ok(Self { http, trouble: Arc::default() })
+        Ok(Self { http, status: Arc::new(Mutex::new(ProviderStatus::Unknown)) })
     }
 
     /// One GET of a JSON document; anything but a 200 is a failure.
@@ -105,24 +107,64 @@ impl BackChannel {
         self.call(request).await
     }
 
-    /// Why the last call found no working provider; `None` when it found one.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// One GET with `token` as the bearer.
+    pub(super) async fn get_as(&self, url: &Url, token: &AccessToken) -> Result<Answer, Silence> {
+        self.call(self.http.get(url.clone()).header(AUTHORIZATION, bearer(token))).await
     }
 
+    /// One POST of nothing, with `token` as the bearer, to somebody beside the provider: it says nothing of its health.
+    pub(super) async fn post_as(&self, url: &Url, token: &AccessToken) -> Result<Answer, Silence> {
+        let nothing = (CONTENT_LENGTH, HeaderValue::from_static("0"));
+        exchange(self.http.post(url.clone()).header(AUTHORIZATION, bearer(token)).header(nothing.0, nothing.1)).await
+    }
+
+    /// One GET that shows nothing, to see whether anybody is there.
+    pub(super) async fn knock(&self, url: &Url) -> Result<(), Unavailable> {
+        self.call(self.http.get(url.clone())).await?;
+        self.trouble().map_or(Ok(()), |trouble| Err(Unavailable(trouble)))
+    }
+
+    /// Why the last call found no working provider; `None` when it found one, or there was none.
+    pub(super) fn trouble(&self) -> Option<String> {
+        match self.status() {
+            ProviderStatus::Down(reason) => Some(reason),
+            ProviderStatus::Unknown | ProviderStatus::Ready => None,
+        }
+    }
+
+    /// What the last call came to.
+    pub(super) fn status(&self) -> ProviderStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One call to the provider, by which its health is known.
     async fn call(&self, request: RequestBuilder) -> Result<Answer, Silence> {
-        let answer = match request.header(ACCEPT, HeaderValue::from_static("application/json")).send().await {
-            Ok(response) => read(response).await,
-            Err(error) => Err(silence(&error)),
+        let answer = exchange(request).await;
+        let status = match &answer {
+            Ok(answer) if answer.status >= 500 => {
+                ProviderStatus::Down(format!("the provider answered {}", answer.status))
+            }
+            Ok(_) => ProviderStatus::Ready,
+            Err(Silence::NotSent(reason) | Silence::NoAnswer(reason)) => ProviderStatus::Down(reason.clone()),
         };
-        let trouble = match &answer {
-            Ok(answer) if answer.status >= 500 => Some(format!("the provider answered {}", answer.status)),
-            Ok(_) => None,
-            Err(Silence::NotSent(reason) | Silence::NoAnswer(reason)) => Some(reason.clone()),
-        };
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
         answer
     }
+}
+
+async fn exchange(request: RequestBuilder) -> Result<Answer, Silence> {
+    match request.header(ACCEPT, HeaderValue::from_static("application/json")).send().await {
+        Ok(response) => read(response).await,
+        Err(error) => Err(silence(&error)),
+    }
+}
+
+/// RFC 6750 §2.1
+fn bearer(token: &AccessToken) -> HeaderValue {
+    let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+    let mut bearer = HeaderValue::from_str(&text).expect("tokens are printable ASCII");
+    bearer.set_sensitive(true);
+    bearer
 }
 
 /// The head of a page.

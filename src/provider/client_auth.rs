@@ -7,17 +7,17 @@ use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
 use super::back_channel::Form;
-use crate::config::{ClientAuth, ProviderConfig};
+use crate::config::{ClientAuth, ClientConfig};
 
 /// Adds the client's credentials to `form`.
-pub(super) fn authenticate<'a>(config: &'a ProviderConfig, mut form: Form<'a>) -> Form<'a> {
-    match &config.client_auth {
-        ClientAuth::None => form.fields.push(("client_id", &config.client_id)),
+pub(super) fn authenticate<'a>(client: &'a ClientConfig, mut form: Form<'a>) -> Form<'a> {
+    match &client.client_auth {
+        ClientAuth::None => form.fields.push(("client_id", &client.client_id)),
         ClientAuth::Post(secret) => {
-            form.fields.push(("client_id", &config.client_id));
+            form.fields.push(("client_id", &client.client_id));
             form.fields.push(("client_secret", secret.expose()));
         }
-        ClientAuth::Basic(secret) => form.authorization = Some(basic(&config.client_id, secret.expose())),
+        ClientAuth::Basic(secret) => form.authorization = Some(basic(&client.client_id, secret.expose())),
     }
     form
 }

@@ -1,20 +1,28 @@
 //! Discovery: fetches the provider's metadata and believes it only when it names the configured issuer
 //! (OpenID Connect Discovery §4).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::Unavailable;
 use super::back_channel::{BackChannel, check_scheme, printable};
 
+/// Where a server is asked for what.
+#[derive(Debug)]
+pub(super) struct Endpoints {
+    pub(super) authorization: Url,
+    pub(super) token: Url,
+    pub(super) end_session: Option<Url>,
+    pub(super) revocation: Option<Url>,
+}
+
 /// What the gateway uses of the metadata. Made only by [`fetch`], after every check.
 #[derive(Debug)]
 pub(super) struct Metadata {
-    pub(super) authorization_endpoint: Url,
-    pub(super) token_endpoint: Url,
+    pub(super) endpoints: Arc<Endpoints>,
     pub(super) jwks_uri: Url,
-    pub(super) end_session_endpoint: Option<Url>,
-    pub(super) revocation_endpoint: Option<Url>,
     /// Whether every authorization response carries `iss` (RFC 9207 §3).
     pub(super) response_names_issuer: bool,
 }
@@ -49,11 +57,13 @@ fn check(members: &Map<String, Value>, issuer: &str, plaintext: bool) -> Result<
     }
     let required = |name: &str| endpoint(members, name, plaintext)?.ok_or_else(|| format!("`{name}` is missing"));
     Ok(Metadata {
-        authorization_endpoint: required("authorization_endpoint")?,
-        token_endpoint: required("token_endpoint")?,
+        endpoints: Arc::new(Endpoints {
+            authorization: required("authorization_endpoint")?,
+            token: required("token_endpoint")?,
+            end_session: endpoint(members, "end_session_endpoint", plaintext)?,
+            revocation: endpoint(members, "revocation_endpoint", plaintext)?,
+        }),
         jwks_uri: required("jwks_uri")?,
-        end_session_endpoint: endpoint(members, "end_session_endpoint", plaintext)?,
-        revocation_endpoint: endpoint(members, "revocation_endpoint", plaintext)?,
         response_names_issuer: match members.get("authorization_response_iss_parameter_supported") {
             None => false,
             Some(Value::Bool(supported)) => *supported,

@@ -3,7 +3,8 @@
 //! Three questions, each as the gateway itself would put it, and none that changes anything at the provider: the login is
 //! not gone on with, and the code that is redeemed was never given out.
 
-use super::{Attempt, LoginHints, Provider, RedeemError, Unavailable, refusal};
+use super::code_flow::CodeFlow;
+use super::{Attempt, Kind, LoginHints, Provider, RedeemError, Unavailable, authorize, refusal, token};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 
 /// What one question came to.
@@ -12,6 +13,13 @@ pub struct Examined {
     pub about: &'static str,
     /// What was found, or what is wrong.
     pub outcome: Result<String, Trouble>,
+}
+
+/// What is asked first: whether the server is found at all.
+pub(super) struct FirstQuestion {
+    pub(super) about: &'static str,
+    pub(super) found: &'static str,
+    pub(super) remedy: &'static str,
 }
 
 /// What is wrong, and what an operator can do about it.
@@ -29,17 +37,25 @@ const NEEDS_THE_USER: [&str; 4] =
     ["login_required", "interaction_required", "account_selection_required", "consent_required"];
 
 impl Provider {
-    /// Asks the three questions; only the first if it has no good answer.
+    /// Asks the three questions; only the first if it has no good answer, or the kind has no other.
     pub async fn examine(&self) -> Vec<Examined> {
-        let documents = self.warm_up().await.map_err(|Unavailable(wrong)| Trouble {
-            remedy: format!("{REACH}; `issuer` must be what the provider's own document says, byte for byte"),
-            wrong,
-        });
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.examine().await,
+            Kind::Relay(_) => {
+                vec![Examined { about: "login", outcome: Ok("not to be told without a user's credentials".to_owned()) }]
+            }
+        }
+    }
+}
+
+impl CodeFlow {
+    async fn examine(&self) -> Vec<Examined> {
+        let first = self.server.first_question();
+        let documents = self.server.warm_up().await;
+        let documents =
+            documents.map_err(|Unavailable(wrong)| Trouble { remedy: format!("{REACH}; {}", first.remedy), wrong });
         let found = documents.is_ok();
-        let mut examined = vec![Examined {
-            about: "metadata and keys",
-            outcome: documents.map(|()| "fetched and checked".to_owned()),
-        }];
+        let mut examined = vec![Examined { about: first.about, outcome: documents.map(|()| first.found.to_owned()) }];
         if found {
             examined.push(Examined { about: "login", outcome: self.examine_login().await });
             examined.push(Examined { about: "client", outcome: self.examine_client().await });
@@ -50,7 +66,7 @@ impl Provider {
     /// Goes where a browser would be sent, without a cookie, and no further.
     async fn examine_login(&self) -> Result<String, Trouble> {
         let reach = |wrong| Trouble { wrong, remedy: REACH.to_owned() };
-        let url = self.authorization_url(&made_up(), &LoginHints::default()).await;
+        let url = authorize::url(self, &made_up(), &LoginHints::default()).await;
         let url = url.map_err(|Unavailable(wrong)| reach(wrong))?;
         let page = self.caller.page(&url).await.map_err(Unavailable::from);
         let page = page.map_err(|Unavailable(wrong)| reach(wrong))?;
@@ -77,7 +93,7 @@ impl Provider {
                 wrong: format!("the provider answers {status} to the start of a login"),
                 remedy: format!(
                     "register the redirect URI {} for the client {}, exactly so",
-                    self.redirect_uri, self.config.client_id
+                    self.redirect_uri, self.client.client_id
                 ),
             }),
         }
@@ -86,7 +102,7 @@ impl Provider {
     /// Redeems a code that nobody was given. A provider checks the client first (RFC 6749 §4.1.3).
     async fn examine_client(&self) -> Result<String, Trouble> {
         let trouble = |wrong: String, remedy: &str| Err(Trouble { wrong, remedy: remedy.to_owned() });
-        match self.redeem(&AuthorizationCode::new("made-up-by-cloakroom-doctor"), &made_up()).await {
+        match token::redeem(self, &AuthorizationCode::new("made-up-by-cloakroom-doctor"), &made_up()).await {
             Err(RedeemError::Rejected(_)) => Ok("its credentials are accepted".to_owned()),
             // The words of those who cannot read the code at all, which they look at after the client.
             Err(RedeemError::Misconfigured(code)) if code == "invalid_request" => {
@@ -97,7 +113,9 @@ impl Provider {
                 "compare client_id, client_auth and the client's secret or key with its registration at the provider",
             ),
             Err(RedeemError::Unavailable(wrong)) => trouble(wrong, REACH),
-            Err(RedeemError::Invalid(wrong)) => trouble(wrong, "look at what stands between gateway and provider"),
+            Err(RedeemError::Invalid(wrong) | RedeemError::Unidentified(wrong)) => {
+                trouble(wrong, "look at what stands between gateway and provider")
+            }
             Ok(_) => trouble(
                 "the token endpoint gave tokens for a code that was made up".to_owned(),
                 "this is no authorization server to trust: check the issuer",

@@ -1,4 +1,4 @@
-//! The checks of an ID token, each with its sentence in OpenID Connect Core §3.1.3.7; the only maker of [`VerifiedIdToken`].
+//! The checks of an ID token, each with its sentence in OpenID Connect Core §3.1.3.7; what it says of the user is proven by them.
 
 use std::time::Duration;
 
@@ -8,48 +8,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
-use super::Provider;
 use super::claims::{self as common, LOGOUT_EVENT, OLDEST, moment};
 use super::jws::Jws;
-use super::kept;
+use super::oidc::Oidc;
 use super::signature::{self, Refused};
+use super::{ProvenUser, kept};
 use crate::clock::Timestamp;
 use crate::secret::{AccessToken, IdToken, Nonce, constant_time_eq};
-
-/// An ID token that passed every check of OpenID Connect Core §3.1.3.7. Nothing outside this file makes one.
-#[derive(Clone, Debug)]
-pub struct VerifiedIdToken {
-    issuer: String,
-    subject: String,
-    sid: Option<String>,
-    claims: Map<String, Value>,
-}
-
-impl VerifiedIdToken {
-    /// `iss`
-    #[must_use]
-    pub fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
-    /// `sub`
-    #[must_use]
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// `sid`, the provider's own session id (OpenID Connect Back-Channel Logout §2.1).
-    #[must_use]
-    pub fn sid(&self) -> Option<&str> {
-        self.sid.as_deref()
-    }
-
-    /// Every claim of the token.
-    #[must_use]
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
-    }
-}
 
 /// What a token must say to be believed.
 pub(super) struct Expected<'a> {
@@ -72,20 +37,16 @@ pub(super) enum Occasion<'a> {
 }
 
 /// Checks signature and claims of `token`.
-pub(super) async fn verify(
-    provider: &Provider,
-    token: &IdToken,
-    expected: &Expected<'_>,
-) -> Result<VerifiedIdToken, Refused> {
-    let jws = Jws::read(token.expose(), &provider.id_token_algs)?;
+pub(super) async fn verify(oidc: &Oidc, token: &IdToken, expected: &Expected<'_>) -> Result<ProvenUser, Refused> {
+    let jws = Jws::read(token.expose(), &oidc.id_token_algs)?;
     if !jws.is_untyped() {
         return Err(Refused::Invalid("it is a token of another kind"));
     }
-    let claims = signature::claims(provider, &jws, kept::Occasion::Answer).await?;
+    let claims = signature::claims(oidc, &jws, kept::Occasion::Answer).await?;
     Ok(check(claims, jws.alg, expected)?)
 }
 
-fn check(claims: Map<String, Value>, alg: Algorithm, expected: &Expected<'_>) -> Result<VerifiedIdToken, &'static str> {
+fn check(claims: Map<String, Value>, alg: Algorithm, expected: &Expected<'_>) -> Result<ProvenUser, &'static str> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("iss") != Some(expected.issuer) {
         return Err("`iss` is another issuer");
@@ -111,7 +72,7 @@ fn check(claims: Map<String, Value>, alg: Algorithm, expected: &Expected<'_>) ->
     }
     check_access_token_hash(&claims, alg, expected.access_token)?;
     let sid = common::sid(&claims)?.map(str::to_owned);
-    Ok(VerifiedIdToken { issuer: expected.issuer.to_owned(), subject: subject.to_owned(), sid, claims })
+    Ok(ProvenUser { issuer: expected.issuer.to_owned(), subject: subject.to_owned(), sid, claims })
 }
 
 /// Step 13: whoever asks for `max_age` gets `auth_time` and checks it.

@@ -1,5 +1,6 @@
 //! The provider's side of a logout: its logout page (OpenID Connect RP-Initiated Logout §2), and revoking tokens (RFC 7009).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -8,10 +9,11 @@ use url::Url;
 use super::authorize::with_parameters;
 use super::back_channel::{BackChannel, Form};
 use super::client_auth::authenticate;
-use super::discovery::Metadata;
-use super::{Provider, Unavailable};
-use crate::config::{LogoutHint, ProviderConfig};
-use crate::secret::{IdToken, RefreshToken, State};
+use super::code_flow::CodeFlow;
+use super::discovery::Endpoints;
+use super::{Tokens, Unavailable};
+use crate::config::{ClientConfig, LogoutHint, Placeholder};
+use crate::secret::{AccessToken, IdToken, RefreshToken, State};
 
 /// How long a logout waits for metadata: the user is logged out here already, and waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -21,55 +23,81 @@ const REVOCATION: Duration = Duration::from_secs(5);
 const LONGEST_HINT: usize = 6 * 1024;
 
 /// The URL of the provider's logout page, if it has one that is known soon enough.
-pub(super) async fn url(provider: &Provider, id_token: Option<&IdToken>, state: &State) -> Option<Url> {
-    let metadata = timeout(PATIENCE, provider.metadata()).await.ok()?.ok()?;
-    let endpoint = metadata.end_session_endpoint.as_ref()?;
-    let mut parameters = vec![
-        ("client_id", &*provider.config.client_id),
-        ("post_logout_redirect_uri", &*provider.post_logout_redirect_uri),
-        ("state", state.expose()),
-    ];
+pub(super) async fn url(flow: &CodeFlow, id_token: Option<&IdToken>, state: &State) -> Option<Url> {
+    let page = flow.client.logout.page.as_ref()?;
+    let endpoint = match &page.url {
+        Some(url) => url.clone(),
+        None => timeout(PATIENCE, flow.server.endpoints()).await.ok()?.ok()?.end_session.clone()?,
+    };
     let hint = id_token.map(IdToken::expose).filter(|hint| hint.len() <= LONGEST_HINT);
-    if let (LogoutHint::IdToken, Some(hint)) = (provider.config.logout_hint, hint) {
-        parameters.push(("id_token_hint", hint));
-    }
-    Some(with_parameters(endpoint, &parameters))
+    let known = |placeholder| match placeholder {
+        Placeholder::ClientId => Some(&*flow.client.client_id),
+        Placeholder::ReturnTo => Some(&*flow.post_logout_redirect_uri),
+        Placeholder::IdToken => hint.filter(|_| page.hint == LogoutHint::IdToken),
+        Placeholder::State => Some(state.expose()),
+    };
+    let filled: Vec<(&str, String)> =
+        page.params.iter().filter_map(|(name, template)| Some((name.as_str(), template.fill(known)?))).collect();
+    let parameters: Vec<(&str, &str)> = filled.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Some(with_parameters(&endpoint, &parameters))
+}
+
+/// Tells `logout_hook`, with the session's own token as the bearer, that the session is over; without one there is nobody
+/// to tell.
+pub(super) async fn tell(flow: &CodeFlow, access_token: &AccessToken) -> Result<(), Unavailable> {
+    let Some(hook) = &flow.client.logout.hook else { return Ok(()) };
+    let late = |_| Err(Unavailable("the logout hook did not answer in time".to_owned()));
+    let call = async {
+        match flow.caller.post_as(hook, access_token).await?.status {
+            200..=299 => Ok(()),
+            status => Err(Unavailable(format!("the logout hook answered {status}"))),
+        }
+    };
+    timeout(REVOCATION, call).await.unwrap_or_else(late)
 }
 
 /// Revokes `refresh_token`; a provider without a revocation endpoint has nothing to confirm.
-pub(super) async fn revoke(provider: &Provider, refresh_token: &RefreshToken) -> Result<(), Unavailable> {
+pub(super) async fn revoke(flow: &CodeFlow, refresh_token: &RefreshToken) -> Result<(), Unavailable> {
     let revocation = async {
-        let metadata = provider.metadata().await?;
-        match &metadata.revocation_endpoint {
+        let endpoints = flow.server.endpoints().await?;
+        match &endpoints.revocation {
             None => Ok(()),
-            Some(endpoint) => call(&provider.caller, &provider.config, endpoint, refresh_token).await,
+            Some(endpoint) => call(&flow.caller, &flow.client, endpoint, &token_fields(refresh_token)).await,
         }
     };
     let late = |_| Err(Unavailable("the revocation was not confirmed in time".to_owned()));
     timeout(REVOCATION, revocation).await.unwrap_or_else(late)
 }
 
-/// Revokes what an answer brought that nobody will use; the caller does not wait, and nobody can act on a failure.
-pub(super) fn revoke_in_background(provider: &Provider, metadata: &Metadata, refresh_token: Option<RefreshToken>) {
-    let (Some(endpoint), Some(refresh_token)) = (metadata.revocation_endpoint.clone(), refresh_token) else { return };
-    let (caller, config) = (provider.caller.clone(), provider.config.clone());
+/// Revokes what an answer brought that nobody will use: the refresh token and all that hangs on it (RFC 7009 §2.1), or
+/// else the access token. The caller does not wait, and nobody can act on a failure.
+pub(super) fn discard(flow: &CodeFlow, endpoints: &Endpoints, tokens: Tokens) {
+    let Some(endpoint) = endpoints.revocation.clone() else { return };
+    let (caller, client, name) = (flow.caller.clone(), Arc::clone(&flow.client), flow.name.clone());
     tokio::spawn(async move {
-        let outcome = timeout(REVOCATION, call(&caller, &config, &endpoint, &refresh_token)).await;
+        let fields = match &tokens.refresh_token {
+            Some(refresh_token) => token_fields(refresh_token),
+            None => [("token", tokens.access_token.expose()), ("token_type_hint", "access_token")],
+        };
+        let outcome = timeout(REVOCATION, call(&caller, &client, &endpoint, &fields)).await;
         if !matches!(outcome, Ok(Ok(()))) {
-            tracing::debug!(provider = config.name, "a discarded refresh token was not revoked");
+            tracing::debug!(provider = name, "a discarded token was not revoked");
         }
     });
+}
+
+fn token_fields(refresh_token: &RefreshToken) -> [(&'static str, &str); 2] {
+    [("token", refresh_token.expose()), ("token_type_hint", "refresh_token")]
 }
 
 /// RFC 7009 §2.1; a token the provider does not know counts as revoked, with 200 (§2.2).
 async fn call(
     caller: &BackChannel,
-    config: &ProviderConfig,
+    client: &ClientConfig,
     endpoint: &Url,
-    refresh_token: &RefreshToken,
+    token: &[(&'static str, &str); 2],
 ) -> Result<(), Unavailable> {
-    let fields = vec![("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
-    let form = authenticate(config, Form { fields, authorization: None });
+    let form = authenticate(client, Form { fields: token.to_vec(), authorization: None });
     match caller.post(endpoint, &form).await?.status {
         200 | 204 => Ok(()),
         status => Err(Unavailable(format!("the revocation endpoint answered {status}"))),

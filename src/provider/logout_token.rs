@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 use super::claims::{self, LOGOUT_EVENT, OLDEST};
 use super::jws::{self, Jws};
 use super::kept::Occasion;
+use super::oidc::Oidc;
 use super::signature::{self, Refused};
 use super::{Provider, Unavailable};
 use crate::clock::Timestamp;
-use crate::config::{LogoutTokenExp, ProviderConfig};
+use crate::config::LogoutTokenExp;
 
 /// The largest logout token that is looked at; it holds a handful of short claims.
 const LARGEST: usize = 16 * 1024;
@@ -47,7 +48,9 @@ impl ReceivedLogoutToken {
     /// Whether it claims to be from this provider, for this client.
     #[must_use]
     pub fn is_from(&self, provider: &Provider) -> bool {
-        self.issuer == provider.config.issuer && claims::is_audience(self.audience.as_ref(), &provider.config.client_id)
+        provider.oidc().is_some_and(|oidc| {
+            self.issuer == oidc.issuer && claims::is_audience(self.audience.as_ref(), &oidc.config.client.client_id)
+        })
     }
 }
 
@@ -123,26 +126,22 @@ impl VerifiedLogoutToken {
 }
 
 /// Checks signature and claims of `token`.
-pub(super) async fn verify(provider: &Provider, token: &ReceivedLogoutToken) -> Result<VerifiedLogoutToken, Refused> {
-    let jws = Jws::read(&token.text, &provider.id_token_algs)?;
+pub(super) async fn verify(oidc: &Oidc, token: &ReceivedLogoutToken) -> Result<VerifiedLogoutToken, Refused> {
+    let jws = Jws::read(&token.text, &oidc.id_token_algs)?;
     // §2.4 recommends the type, RFC 8725 §3.11 says why; a plain one is told from an ID token by its claims (§4.1).
     if !jws.is_untyped() && !jws.is_typed("logout+jwt") {
         return Err(Refused::Invalid("it is a token of another kind"));
     }
-    let claims = signature::claims(provider, &jws, Occasion::Stranger).await?;
-    Ok(check(&claims, &provider.config, provider.clock.now())?)
+    let claims = signature::claims(oidc, &jws, Occasion::Stranger).await?;
+    Ok(check(&claims, oidc, oidc.clock.now())?)
 }
 
-fn check(
-    claims: &Map<String, Value>,
-    config: &ProviderConfig,
-    now: Timestamp,
-) -> Result<VerifiedLogoutToken, &'static str> {
-    if claims.get("iss").and_then(Value::as_str) != Some(&*config.issuer) {
+fn check(claims: &Map<String, Value>, oidc: &Oidc, now: Timestamp) -> Result<VerifiedLogoutToken, &'static str> {
+    if claims.get("iss").and_then(Value::as_str) != Some(&*oidc.issuer) {
         return Err("`iss` is another issuer");
     }
-    claims::check_audience(claims, &config.client_id)?;
-    let until = check_times(claims, config, now)?;
+    claims::check_audience(claims, &oidc.config.client.client_id)?;
+    let until = check_times(claims, oidc, now)?;
     // Steps 4 to 6.
     let whose = whose(claims)?;
     if !claims.get("events").and_then(|events| events.get(LOGOUT_EVENT)).is_some_and(Value::is_object) {
@@ -153,18 +152,14 @@ fn check(
     }
     let jti = claims.get("jti").and_then(Value::as_str).filter(|jti| (1..=LONGEST_JTI).contains(&jti.len()));
     let jti = jti.ok_or("`jti` is missing or malformed")?.to_owned();
-    Ok(VerifiedLogoutToken { issuer: config.issuer.clone(), whose, jti, until })
+    Ok(VerifiedLogoutToken { issuer: oidc.issuer.clone(), whose, jti, until })
 }
 
 /// Step 3: as with ID tokens. Returns when the token is over, by `exp` or by its age, whichever is sooner.
-fn check_times(
-    claims: &Map<String, Value>,
-    config: &ProviderConfig,
-    now: Timestamp,
-) -> Result<Timestamp, &'static str> {
-    let skew = config.clock_skew;
+fn check_times(claims: &Map<String, Value>, oidc: &Oidc, now: Timestamp) -> Result<Timestamp, &'static str> {
+    let skew = oidc.config.clock_skew;
     let expires = claims::validity(claims, now, skew)?;
-    if expires.is_none() && config.logout_token_exp == LogoutTokenExp::Required {
+    if expires.is_none() && oidc.config.logout_token_exp == LogoutTokenExp::Required {
         return Err("`exp` is missing");
     }
     let oldest = if expires.is_some() { OLDEST } else { OLDEST_WITHOUT_EXP };

@@ -63,6 +63,7 @@ mod tests {
             RedeemError::Misconfigured(_) => "misconfigured",
             RedeemError::Unavailable(_) => "unavailable",
             RedeemError::Invalid(_) => "invalid",
+            RedeemError::Unidentified(_) => "unidentified",
         }
     }
 

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::Unavailable;
 use super::jws::{Jws, Verdict};
 use super::kept::Occasion;
-use super::{Provider, Unavailable};
+use super::oidc::Oidc;
 
 /// Why a token is not believed.
 #[derive(Debug, thiserror::Error)]
@@ -28,16 +29,12 @@ impl From<&'static str> for Refused {
 }
 
 /// The claims of `jws`, once a key of the provider is found to have signed them.
-pub(super) async fn claims(
-    provider: &Provider,
-    jws: &Jws<'_>,
-    occasion: Occasion,
-) -> Result<Map<String, Value>, Refused> {
-    let keys = provider.keys().await?;
+pub(super) async fn claims(oidc: &Oidc, jws: &Jws<'_>, occasion: Occasion) -> Result<Map<String, Value>, Refused> {
+    let keys = oidc.keys().await?;
     let mut verdict = jws.verify(&keys);
     if matches!(verdict, Verdict::NoKey) {
         // The provider may have rotated its keys just now (OpenID Connect Core §10.1.1).
-        verdict = jws.verify(&*provider.newer_keys(&keys, occasion).await?);
+        verdict = jws.verify(&*oidc.newer_keys(&keys, occasion).await?);
     }
     match verdict {
         Verdict::Genuine(claims) => Ok(claims),

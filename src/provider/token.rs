@@ -8,121 +8,78 @@ use serde_json::{Map, Value};
 
 use super::back_channel::{Answer, Form, Silence};
 use super::client_auth::authenticate;
-use super::discovery::Metadata;
-use super::id_token::{self, Expected, Occasion};
-use super::signature::Refused;
-use super::{Attempt, Grant, Provider, RedeemError, Refreshed, Tokens, Unavailable, logout, refusal};
+use super::code_flow::CodeFlow;
+use super::discovery::Endpoints;
+use super::{Attempt, Grant, RedeemError, Refreshed, Tokens, Unavailable, logout, refusal};
 use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken};
 
 /// No lifetime is believed beyond this.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Redeems `code`; on any doubt about the user everything the answer brought is thrown away, and revoked if it can be.
-pub(super) async fn redeem(
-    provider: &Provider,
-    code: &AuthorizationCode,
-    attempt: &Attempt,
-) -> Result<Grant, RedeemError> {
-    let metadata = provider.metadata().await?;
-    // Had beforehand, so that the code is not spent on an answer nobody can check.
-    provider.keys().await?;
+pub(super) async fn redeem(flow: &CodeFlow, code: &AuthorizationCode, attempt: &Attempt) -> Result<Grant, RedeemError> {
+    let endpoints = flow.server.endpoints().await?;
+    flow.server.prepare().await?;
     let fields = vec![
         ("grant_type", "authorization_code"),
         ("code", code.expose()),
-        ("redirect_uri", &*provider.redirect_uri),
+        ("redirect_uri", &*flow.redirect_uri),
         ("code_verifier", attempt.verifier.expose()),
     ];
-    let answer = call(provider, &metadata, fields).await.map_err(Unavailable::from)?;
-    let tokens = tokens(provider, &answer)?;
-    let occasion = Occasion::Login { nonce: &attempt.nonce, max_age: provider.max_age };
-    let verified = match &tokens.id_token {
-        None => Err(RedeemError::Invalid("it has no `id_token`".to_owned())),
-        Some(id_token) => {
-            let verified = id_token::verify(provider, id_token, &expected(provider, &tokens, occasion)).await;
-            verified.map_err(|refused| match refused {
-                Refused::Unavailable(unavailable) => unavailable.into(),
-                refused => RedeemError::Invalid(format!("the ID token: {refused}")),
-            })
-        }
-    };
-    match verified {
-        Ok(id_token) => Ok(Grant { tokens, id_token }),
+    let answer = call(flow, &endpoints, fields).await.map_err(Unavailable::from)?;
+    let mut tokens = tokens(flow, &answer)?;
+    match flow.server.identify(&mut tokens, attempt).await {
+        Ok(user) => Ok(Grant { tokens, user }),
         Err(error) => {
-            logout::revoke_in_background(provider, &metadata, tokens.refresh_token);
+            logout::discard(flow, &endpoints, tokens);
             Err(error)
         }
     }
 }
 
-/// Gets new tokens. An answer whose ID token is invalid or another user's is [`Refreshed::Rejected`]: the session can no
-/// longer be tied to its user, so it must end (§12.2). A request that was sent and not answered is [`Refreshed::Unknown`],
-/// and so is an answer that grants something and cannot be used: the token may be spent either way. An answer that
-/// refuses, 5xx included, has not spent it. `nonce` and `auth_time` of the login are not kept, so that they are not
-/// compared; `iat` must be recent.
-pub(super) async fn refresh(provider: &Provider, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
-    match try_refresh(provider, refresh_token, subject).await {
+/// Gets new tokens. An answer that cannot be tied to the session's user any more is [`Refreshed::Rejected`], so that the
+/// session ends (OpenID Connect Core §12.2). A request that was sent and not answered is [`Refreshed::Unknown`], and so is
+/// an answer that grants something and cannot be used: the token may be spent either way. An answer that refuses, 5xx
+/// included, has not spent it.
+pub(super) async fn refresh(flow: &CodeFlow, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
+    match try_refresh(flow, refresh_token, subject).await {
         Ok(refreshed) => refreshed,
         Err(RedeemError::Rejected(reason)) => Refreshed::Rejected(reason),
         Err(RedeemError::Misconfigured(reason)) => Refreshed::Misconfigured(reason),
         Err(RedeemError::Unavailable(reason)) => Refreshed::Unavailable(reason),
-        Err(RedeemError::Invalid(reason)) => Refreshed::Unknown(reason),
+        Err(RedeemError::Invalid(reason) | RedeemError::Unidentified(reason)) => Refreshed::Unknown(reason),
     }
 }
 
-async fn try_refresh(
-    provider: &Provider,
-    refresh_token: &RefreshToken,
-    subject: &str,
-) -> Result<Refreshed, RedeemError> {
-    let metadata = provider.metadata().await?;
-    provider.keys().await?;
+async fn try_refresh(flow: &CodeFlow, refresh_token: &RefreshToken, subject: &str) -> Result<Refreshed, RedeemError> {
+    let endpoints = flow.server.endpoints().await?;
+    flow.server.prepare().await?;
     let fields = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
-    let answer = match call(provider, &metadata, fields).await {
+    let answer = match call(flow, &endpoints, fields).await {
         Ok(answer) => answer,
         Err(Silence::NotSent(reason)) => return Ok(Refreshed::Unavailable(reason)),
         Err(Silence::NoAnswer(reason)) => return Ok(Refreshed::Unknown(reason)),
     };
-    let mut tokens = tokens(provider, &answer)?;
-    if let Some(id_token) = &tokens.id_token {
-        let expected = expected(provider, &tokens, Occasion::Refresh { subject });
-        match id_token::verify(provider, id_token, &expected).await {
-            Ok(_) => {}
-            Err(Refused::Invalid(wrong)) => {
-                logout::revoke_in_background(provider, &metadata, tokens.refresh_token);
-                return Ok(Refreshed::Rejected(format!("the ID token: {wrong}")));
-            }
-            // Its key cannot be had now, or is none that is known yet. What came along is kept all the same, as the
-            // refresh token before it may be spent; of the ID token itself nothing is.
-            Err(error) => {
-                tracing::warn!(event = "id_token_unverified", provider = provider.config.name, %error);
-                tokens.id_token = None;
-            }
+    let mut tokens = tokens(flow, &answer)?;
+    match flow.server.confirm(&mut tokens, subject).await {
+        Ok(()) => Ok(Refreshed::Tokens(tokens)),
+        Err(reason) => {
+            logout::discard(flow, &endpoints, tokens);
+            Ok(Refreshed::Rejected(reason))
         }
     }
-    Ok(Refreshed::Tokens(tokens))
 }
 
-fn expected<'a>(provider: &'a Provider, tokens: &'a Tokens, occasion: Occasion<'a>) -> Expected<'a> {
-    Expected {
-        issuer: &provider.config.issuer,
-        client_id: &provider.config.client_id,
-        access_token: &tokens.access_token,
-        occasion,
-        skew: provider.config.clock_skew,
-        now: provider.clock.now(),
-    }
+async fn call(flow: &CodeFlow, endpoints: &Endpoints, fields: Vec<(&'static str, &str)>) -> Result<Answer, Silence> {
+    let form = authenticate(&flow.client, Form { fields, authorization: None });
+    flow.caller.post(&endpoints.token, &form).await
 }
 
-async fn call(provider: &Provider, metadata: &Metadata, fields: Vec<(&'static str, &str)>) -> Result<Answer, Silence> {
-    let form = authenticate(&provider.config, Form { fields, authorization: None });
-    provider.caller.post(&metadata.token_endpoint, &form).await
-}
-
-fn tokens(provider: &Provider, answer: &Answer) -> Result<Tokens, RedeemError> {
+fn tokens(flow: &CodeFlow, answer: &Answer) -> Result<Tokens, RedeemError> {
     match answer.json() {
         // GitHub refuses with 200, and an `error` member.
         Ok(members) if answer.status == 200 && !members.contains_key("error") => {
-            read(members, provider.config.default_token_lifetime)
+            read(members, flow.default_token_lifetime)
         }
         Err(error) if answer.status == 200 => Err(RedeemError::Invalid(error.to_string())),
         members => Err(refusal::read(answer.status, members.as_ref().ok())),

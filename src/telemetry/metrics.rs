@@ -17,12 +17,13 @@ pub static LOGINS: Family<Counter, 3> =
     Family::new("cloakroom_logins_total", "Logins by how they ended.", ["site", "provider", "outcome"]);
 
 /// How logins end.
-pub const LOGIN_OUTCOMES: [&str; 8] = [
+pub const LOGIN_OUTCOMES: [&str; 9] = [
     "success",
     "replayed",
     "refused",
     "silent_refused",
     "invalid",
+    "unidentified",
     "misconfigured",
     "provider_unavailable",
     "store_unavailable",

@@ -1,11 +1,11 @@
-//! What a site's sections mean: its session, its providers.
+//! What a site's sections mean: its session, its limits.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::super::Origin;
-use super::{RouteConfig, SpaConfig, TlsFiles};
-use crate::secret::{ClientSecret, MasterKey};
+use super::{ProviderConfig, RouteConfig, SpaConfig};
+use crate::secret::MasterKey;
 
 /// `[[site]]`: one SPA origin with its own provider client, keys and cookie.
 #[derive(Clone, Debug)]
@@ -47,6 +47,12 @@ impl SiteConfig {
     #[must_use]
     pub fn backchannel_logout_uri(&self) -> String {
         format!("{}{}/backchannel-logout", self.origin, self.base_path)
+    }
+
+    /// The front-channel logout URI registered at the provider, where one may use it.
+    #[must_use]
+    pub fn frontchannel_logout_uri(&self) -> String {
+        format!("{}{}/frontchannel-logout", self.origin, self.base_path)
     }
 }
 
@@ -110,66 +116,4 @@ pub enum SameSite {
     Lax,
     /// `SameSite=Strict`
     Strict,
-}
-
-/// `[[site.provider]]` with `kind = "oidc"`.
-#[derive(Clone, Debug)]
-pub struct ProviderConfig {
-    /// The name used by `?provider=` and shown by `/bff/session`.
-    pub name: String,
-    /// The issuer exactly as written: it is compared byte for byte (OpenID Connect Discovery §4.3).
-    pub issuer: String,
-    /// The client's id.
-    pub client_id: String,
-    /// How the client proves itself at the token endpoint.
-    pub client_auth: ClientAuth,
-    /// The scopes of the authorization request; contains `openid`.
-    pub scopes: Vec<String>,
-    /// Further authorization parameters, such as `prompt` or `audience`; none that the gateway sets itself.
-    pub authorization_params: Vec<(String, String)>,
-    /// Signature algorithms accepted on ID tokens; asymmetric ones only.
-    pub id_token_algs: Vec<String>,
-    /// What the provider's logout URL carries.
-    pub logout_hint: LogoutHint,
-    /// Whether a logout token must say when it expires.
-    pub logout_token_exp: LogoutTokenExp,
-    /// The lifetime of an access token whose answer has no `expires_in`.
-    pub default_token_lifetime: Duration,
-    /// Tolerance for the provider's clock, 10 to 60 seconds.
-    pub clock_skew: Duration,
-    /// Whether `http://` beyond loopback is accepted.
-    pub plaintext: bool,
-    /// The limit on one call to the provider.
-    pub timeout: Duration,
-    /// Certificates for the back channel.
-    pub tls: TlsFiles,
-}
-
-/// How the client proves itself (RFC 6749 §2.3).
-#[derive(Clone, Debug)]
-pub enum ClientAuth {
-    /// A public client: PKCE alone.
-    None,
-    /// `client_secret_basic`
-    Basic(ClientSecret),
-    /// `client_secret_post`
-    Post(ClientSecret),
-}
-
-/// What the provider's logout URL carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogoutHint {
-    /// `id_token_hint`, as OpenID Connect RP-Initiated Logout recommends.
-    IdToken,
-    /// `client_id` alone, so that no ID token passes through the browser.
-    ClientId,
-}
-
-/// `logout_token_exp`: what becomes of a logout token without `exp`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogoutTokenExp {
-    /// It is refused, as OpenID Connect Back-Channel Logout §2.4 demands.
-    Required,
-    /// It is accepted for two minutes after its `iat`, for providers older than that demand.
-    Optional,
 }

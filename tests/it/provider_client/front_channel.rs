@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cloakroom::provider::{LoginHints, RedeemError};
 use serde_json::json;
 
-use super::hostile::{Hostile, NONCE, Reply, attempt};
+use super::hostile::{Hostile, NONCE, Reply, attempt, client_of};
 
 fn query(url: &url::Url) -> HashMap<String, String> {
     let pairs: Vec<_> = url.query_pairs().into_owned().collect();
@@ -42,7 +42,8 @@ async fn hints_override_the_configuration_and_nothing_overrides_the_protocol() {
     });
     let client = op.client_with(|config| {
         let configured = [("prompt", "consent"), ("audience", "api"), ("response_type", "token"), ("state", "fixed")];
-        config.authorization_params = configured.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        client_of(config).authorization_params =
+            configured.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     });
     let hints = LoginHints {
         prompt: Some("login".to_owned()),

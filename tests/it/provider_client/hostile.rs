@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{
-    ClientAuth, CsrfMode, LogoutHint, LogoutTokenExp, Origin, ProviderConfig, SameSite, SessionConfig, SiteConfig,
-    TlsFiles,
+    ClientAuth, ClientConfig, CsrfMode, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig,
+    ProviderKind, SameSite, SessionConfig, SiteConfig, TlsFiles,
 };
 use cloakroom::provider::{Attempt, Grant, Provider, RedeemError, Refreshed};
 use cloakroom::secret::{AuthorizationCode, ClientSecret, CodeVerifier, MasterKey, Nonce, RefreshToken, State};
@@ -243,22 +243,41 @@ impl Drop for Hostile {
 }
 
 pub(super) fn config(issuer: String) -> ProviderConfig {
-    ProviderConfig {
-        name: "main".to_owned(),
-        issuer,
+    let client = ClientConfig {
         client_id: "app-one".to_owned(),
         client_auth: ClientAuth::Basic(ClientSecret::new("s3cret")),
         scopes: vec!["openid".to_owned(), "profile".to_owned()],
         authorization_params: Vec::new(),
-        id_token_algs: ["ES256", "ES384", "EdDSA", "RS256", "PS256"].map(str::to_owned).to_vec(),
-        logout_hint: LogoutHint::IdToken,
-        logout_token_exp: LogoutTokenExp::Required,
+        logout: LogoutConfig::standard(LogoutHint::IdToken),
+    };
+    ProviderConfig {
+        name: "main".to_owned(),
+        issuer,
         default_token_lifetime: Duration::from_secs(3600),
-        clock_skew: Duration::from_secs(30),
         plaintext: false,
         timeout: Duration::from_secs(5),
         tls: TlsFiles::default(),
+        kind: ProviderKind::Oidc(OidcConfig {
+            client,
+            id_token_algs: ["ES256", "ES384", "EdDSA", "RS256", "PS256"].map(str::to_owned).to_vec(),
+            logout_token_exp: LogoutTokenExp::Required,
+            frontchannel_logout: false,
+            clock_skew: Duration::from_secs(30),
+        }),
     }
+}
+
+/// What only OpenID Connect has, to be changed.
+pub(super) fn oidc_of(config: &mut ProviderConfig) -> &mut OidcConfig {
+    match &mut config.kind {
+        ProviderKind::Oidc(oidc) => oidc,
+        other => panic!("not OpenID Connect: {other:?}"),
+    }
+}
+
+/// The client registration, to be changed.
+pub(super) fn client_of(config: &mut ProviderConfig) -> &mut ClientConfig {
+    &mut oidc_of(config).client
 }
 
 pub(super) fn site(provider: &ProviderConfig) -> SiteConfig {

@@ -3,7 +3,7 @@
 use aws_lc_rs::{digest, hmac};
 use serde_json::{Value, json};
 
-use super::hostile::{Hostile, NONCE, NOW, Reply, config};
+use super::hostile::{Hostile, NONCE, NOW, Reply, client_of, config, oidc_of};
 use super::signing::{Key, b64};
 
 /// Asserts that a login is refused when `value` stands for the claim `name`; `null` takes the claim away.
@@ -27,10 +27,10 @@ async fn accepted(name: &str, value: Value) {
 async fn a_valid_token_proves_the_user() {
     let op = Hostile::start().await;
     let grant = op.login().await.unwrap();
-    assert_eq!(grant.id_token.issuer(), op.issuer());
-    assert_eq!(grant.id_token.subject(), "alice");
-    assert_eq!(grant.id_token.sid(), Some("s-1"));
-    assert_eq!(grant.id_token.claims()["email"], "alice@example.com");
+    assert_eq!(grant.user.issuer(), op.issuer());
+    assert_eq!(grant.user.subject(), "alice");
+    assert_eq!(grant.user.sid(), Some("s-1"));
+    assert_eq!(grant.user.claims()["email"], "alice@example.com");
 }
 
 #[tokio::test]
@@ -127,7 +127,8 @@ async fn a_login_that_is_older_than_asked_for_is_refused() {
             Value::Null => {}
             time => claims["auth_time"] = time.clone(),
         }));
-        let client = op.client_with(|config| config.authorization_params.push(("max_age".into(), "300".into())));
+        let client =
+            op.client_with(|config| client_of(config).authorization_params.push(("max_age".into(), "300".into())));
         assert_eq!(super::hostile::redeem(&client).await.is_ok(), works, "{auth_time}");
     }
 }
@@ -181,7 +182,7 @@ async fn symmetric_algorithms_cannot_even_be_configured() {
     let op = Hostile::start().await;
     for alg in ["HS256", "none"] {
         let mut config = config(op.issuer());
-        config.id_token_algs = vec![alg.to_owned()];
+        oidc_of(&mut config).id_token_algs = vec![alg.to_owned()];
         let site = cloakroom::config::SiteConfig { providers: vec![config.clone()], ..super::hostile::site(&config) };
         assert!(cloakroom::provider::Provider::new(&site, &config, op.clock.clone()).is_err(), "{alg}");
     }
@@ -190,7 +191,7 @@ async fn symmetric_algorithms_cannot_even_be_configured() {
 #[tokio::test]
 async fn an_algorithm_that_is_not_configured_is_refused() {
     let op = Hostile::start().await;
-    let client = op.client_with(|config| config.id_token_algs = vec!["RS256".to_owned()]);
+    let client = op.client_with(|config| oidc_of(config).id_token_algs = vec!["RS256".to_owned()]);
     assert!(super::hostile::redeem(&client).await.is_err());
 }
 

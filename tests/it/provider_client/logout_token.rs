@@ -6,7 +6,7 @@ use cloakroom::config::LogoutTokenExp;
 use cloakroom::provider::{LogoutTokenError, Provider, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 use serde_json::{Value, json};
 
-use super::hostile::{Hostile, NONCE, NOW, Reply, redeem};
+use super::hostile::{Hostile, NONCE, NOW, Reply, oidc_of, redeem};
 use super::signing::{Key, b64};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -115,7 +115,7 @@ async fn an_implausible_time_is_refused() {
 #[tokio::test]
 async fn a_token_without_exp_is_accepted_by_configuration_and_for_two_minutes() {
     let op = Hostile::start().await;
-    let optional = op.client_with(|config| config.logout_token_exp = LogoutTokenExp::Optional);
+    let optional = op.client_with(|config| oidc_of(config).logout_token_exp = LogoutTokenExp::Optional);
     let token = |issued: u64| {
         let mut claims = claims(&op);
         claims.as_object_mut().unwrap().remove("exp");
@@ -216,7 +216,7 @@ async fn a_token_that_is_not_truly_signed_is_refused() {
     ] {
         assert!(refusal(&op, &token).await.is_some(), "{token}");
     }
-    let narrow = op.client_with(|config| config.id_token_algs = vec!["RS256".to_owned()]);
+    let narrow = op.client_with(|config| oidc_of(config).id_token_algs = vec!["RS256".to_owned()]);
     assert!(verify(&narrow, &good).await.is_err());
 }
 

@@ -9,7 +9,7 @@ use cloakroom::provider::{RedeemError, Refreshed};
 use cloakroom::secret::{AuthorizationCode, ClientSecret};
 use serde_json::{Value, json};
 
-use super::hostile::{Hostile, Manner, NOW, Reply, VERIFIER, attempt, redeem, refresh};
+use super::hostile::{Hostile, Manner, NOW, Reply, VERIFIER, attempt, client_of, redeem, refresh};
 use super::signing::Key;
 
 /// What a refresh comes to, as a word.
@@ -42,8 +42,8 @@ async fn a_code_is_sent_with_its_verifier_and_redirect_uri() {
 async fn basic_authentication_encodes_identifier_and_secret() {
     let op = Hostile::start().await;
     let client = op.client_with(|config| {
-        config.client_id = "app:one/ä".to_owned();
-        config.client_auth = ClientAuth::Basic(ClientSecret::new("p%w+d =&"));
+        client_of(config).client_id = "app:one/ä".to_owned();
+        client_of(config).client_auth = ClientAuth::Basic(ClientSecret::new("p%w+d =&"));
     });
     refresh(&client).await;
     let request = op.requests("/token").remove(0);
@@ -58,7 +58,7 @@ async fn the_other_ways_of_client_authentication_stay_in_the_body() {
     let op = Hostile::start().await;
     let posting = ClientAuth::Post(ClientSecret::new("p%w"));
     for (way, secret) in [(posting, Some("p%w")), (ClientAuth::None, None)] {
-        redeem(&op.client_with(|config| config.client_auth = way)).await.unwrap();
+        redeem(&op.client_with(|config| client_of(config).client_auth = way)).await.unwrap();
         let request = op.requests("/token").pop().unwrap();
         assert_eq!(request.header("authorization"), None);
         assert_eq!((request.field("client_id"), request.field("client_secret")), (Some("app-one"), secret));

@@ -1,0 +1,48 @@
+//! What `kind = "relay"` means: an API that logs its users in with JSON of its own, and where its answers say what.
+
+use url::Url;
+
+use super::JsonPointer;
+
+/// What `kind = "relay"` has beside the parts of every provider.
+#[derive(Clone, Debug)]
+pub struct RelayConfig {
+    /// Where the SPA's credentials go.
+    pub login_url: Url,
+    /// How a new token is had; `None` is not at all, so that the session ends with the token.
+    pub refresh: Option<RelayRefresh>,
+    /// Where the API ends its own session.
+    pub logout_url: Option<Url>,
+    /// Who the bearer of a token is, as JSON; `None` where the login's answer says it.
+    pub user_url: Option<Url>,
+    /// Where the access token stands in the login's answer.
+    pub token: JsonPointer,
+    /// Where its lifetime in seconds stands.
+    pub expires_in: JsonPointer,
+    /// Where the refresh token stands.
+    pub refresh_token: JsonPointer,
+    /// Where the subject stands in the user's description.
+    pub subject: JsonPointer,
+    /// Where the name stands.
+    pub full_name: JsonPointer,
+    /// Where the e-mail address stands.
+    pub email: JsonPointer,
+}
+
+/// The API's refresh endpoint, and how it is asked.
+#[derive(Clone, Debug)]
+pub struct RelayRefresh {
+    /// The endpoint.
+    pub url: Url,
+    /// What is shown to it.
+    pub with: RelayRefreshToken,
+}
+
+/// What a refresh is asked for with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayRefreshToken {
+    /// The current access token as the bearer, as tymon/jwt-auth takes it.
+    Bearer,
+    /// The refresh token, as the member `refresh_token` of a JSON object.
+    Member,
+}

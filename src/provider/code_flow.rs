@@ -1,0 +1,142 @@
+//! The authorization code flow of one client registration (RFC 6749 §4.1), whatever kind of server is at its other end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::back_channel::BackChannel;
+use super::discovery::Endpoints;
+use super::examine::FirstQuestion;
+use super::oauth2::OAuth2;
+use super::oidc::Oidc;
+use super::{Attempt, ProvenUser, ProviderStatus, RedeemError, Tokens, Unavailable};
+use crate::config::{ClientConfig, ProviderConfig, SiteConfig};
+
+/// One client registration, and the server it is at.
+pub(super) struct CodeFlow {
+    pub(super) name: String,
+    pub(super) client: Arc<ClientConfig>,
+    pub(super) default_token_lifetime: Duration,
+    pub(super) redirect_uri: String,
+    pub(super) post_logout_redirect_uri: String,
+    pub(super) caller: BackChannel,
+    pub(super) server: Server,
+}
+
+impl CodeFlow {
+    /// The flow of `client` at `server`.
+    pub(super) fn new(
+        site: &SiteConfig,
+        config: &ProviderConfig,
+        client: &ClientConfig,
+        (caller, server): (BackChannel, Server),
+    ) -> Self {
+        Self {
+            name: config.name.clone(),
+            client: Arc::new(client.clone()),
+            default_token_lifetime: config.default_token_lifetime,
+            redirect_uri: site.redirect_uri(),
+            post_logout_redirect_uri: site.post_logout_redirect_uri(),
+            caller,
+            server,
+        }
+    }
+}
+
+/// How the server's endpoints and its users are known.
+pub(super) enum Server {
+    /// By discovery, and by the ID token.
+    Oidc(Oidc),
+    /// As written, and by the user endpoint.
+    OAuth2(OAuth2),
+}
+
+impl Server {
+    /// Where the server is asked for what.
+    pub(super) async fn endpoints(&self) -> Result<Arc<Endpoints>, Unavailable> {
+        match self {
+            Self::Oidc(oidc) => Ok(Arc::clone(&oidc.metadata().await?.endpoints)),
+            Self::OAuth2(oauth2) => Ok(oauth2.endpoints()),
+        }
+    }
+
+    /// What the authorization request carries so that the user can be proven afterwards.
+    pub(super) fn nonce<'a>(&self, attempt: &'a Attempt) -> Option<&'a str> {
+        match self {
+            Self::Oidc(_) => Some(attempt.nonce.expose()),
+            Self::OAuth2(_) => None,
+        }
+    }
+
+    /// Gets beforehand what proving the user takes, so that no code is spent on an answer nobody can check.
+    pub(super) async fn prepare(&self) -> Result<(), Unavailable> {
+        match self {
+            Self::Oidc(oidc) => oidc.keys().await.map(drop),
+            Self::OAuth2(_) => Ok(()),
+        }
+    }
+
+    /// Judges the `iss` of an authorization response.
+    pub(super) async fn check_response_issuer(&self, iss: Option<&str>) -> Result<(), RedeemError> {
+        match self {
+            Self::Oidc(oidc) => oidc.check_response_issuer(iss).await,
+            Self::OAuth2(oauth2) => oauth2.check_response_issuer(iss),
+        }
+    }
+
+    /// Whose `tokens` a redeemed code gave. What is not believed of them is taken out.
+    pub(super) async fn identify(&self, tokens: &mut Tokens, attempt: &Attempt) -> Result<ProvenUser, RedeemError> {
+        match self {
+            Self::Oidc(oidc) => oidc.identify(tokens, attempt).await,
+            Self::OAuth2(oauth2) => oauth2.identify(tokens).await,
+        }
+    }
+
+    /// Whether refreshed `tokens` are still `subject`'s; else why not. What is not believed of them is taken out.
+    pub(super) async fn confirm(&self, tokens: &mut Tokens, subject: &str) -> Result<(), String> {
+        match self {
+            Self::Oidc(oidc) => oidc.confirm(tokens, subject).await,
+            Self::OAuth2(_) => {
+                tokens.id_token = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// How the server is doing.
+    pub(super) fn status(&self) -> ProviderStatus {
+        match self {
+            Self::Oidc(oidc) => oidc.status(),
+            Self::OAuth2(oauth2) => oauth2.status(),
+        }
+    }
+
+    /// Asks for what is missing, old or broken.
+    pub(super) async fn warm_up(&self) -> Result<(), Unavailable> {
+        match self {
+            Self::Oidc(oidc) => oidc.warm_up().await,
+            Self::OAuth2(oauth2) => oauth2.warm_up().await,
+        }
+    }
+
+    /// What [`Server::warm_up`] comes to, in `doctor`'s words.
+    pub(super) const fn first_question(&self) -> FirstQuestion {
+        match self {
+            Self::Oidc(_) => FirstQuestion {
+                about: "metadata and keys",
+                found: "fetched and checked",
+                remedy: "`issuer` must be what the provider's own document says, byte for byte",
+            },
+            Self::OAuth2(_) => {
+                FirstQuestion { about: "user endpoint", found: "answers", remedy: "check `userinfo_endpoint`" }
+            }
+        }
+    }
+
+    /// What only OpenID Connect has.
+    pub(super) const fn oidc(&self) -> Option<&Oidc> {
+        match self {
+            Self::Oidc(oidc) => Some(oidc),
+            Self::OAuth2(_) => None,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `kind = "oauth2"`: the server's endpoints are written down, its users are whom its user endpoint names.
+//!
+//! There is no ID token, and one that comes is ignored: nothing here could check it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::back_channel::BackChannel;
+use super::discovery::Endpoints;
+use super::{ProvenUser, ProviderStatus, RedeemError, Tokens, Unavailable};
+use crate::config::{OAuth2Config, ProviderConfig};
+use crate::secret::AccessToken;
+
+/// One OAuth 2.0 server.
+pub(super) struct OAuth2 {
+    config: OAuth2Config,
+    issuer: String,
+    endpoints: Arc<Endpoints>,
+    caller: BackChannel,
+}
+
+impl OAuth2 {
+    /// The server as it is configured; contacts nothing.
+    pub(super) fn new(provider: &ProviderConfig, config: &OAuth2Config, caller: BackChannel) -> Self {
+        let endpoints = Endpoints {
+            authorization: config.authorization_endpoint.clone(),
+            token: config.token_endpoint.clone(),
+            end_session: config.end_session_endpoint.clone(),
+            revocation: config.revocation_endpoint.clone(),
+        };
+        Self { config: config.clone(), issuer: provider.issuer.clone(), endpoints: Arc::new(endpoints), caller }
+    }
+
+    pub(super) fn endpoints(&self) -> Arc<Endpoints> {
+        Arc::clone(&self.endpoints)
+    }
+
+    /// RFC 9207 §2.4, as far as it can be told: without a configured issuer there is nothing to compare with.
+    pub(super) fn check_response_issuer(&self, iss: Option<&str>) -> Result<(), RedeemError> {
+        match iss {
+            Some(iss) if self.config.names_issuer && iss != self.issuer => {
+                Err(RedeemError::Invalid("the response is another issuer's".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks the user endpoint whose access token this is.
+    pub(super) async fn identify(&self, tokens: &mut Tokens) -> Result<ProvenUser, RedeemError> {
+        tokens.id_token = None;
+        let answer = self.ask_for_user(&tokens.access_token).await.map_err(RedeemError::Unidentified)?;
+        self.user(answer).map_err(|wrong| RedeemError::Unidentified(wrong.to_owned()))
+    }
+
+    async fn ask_for_user(&self, token: &AccessToken) -> Result<Map<String, Value>, String> {
+        let answer = self.caller.get_as(&self.config.userinfo_endpoint, token).await;
+        let answer = answer.map_err(|silence| Unavailable::from(silence).0)?;
+        if answer.status != 200 {
+            return Err(format!("it answered {}", answer.status));
+        }
+        answer.json().map_err(|error| error.to_string())
+    }
+
+    /// Everything the endpoint says, with subject, name and e-mail address under the names that they have in OpenID
+    /// Connect (Core §5.1), wherever the configuration finds them.
+    fn user(&self, claims: Map<String, Value>) -> Result<ProvenUser, &'static str> {
+        let document = Value::Object(claims);
+        let subject = self.config.subject.find(&document).and_then(subject);
+        let subject = subject.ok_or("it does not say where `sub` points who the user is")?;
+        let said =
+            |pointer: &crate::config::JsonPointer| pointer.find(&document).filter(|value| value.is_string()).cloned();
+        let (name, email) = (said(&self.config.full_name), said(&self.config.email));
+        let Value::Object(mut claims) = document else { return Err("it is not an object") };
+        claims.insert("sub".to_owned(), subject.clone().into());
+        for (claim, value) in [("name", name), ("email", email)] {
+            match value {
+                Some(value) => claims.insert(claim.to_owned(), value),
+                None => claims.remove(claim),
+            };
+        }
+        Ok(ProvenUser { issuer: self.issuer.clone(), subject, sid: None, claims })
+    }
+
+    /// What the last call came to; nothing is known before the first.
+    pub(super) fn status(&self) -> ProviderStatus {
+        self.caller.status()
+    }
+
+    /// There is no document to fetch: one call without a token, which the user endpoint refuses, tells that it is there.
+    /// Made when no call was made yet, or the last one failed.
+    pub(super) async fn warm_up(&self) -> Result<(), Unavailable> {
+        if self.status() == ProviderStatus::Ready {
+            return Ok(());
+        }
+        self.caller.knock(&self.config.userinfo_endpoint).await
+    }
+}
+
+/// A text as it is, a whole number as its decimal digits; at most 255 visible characters, as any subject (OpenID Connect
+/// Core §2).
+fn subject(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_u64() || number.is_i64() => number.to_string(),
+        _ => return None,
+    };
+    let is_subject = (1..=255).contains(&text.len()) && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    is_subject.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_subject_is_a_text_or_a_whole_number_and_nothing_else() {
+        for (value, expected) in [
+            (json!("a7"), Some("a7")),
+            (json!(7), Some("7")),
+            (json!(-7), Some("-7")),
+            (json!(u64::MAX), Some("18446744073709551615")),
+            (json!(7.0), None),
+            (json!(1e300), None),
+            (json!(""), None),
+            (json!("x".repeat(256)), None),
+            (json!("a\nb"), None),
+            (json!("ä"), None),
+            (json!(true), None),
+            (json!(null), None),
+            (json!([7]), None),
+        ] {
+            assert_eq!(subject(&value).as_deref(), expected, "{value}");
+        }
+    }
+}
