@@ -8,7 +8,7 @@ use url::Url;
 use super::DevError;
 use super::provider::Client;
 use crate::config::{
-    Access, AdminConfig, CachePolicy, ClientAuth, ClientConfig, Config, CsrfMode, Documents, EncodedSlash,
+    Access, AdminConfig, CachePolicy, ClientAuth, ClientConfig, Config, CsrfMode, Documents, Empty400, EncodedSlash,
     LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin,
     ProviderConfig, ProviderKind, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig,
     StoreConfig, StoreKind, TlsFiles, UpstreamConfig,
@@ -91,6 +91,7 @@ impl Arrangement<'_> {
             scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
             authorization_params: Vec::new(),
             logout: LogoutConfig::standard(LogoutHint::IdToken),
+            empty_400: Empty400::Unavailable,
         };
         ProviderConfig {
             name: "main".to_owned(),

@@ -54,6 +54,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
     /// The body as one JSON object, whatever its content type says.
     pub(super) fn json(&self) -> Result<Map<String, Value>, json::NotStrict> {
         json::object(&self.body)

@@ -11,6 +11,7 @@ use super::client_auth::authenticate;
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
 use super::{Attempt, Grant, RedeemError, Refreshed, Tokens, Unavailable, logout, refusal};
+use crate::config::Empty400;
 use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken};
 
 /// No lifetime is believed beyond this.
@@ -82,6 +83,10 @@ fn tokens(flow: &CodeFlow, answer: &Answer) -> Result<Tokens, RedeemError> {
             read(members, flow.default_token_lifetime)
         }
         Err(error) if answer.status == 200 => Err(RedeemError::Invalid(error.to_string())),
+        // Glewlwyd's refusal of a grant.
+        _ if answer.status == 400 && answer.is_empty() && flow.client.empty_400 == Empty400::Rejected => {
+            Err(RedeemError::Rejected("an empty 400".to_owned()))
+        }
         members => Err(refusal::read(answer.status, members.as_ref().ok())),
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{
-    ClientAuth, ClientConfig, CsrfMode, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig,
-    ProviderKind, SameSite, SessionConfig, SiteConfig, TlsFiles,
+    ClientAuth, ClientConfig, CsrfMode, Empty400, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin,
+    ProviderConfig, ProviderKind, SameSite, SessionConfig, SiteConfig, TlsFiles,
 };
 use cloakroom::provider::{Attempt, Grant, Provider, RedeemError, Refreshed};
 use cloakroom::secret::{AuthorizationCode, ClientSecret, CodeVerifier, MasterKey, Nonce, RefreshToken, State};
@@ -249,6 +249,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         scopes: vec!["openid".to_owned(), "profile".to_owned()],
         authorization_params: Vec::new(),
         logout: LogoutConfig::standard(LogoutHint::IdToken),
+        empty_400: Empty400::Unavailable,
     };
     ProviderConfig {
         name: "main".to_owned(),

@@ -34,6 +34,8 @@ class Canaille(Provider):
     facts = {
         'iss in the callback': True,
         'refresh token': True,
+        'access token': 'JWT',
+        'scope in the answer': True,
         'sid in the ID token': False,
         'ID token algorithm': 'RS512',
         'ID token at refresh': False,

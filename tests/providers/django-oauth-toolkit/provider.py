@@ -20,6 +20,8 @@ class DjangoOAuthToolkit(Provider):
     facts = {
         'iss in the callback': False,
         'refresh token': True,
+        'access token': 'opaque',
+        'scope in the answer': True,
         'sid in the ID token': False,
         'ID token algorithm': 'RS256',
         'ID token at refresh': True,

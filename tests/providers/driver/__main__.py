@@ -4,12 +4,13 @@ import http.client
 import importlib.util
 import json
 import pathlib
+import signal
 import sys
 import traceback
 import urllib.parse
 
 from .gateway import Gateway, Site
-from .journey import STEPS, Journey
+from .journey import STEPS, Journey, NotApplicable
 from .tap import Tap
 from .upstream import Upstream
 
@@ -51,6 +52,9 @@ def load(name):
 def step(name, what, do):
     try:
         remark = do()
+    except NotApplicable as reason:
+        print(f'n/a  {name:22} {what} ({reason})', flush=True)
+        return True
     except Exception as error:
         print(f'FAIL {name:22} {what}', flush=True)
         traceback.print_exception(error, limit=-4, file=sys.stderr)
@@ -82,5 +86,11 @@ def discover(issuer):
     return json.loads(body)
 
 
+def stop(*_):
+    sys.exit(1)
+
+
 if __name__ == '__main__':
+    # So that `finally` ends what was started.
+    signal.signal(signal.SIGTERM, stop)
     sys.exit(0 if main(*sys.argv[1:]) else 1)

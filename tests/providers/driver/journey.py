@@ -12,6 +12,10 @@ from .browser import Browser, origin_of
 EARLY = 0.82
 
 
+class NotApplicable(Exception):
+    """The provider does not have what the step is about."""
+
+
 class Journey:
     """One browser, one provider, one gateway. Each public step raises what went wrong; `facts` fills up on the way."""
 
@@ -38,6 +42,8 @@ class Journey:
         self.facts['iss in the callback'] = 'iss' in callback
         granted = self._granted('authorization_code')[-1]
         self.facts['refresh token'] = 'refresh_token' in granted
+        self.facts['access token'] = 'JWT' if granted['access_token'].count('.') == 2 else 'opaque'
+        self.facts['scope in the answer'] = 'scope' in granted
         claims = payload(granted['id_token'])
         self.facts['sid in the ID token'] = 'sid' in claims
         self.facts['ID token algorithm'] = header(granted['id_token'])['alg']
@@ -66,9 +72,9 @@ class Journey:
         self.facts['ID token at refresh'] = 'id_token' in second
 
     def old_refresh_token_is_refused(self):
-        """The provider's own doing: the driver plays the thief."""
+        """The provider's own doing; the driver plays the thief."""
         if not self.facts['rotation']:
-            return 'the provider does not rotate'
+            raise NotApplicable('the provider does not rotate')
         status, body = self._redeem(self._granted('authorization_code')[-1]['refresh_token'])
         assert status in (400, 401), f'{status} {body}'
         self.facts['reuse'] = refusal(status, body)
@@ -76,19 +82,17 @@ class Journey:
     def session_after_the_theft_is_clear(self):
         """Either the theft had no effect on the rightful holder, or the session ends with its reason."""
         if not self.facts['rotation']:
-            return 'the provider does not rotate'
+            raise NotApplicable('the provider does not rotate')
         answer = self._call_with_a_newer_token_than(self._granted('refresh_token')[-1])
         self.facts['reuse revokes the family'] = answer.status != 200
         if answer.status != 200:
             self._is_refused(answer)
-        return None
 
     def refresh_token_past_its_end_ends_the_session(self):
         if self.provider.refresh_token_outlives:
-            return 'it outlives this test'
+            raise NotApplicable('it outlives this test')
         self._let_it_expire(self._granted('refresh_token')[-1])
         self._is_refused(self._call())
-        return None
 
     def logout_ends_both_sessions(self):
         self._sign_in()
@@ -104,12 +108,12 @@ class Journey:
         status, body = self._redeem(held)
         assert status in (400, 401), f'the refresh token outlived the logout: {status}'
         assert not self._is_signed_in_at_the_provider(), 'the provider lets the user in again without a question'
-        return None if self.facts['revocation'] else 'nothing to revoke with'
+        return None if self.facts['revocation'] else 'its metadata name nothing to revoke with'
 
     def logout_at_the_provider_reaches_the_gateway(self):
         self.facts['back-channel logout'] = self.provider.backchannel
         if not self.provider.backchannel:
-            return 'the provider has none'
+            raise NotApplicable('the provider has no back channel')
         self._sign_in()
         assert self._session()['authenticated']
         self.provider.sign_out(self.browser, self._granted('authorization_code')[-1]['id_token'])
@@ -117,7 +121,6 @@ class Journey:
         session = self._session()
         assert not session['authenticated'] and session['reason'] == 'revoked', session
         assert self._call().status == 401
-        return None
 
     def browser_saw_no_token(self):
         """Of what the gateway sent, in any head or body; the ID token goes along as the hint of the logout alone."""

@@ -45,8 +45,23 @@ static_files_mime_types = (
 
 class Glewlwyd(Provider):
     backchannel = True
-    configuration = ['scopes = ["openid"]', 'logout_token_exp = "optional"']
-    facts = {}
+    configuration = ['scopes = ["openid"]', 'empty_400 = "rejected"', 'logout_token_exp = "optional"']
+    facts = {
+        'iss in the callback': True,
+        'refresh token': True,
+        'access token': 'JWT',
+        'scope in the answer': True,
+        'sid in the ID token': True,
+        'ID token algorithm': 'RS256',
+        'ID token at refresh': False,
+        'rotation': True,
+        'reuse': '400, no body',
+        'reuse revokes the family': True,
+        'a dead refresh token': '400, no body',
+        'end_session': True,
+        'revocation': True,
+        'back-channel logout': True,
+    }
 
     @property
     def issuer(self):

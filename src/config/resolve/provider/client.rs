@@ -6,8 +6,8 @@ use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::{Literal, fetch};
 use crate::config::section::{Section, wrong_type};
-use crate::config::value::{text, word};
-use crate::config::{ClientAuth, ClientConfig};
+use crate::config::value::{choice, text, word};
+use crate::config::{ClientAuth, ClientConfig, Empty400};
 use crate::secret::ClientSecret;
 
 /// What every authorization request must get from the login attempt itself.
@@ -40,12 +40,15 @@ pub(super) fn client(
     let written = section.list("scopes", scope);
     let authorization_params = authorization_params(section);
     let logout = logout::logout(section, plaintext);
+    let empty = [("unavailable", Empty400::Unavailable), ("rejected", Empty400::Rejected)];
+    let empty_400 = section.or("empty_400", Empty400::Unavailable, choice(&empty));
     Some(ClientConfig {
         client_id: client_id?,
         client_auth: client_auth?,
         scopes: written.unwrap_or_else(|| scopes.iter().map(|scope| (*scope).to_owned()).collect()),
         authorization_params,
         logout,
+        empty_400,
     })
 }
 
