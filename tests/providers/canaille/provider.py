@@ -29,9 +29,9 @@ TRUSTED_DOMAINS = ["127.0.0.1"]
 
 
 class Canaille(Provider):
-    configuration = ['scopes = ["openid", "profile", "email"]']
     refresh_token_outlives = False
     facts = {
+        'an unknown code': '400 invalid_grant',
         'iss in the callback': True,
         'refresh token': True,
         'access token': 'JWT',

@@ -18,6 +18,7 @@ class DjangoOAuthToolkit(Provider):
     # It knows only the scopes of its settings, and gives refresh tokens without being asked.
     configuration = ['scopes = ["openid", "profile", "email"]']
     facts = {
+        'an unknown code': '400 invalid_grant',
         'iss in the callback': False,
         'refresh token': True,
         'access token': 'opaque',

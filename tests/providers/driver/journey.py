@@ -33,6 +33,8 @@ class Journey:
 
     def doctor_finds_nothing_wrong(self):
         self.gateway.doctor()
+        probe = self.tap.of(self.metadata['token_endpoint'], grant_type='authorization_code')[-1]
+        self.facts['an unknown code'] = refusal(probe.status, probe.json())
 
     def login_ends_at_the_site(self):
         self.gateway.start()

@@ -47,6 +47,7 @@ class Glewlwyd(Provider):
     backchannel = True
     configuration = ['scopes = ["openid"]', 'empty_400 = "rejected"', 'logout_token_exp = "optional"']
     facts = {
+        'an unknown code': '403 invalid_code',
         'iss in the callback': True,
         'refresh token': True,
         'access token': 'JWT',
