@@ -3,22 +3,27 @@
 mod failure;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use url::Url;
 
 pub use self::failure::{BeginError, CallbackError};
 
 use self::failure::refused;
+use super::budget::Call;
 use super::pending::{LOGIN_LIFETIME, PendingLogin};
 use super::{Auth, End};
 use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Attempt, Grant, LoginHints, Provider};
+use crate::provider::{Attempt, Grant, LoginHints, Provider, RedeemError};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 use crate::session::record::{Meta, Record, Secrets};
 use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
+
+/// How long a browser that comes back waits for its turn at the token endpoint.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a browser asks for when it starts a login.
 #[derive(Clone, Debug)]
@@ -49,6 +54,8 @@ pub struct Answer {
     pub outcome: Result<AuthorizationCode, String>,
     /// `iss` (RFC 9207)
     pub iss: Option<String>,
+    /// The name of the provider whose redirect URI it came to.
+    pub arrived_at: String,
 }
 
 /// A login that is complete.
@@ -132,10 +139,14 @@ impl Auth {
             .provider_of(&pending.provider, &pending.issuer)
             .ok_or_else(|| CallbackError::Invalid("the provider of this login is not configured any more".into()))?;
         self.consume(&pending.state).await?;
+        // Else one provider could have another's code sent to itself (RFC 9700 §4.4).
+        if answer.arrived_at != pending.provider {
+            return Err(CallbackError::Invalid("the response came to another provider's redirect URI".into()));
+        }
         provider.check_response_issuer(answer.iss.as_deref()).await?;
         let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
         let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
-        let mut grant = provider.redeem(&code, &attempt).await?;
+        let mut grant = self.redeem(provider, &code, &attempt).await?;
         // What is not said is as it was asked for (RFC 6749 §5.1).
         if grant.tokens.scope.is_none() && !pending.further_scopes.is_empty() {
             grant.tokens.scope = Some([provider.scopes(), &pending.further_scopes].concat().join(" "));
@@ -149,6 +160,22 @@ impl Auth {
                 self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
         }
         Ok(Completed { ticket, return_to })
+    }
+
+    /// Redeems the code when it is this login's turn at the token endpoint.
+    async fn redeem(
+        &self,
+        provider: &Provider,
+        code: &AuthorizationCode,
+        attempt: &Attempt,
+    ) -> Result<Grant, CallbackError> {
+        let (purse, store) = (self.purse(provider), self.background.store());
+        purse.turn(store, Call::Login, PATIENCE).await.map_err(CallbackError::Busy)?;
+        let redeemed = provider.redeem(code, attempt).await;
+        if let Err(RedeemError::Throttled(pause)) = &redeemed {
+            purse.pause(store, *pause).await;
+        }
+        Ok(redeemed?)
     }
 
     /// The streams of a session that a login replaces learn whether it is another user's. Those on other replicas do not:

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::provider::{
-    ClientAuth, ClientConfig, Empty400, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig,
-    ProviderConfig, ProviderKind,
+    Budget, ClientAuth, ClientConfig, Empty400, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config,
+    OidcConfig, ProviderConfig, ProviderKind,
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken};

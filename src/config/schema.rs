@@ -83,6 +83,7 @@ const PROVIDER: &[Key] = &[
     value("default_token_lifetime"),
     value("clock_skew"),
     value("timeout"),
+    value("budget"),
     value("plaintext"),
     value("ca"),
     value("client_cert"),

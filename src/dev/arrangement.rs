@@ -97,6 +97,7 @@ impl Arrangement<'_> {
             name: "main".to_owned(),
             issuer: self.issuer.to_owned(),
             default_token_lifetime: Duration::from_secs(60),
+            budget: None,
             plaintext: false,
             timeout: Duration::from_secs(10),
             tls: TlsFiles::default(),

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{ProviderStatus, Unavailable, json};
+use super::{ProviderStatus, Unavailable, json, throttled};
 use crate::config::{ProviderConfig, is_loopback_host};
 use crate::secret::AccessToken;
 
@@ -50,6 +50,8 @@ impl From<Silence> for Unavailable {
 /// An answer, whatever its status.
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// How long a 429 wants no more calls.
+    pub(super) pause: Option<Duration>,
     body: Vec<u8>,
 }
 
@@ -206,6 +208,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         return Err(too_large());
     }
     let status = response.status().as_u16();
+    let pause = throttled::pause(status, response.headers());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| Silence::NoAnswer(describe(&error)))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
@@ -213,7 +216,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, pause, body })
 }
 
 /// Where a call went, without query.

@@ -11,7 +11,7 @@ use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
-use crate::config::value::{duration, flag, text};
+use crate::config::value::{budget, duration, flag, text};
 use crate::config::{ProviderConfig, ProviderKind};
 
 pub(super) use self::client::scope;
@@ -56,6 +56,7 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
     let plaintext = section.or("plaintext", false, flag);
     let default_token_lifetime = section.or("default_token_lifetime", minutes(5), duration(seconds(1)..=hours(24)));
     let timeout = section.or("timeout", seconds(10), duration(seconds(1)..=minutes(1)));
+    let budget = section.or("budget", None, budget);
     let (found, speaks_to): (Found, _) = match kind {
         Kind::Oidc => (oidc::oidc(section, literal, plaintext), "issuer"),
         Kind::OAuth2 => (oauth2::oauth2(section, literal, plaintext), "token_endpoint"),
@@ -63,7 +64,7 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
     let encrypted = section.written_text(speaks_to).is_none_or(|url| !url.starts_with("http:"));
     let tls = tls_files(section, speaks_to, encrypted);
     let (issuer, kind) = found?;
-    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, tls, kind })
+    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, kind })
 }
 
 /// A key of another kind would be believed to do something.
@@ -81,11 +82,12 @@ fn misplaced(section: &Section<'_>, kind: Kind) {
     }
 }
 
-/// The name stands in a query, `?provider=`, and in logs.
+/// The name stands in a query, `?provider=`, in logs, and in the path of a redirect URI, where dots alone lead elsewhere.
 fn name(node: &Node) -> Result<String, Wrong> {
     let text = text(node)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
+    let dots = text.bytes().all(|byte| byte == b'.');
+    if text.len() > 64 || dots || !text.bytes().all(plain) {
         return Err(Wrong::new(
             format!("{text:?} is not a name for a provider"),
             "use 1 to 64 letters, digits, - and _, such as \"main\"",
