@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use self::provider::{
     Budget, ClientAuth, ClientConfig, Empty400, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config,
-    OidcConfig, ProviderConfig, ProviderKind,
+    OidcConfig, ProviderConfig, ProviderKind, TrustedAudiences,
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken};

@@ -9,6 +9,7 @@ use super::{choice_with_later, hours, minutes, seconds};
 use crate::config::address::tls_files;
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
+use crate::config::profile;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
 use crate::config::value::{budget, duration, flag, text};
@@ -30,7 +31,7 @@ enum Kind {
 const KINDS: [(&str, Kind); 2] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 12] = [
+const OWN_KEYS: [(&str, &[Kind]); 13] = [
     ("authorization_endpoint", &[Kind::OAuth2]),
     ("token_endpoint", &[Kind::OAuth2]),
     ("userinfo_endpoint", &[Kind::OAuth2]),
@@ -40,6 +41,7 @@ const OWN_KEYS: [(&str, &[Kind]); 12] = [
     ("name_pointer", &[Kind::OAuth2]),
     ("email_pointer", &[Kind::OAuth2]),
     ("id_token_algs", &[Kind::Oidc]),
+    ("trusted_audiences", &[Kind::Oidc]),
     ("logout_token_exp", &[Kind::Oidc]),
     ("frontchannel_logout", &[Kind::Oidc]),
     ("clock_skew", &[Kind::Oidc]),
@@ -64,14 +66,15 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
     let encrypted = section.written_text(speaks_to).is_none_or(|url| !url.starts_with("http:"));
     let tls = tls_files(section, speaks_to, encrypted);
     let (issuer, kind) = found?;
-    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, kind })
+    let profile = profile::applied(section);
+    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, profile, kind })
 }
 
 /// A key of another kind would be believed to do something.
 fn misplaced(section: &Section<'_>, kind: Kind) {
     let word = |wanted: Kind| KINDS.iter().find(|(_, kind)| *kind == wanted).map_or("", |(word, _)| word);
     for (key, kinds) in OWN_KEYS {
-        if section.has(key) && !kinds.contains(&kind) {
+        if section.is_written_here(key) && !kinds.contains(&kind) {
             let its: Vec<String> = kinds.iter().map(|kind| format!("kind = {:?}", word(*kind))).collect();
             section.fault(
                 key,
