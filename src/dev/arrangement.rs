@@ -6,23 +6,28 @@ use std::time::Duration;
 use url::Url;
 
 use super::DevError;
-use super::provider::Client;
+use super::provider::{Client, Profile};
 use crate::config::{
     Access, AdminConfig, CachePolicy, ClientAuth, ClientConfig, Config, CsrfMode, Documents, Empty400, EncodedSlash,
-    LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin,
-    ProviderConfig, ProviderKind, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig,
-    StoreConfig, StoreKind, TlsFiles, TrustedAudiences, UpstreamConfig,
+    JsonPointer, LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutConfig, LogoutHint, LogoutTokenExp, OAuth2Config,
+    OidcConfig, Origin, ProviderConfig, ProviderKind, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig,
+    SpaConfig, StoreConfig, StoreKind, TlsFiles, TrustedAudiences, UpstreamConfig,
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
 /// The names of the two sites.
 const SITES: [&str; 2] = ["one", "two"];
 
+/// The life of a token whose answer says none, and of one that never ends.
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// What the configuration depends on.
 #[derive(Debug)]
 pub(super) struct Arrangement<'a> {
     pub(super) port: u16,
     pub(super) issuer: &'a str,
+    pub(super) profile: Profile,
     pub(super) api: Url,
     pub(super) spa: SpaConfig,
 }
@@ -41,6 +46,7 @@ impl Arrangement<'_> {
                 secret: Some(secret),
                 redirect_uris: vec![site.redirect_uri()],
                 post_logout_redirect_uris: vec![site.post_logout_redirect_uri()],
+                backchannel_logout_uri: Some(site.backchannel_logout_uri()),
             });
             sites.push(site);
         }
@@ -78,39 +84,58 @@ impl Arrangement<'_> {
                 keys: vec![MasterKey::random()],
                 claims: ["sub", "name", "email"].map(str::to_owned).to_vec(),
             },
-            providers: vec![self.provider(name, secret)],
+            providers: vec![self.provider(name, secret)?],
             spa: Some(self.spa.clone()),
             routes: vec![self.route()],
         })
     }
 
-    fn provider(&self, name: &str, secret: &ClientSecret) -> ProviderConfig {
+    fn provider(&self, name: &str, secret: &ClientSecret) -> Result<ProviderConfig, DevError> {
+        let needs = &self.profile.client;
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let prove = if needs.secret_in_form { ClientAuth::Post } else { ClientAuth::Basic };
         let client = ClientConfig {
             client_id: client_id(name),
-            client_auth: ClientAuth::Basic(secret.clone()),
-            scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
-            authorization_params: Vec::new(),
+            client_auth: prove(secret.clone()),
+            scopes: needs.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            authorization_params: needs.parameters.iter().map(owned).collect(),
             logout: LogoutConfig::standard(LogoutHint::IdToken),
             empty_400: Empty400::Unavailable,
         };
-        ProviderConfig {
+        Ok(ProviderConfig {
             name: "main".to_owned(),
             issuer: self.issuer.to_owned(),
-            default_token_lifetime: Duration::from_secs(60),
+            default_token_lifetime: if self.profile.tokens.expires { MINUTE } else { DAY },
             budget: None,
             plaintext: false,
             timeout: Duration::from_secs(10),
             tls: TlsFiles::default(),
             profile: None,
-            kind: ProviderKind::Oidc(OidcConfig {
-                client,
-                id_token_algs: vec!["ES256".to_owned()],
-                logout_token_exp: LogoutTokenExp::Required,
-                trusted_audiences: TrustedAudiences::These(Vec::new()),
-                frontchannel_logout: false,
-                clock_skew: Duration::from_secs(10),
-            }),
-        }
+            kind: if self.profile.authorization.openid { oidc(client) } else { self.oauth2(client)? },
+        })
+    }
+
+    /// Endpoints as written, and a user endpoint in place of an ID token.
+    fn oauth2(&self, client: ClientConfig) -> Result<ProviderKind, DevError> {
+        let paths = &self.profile.paths;
+        let at = |path: &str| {
+            let url = format!("{}{path}", self.issuer);
+            Url::parse(&url).map_err(|error| DevError(format!("{url} is not a URL: {error}")))
+        };
+        let pointer = |text: &str| JsonPointer::parse(text).map_err(|error| DevError(format!("{text} {error}")));
+        let (subject, full_name) = self.profile.client.user;
+        Ok(ProviderKind::OAuth2(OAuth2Config {
+            client,
+            authorization_endpoint: at(paths.authorize)?,
+            token_endpoint: at(paths.token)?,
+            userinfo_endpoint: at(paths.userinfo)?,
+            revocation_endpoint: paths.revoke.map(at).transpose()?,
+            end_session_endpoint: paths.logout.map(at).transpose()?,
+            names_issuer: false,
+            subject: pointer(subject)?,
+            full_name: pointer(full_name)?,
+            email: pointer("/email")?,
+        }))
     }
 
     fn route(&self) -> RouteConfig {
@@ -137,6 +162,18 @@ impl Arrangement<'_> {
             replay_body: 64 * 1024,
         }
     }
+}
+
+/// Everything else is found by discovery.
+fn oidc(client: ClientConfig) -> ProviderKind {
+    ProviderKind::Oidc(OidcConfig {
+        client,
+        id_token_algs: vec!["ES256".to_owned()],
+        logout_token_exp: LogoutTokenExp::Required,
+        trusted_audiences: TrustedAudiences::These(Vec::new()),
+        frontchannel_logout: false,
+        clock_skew: Duration::from_secs(10),
+    })
 }
 
 /// The origin of one of the [`SITES`]; browsers take `*.localhost` to this machine by themselves (RFC 6761 §6.3).
@@ -167,7 +204,9 @@ mod tests {
         let url = Url::parse("http://127.0.0.1:8082").unwrap();
         let spa = SpaConfig::DevServer(upstream(&url));
         let (config, clients) =
-            Arrangement { port: 8080, issuer: "http://127.0.0.1:8081", api: url, spa }.make().unwrap();
+            Arrangement { port: 8080, issuer: "http://127.0.0.1:8081", profile: Profile::default(), api: url, spa }
+                .make()
+                .unwrap();
         let [one, two] = config.sites.as_slice() else { panic!("two sites") };
         assert_eq!(one.origin.to_string(), "http://one.localhost:8080");
         assert_eq!(clients[0].redirect_uris, ["http://one.localhost:8080/bff/callback"]);

@@ -42,6 +42,7 @@ impl World {
             secret: Some(ClientSecret::new(SECRET)),
             redirect_uris: vec![CALLBACK.replace("one", site)],
             post_logout_redirect_uris: vec![AFTER_LOGOUT.replace("one", site)],
+            backchannel_logout_uri: None,
         };
         let clients = vec![client("site-one", "one"), client("site-two", "two")];
         let provider = EmbeddedProvider::start(Setup { clients, clock: clock.clone(), ..Setup::default() }).unwrap();

@@ -2,8 +2,9 @@
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::User;
 use super::respond::Refusal;
 use super::shared::Shared;
 
@@ -17,14 +18,16 @@ pub(super) async fn userinfo(shared: web::Data<Shared>, request: HttpRequest) ->
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token)
         .ok_or_else(|| Refusal::invalid_token("no bearer token"))?;
-    let claims = shared.access_tokens().verify(token).map_err(|bad| Refusal::invalid_token(bad.0))?;
-    let family = claims.jti.split('.').next().unwrap_or_default();
-    if shared.state().families.get(family, shared.now()).is_none() {
+    let claims = shared.access_tokens.read(token).map_err(|bad| Refusal::invalid_token(bad.0))?;
+    if shared.state().families.get(claims.login(), shared.now()).is_none() {
         return Err(Refusal::invalid_token("revoked"));
     }
-    let user = shared.user(&claims.sub).ok_or_else(|| Refusal::invalid_token("the user is gone"))?;
+    let user = shared.user_of(&claims.sub).ok_or_else(|| Refusal::invalid_token("the user is gone"))?;
+    if !shared.profile.authorization.openid {
+        return Ok(HttpResponse::Ok().json(plain(&shared, user)));
+    }
     let has = |name| claims.scope.split(' ').any(|one| one == name);
-    let mut answer = json!({ "sub": user.id });
+    let mut answer = json!({ "sub": claims.sub });
     if has("profile") {
         answer["name"] = user.name.as_str().into();
         answer["picture"] = format!("{}/avatar/{}.svg", shared.issuer, user.id).into();
@@ -34,4 +37,15 @@ pub(super) async fn userinfo(shared: web::Data<Shared>, request: HttpRequest) ->
         answer["email_verified"] = true.into();
     }
     Ok(HttpResponse::Ok().json(answer))
+}
+
+/// Somebody as an application without OpenID Connect tells: by the number of their row.
+fn plain(shared: &Shared, user: &User) -> Value {
+    json!({
+        "id": shared.number(user),
+        "login": user.id,
+        "name": user.name,
+        "email": user.email,
+        "avatar_url": format!("{}/avatar/{}.svg", shared.issuer, user.id),
+    })
 }
