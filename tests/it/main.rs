@@ -46,4 +46,5 @@ mod store_contract;
 mod support;
 mod support_itself;
 mod tidy;
+mod tutorials;
 mod websocket;
