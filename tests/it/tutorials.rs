@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::dev::provider::{AccessTokens, Behaviour, Client, EmbeddedProvider, Profile, Setup};
 use cloakroom::secret::ClientSecret;
 use tempfile::TempDir;
@@ -20,8 +21,8 @@ fn tutorial(name: &str) -> String {
 }
 
 /// The embedded provider in a thread of its own, which ends with the process.
-fn provider(profile: &str, clients: Vec<Client>) -> Arc<EmbeddedProvider> {
-    let setup = Setup { clients, ..Setup::of(Profile::named(profile).expect("a profile")) };
+fn provider(profile: &str, clients: Vec<Client>, clock: &Clock) -> Arc<EmbeddedProvider> {
+    let setup = Setup { clients, clock: clock.clone(), ..Setup::of(Profile::named(profile).expect("a profile")) };
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
@@ -53,6 +54,8 @@ fn laravel(request: &Recorded, tokens: &AccessTokens, known: &[String]) -> Reply
 
 /// The tutorial's gateway on this machine.
 struct Tried {
+    /// Laravel's, which moves only when it is told to.
+    clock: Clock,
     provider: Arc<EmbeddedProvider>,
     laravel: Upstream,
     origins: [String; 2],
@@ -77,7 +80,8 @@ impl Tried {
             post_logout_redirect_uris: Vec::new(),
             backchannel_logout_uri: None,
         };
-        let provider = provider(profile, vec![client(0), client(1)]);
+        let clock = Clock::manual(Timestamp::from_secs(1_800_000_000));
+        let provider = provider(profile, vec![client(0), client(1)], &clock);
         let (laravel, tokens) = (Upstream::start(), provider.access_tokens());
         let known = origins.clone().map(|origin| format!("{origin}/bff/logout/callback"));
         laravel.answers(move |request| self::laravel(request, &tokens, &known));
@@ -115,7 +119,7 @@ impl Tried {
             assert_eq!(output.status.code(), Some(0), "{command}: {said}");
         }
         let gateway = Gateway::serve(&config, port, admin_port);
-        Self { provider, laravel, origins, _gateway: gateway, _redis: redis, _dir: dir }
+        Self { clock, provider, laravel, origins, _gateway: gateway, _redis: redis, _dir: dir }
     }
 
     /// Tokens issued from now on live for so many seconds.
@@ -124,9 +128,9 @@ impl Tried {
         self.provider.behave(Behaviour { access_token_lifetime: lifetime, ..self.provider.behaviour() });
     }
 
-    /// No refresh token is good any more.
+    /// So much later by Laravel's clock that it takes no refresh token of before.
     fn forget_refresh_tokens(&self) {
-        self.provider.behave(Behaviour { refresh_token_lifetime: Duration::ZERO, ..self.provider.behaviour() });
+        self.clock.advance(Duration::from_secs(13 * 3600));
     }
 
     /// The bearers that Laravel was shown.
@@ -187,6 +191,11 @@ fn two_apps_live_with(profile: &str) {
     browser.get(one, "/api/orders").refuses(401, "no_session");
     assert_eq!(browser.get(two, "/api/orders").status, 200);
 
+    let complaints = tried.provider.complaints();
+    let of_doctor = |complaint: &&String| complaint.contains("the code is unknown");
+    assert_eq!(complaints.iter().filter(of_doctor).count(), 2, "doctor tries each client with a made-up code");
+    assert_eq!(complaints.len(), 2, "nothing else was asked that Passport refuses: {complaints:?}");
+
     // A session whose refresh token Laravel forgot ends with its reason.
     tried.tokens_live(1);
     let page = browser.open(&format!("{one}/bff/login"));
@@ -198,11 +207,6 @@ fn two_apps_live_with(profile: &str) {
 
     let seen = ["/api/orders", "/api/logout"].iter().flat_map(|path| tried.bearers(path));
     browser.saw_none_of(&seen.map(|token| ("access token".to_owned(), token)).collect::<Vec<_>>());
-    assert_eq!(
-        tried.provider.complaints(),
-        Vec::<String>::new(),
-        "the gateway asked for nothing that Passport refuses"
-    );
 }
 
 #[test]
