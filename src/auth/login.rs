@@ -54,8 +54,8 @@ pub struct Answer {
     pub outcome: Result<AuthorizationCode, String>,
     /// `iss` (RFC 9207)
     pub iss: Option<String>,
-    /// The name of the provider whose redirect URI it came to.
-    pub arrived_at: String,
+    /// The name of the provider whose own redirect URI it came to; `None` is the shared one.
+    pub arrived_at: Option<String>,
 }
 
 /// A login that is complete.
@@ -140,7 +140,7 @@ impl Auth {
             .ok_or_else(|| CallbackError::Invalid("the provider of this login is not configured any more".into()))?;
         self.consume(&pending.state).await?;
         // Else one provider could have another's code sent to itself (RFC 9700 §4.4).
-        if answer.arrived_at != pending.provider {
+        if answer.arrived_at.as_deref() != self.site.own_callback(&pending.provider) {
             return Err(CallbackError::Invalid("the response came to another provider's redirect URI".into()));
         }
         provider.check_response_issuer(answer.iss.as_deref()).await?;

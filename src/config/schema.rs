@@ -65,6 +65,7 @@ const PROVIDER: &[Key] = &[
     value("client_auth"),
     value("scopes"),
     value("authorization_params"),
+    value("own_callback"),
     value("authorization_endpoint"),
     value("token_endpoint"),
     value("userinfo_endpoint"),

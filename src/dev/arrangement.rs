@@ -99,6 +99,7 @@ impl Arrangement<'_> {
             client_auth: prove(secret.clone()),
             scopes: needs.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             authorization_params: needs.parameters.iter().map(owned).collect(),
+            own_callback: false,
             logout: LogoutConfig::standard(LogoutHint::IdToken),
             empty_400: Empty400::Unavailable,
         };
@@ -124,7 +125,7 @@ impl Arrangement<'_> {
         };
         let pointer = |text: &str| JsonPointer::parse(text).map_err(|error| DevError(format!("{text} {error}")));
         let (subject, full_name) = self.profile.client.user;
-        Ok(ProviderKind::OAuth2(OAuth2Config {
+        Ok(ProviderKind::OAuth2(Box::new(OAuth2Config {
             client,
             authorization_endpoint: at(paths.authorize)?,
             token_endpoint: at(paths.token)?,
@@ -135,7 +136,7 @@ impl Arrangement<'_> {
             subject: pointer(subject)?,
             full_name: pointer(full_name)?,
             email: pointer("/email")?,
-        }))
+        })))
     }
 
     fn route(&self) -> RouteConfig {

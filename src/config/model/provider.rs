@@ -48,7 +48,7 @@ pub enum ProviderKind {
     /// `"oidc"`: OpenID Connect, found by discovery; its ID token says who the user is.
     Oidc(OidcConfig),
     /// `"oauth2"`: OAuth 2.0 with endpoints as written; its user endpoint says who the user is.
-    OAuth2(OAuth2Config),
+    OAuth2(Box<OAuth2Config>),
     /// `"relay"`: an API with a JSON login of its own.
     Relay(RelayConfig),
 }
@@ -92,6 +92,8 @@ pub struct ClientConfig {
     pub scopes: Vec<String>,
     /// Further authorization parameters, such as `prompt` or `audience`; none that the gateway sets itself.
     pub authorization_params: Vec<(String, String)>,
+    /// Whether the redirect URI is this provider's alone.
+    pub own_callback: bool,
     /// What a logout does at the provider.
     pub logout: LogoutConfig,
     /// What an empty 400 of the token endpoint means.

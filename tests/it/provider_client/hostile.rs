@@ -248,6 +248,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         client_auth: ClientAuth::Basic(ClientSecret::new("s3cret")),
         scopes: vec!["openid".to_owned(), "profile".to_owned()],
         authorization_params: Vec::new(),
+        own_callback: false,
         logout: LogoutConfig::standard(LogoutHint::IdToken),
         empty_400: Empty400::Unavailable,
     };

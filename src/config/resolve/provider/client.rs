@@ -6,7 +6,7 @@ use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::{Literal, fetch};
 use crate::config::section::{Section, wrong_type};
-use crate::config::value::{choice, text, word};
+use crate::config::value::{choice, flag, text, word};
 use crate::config::{ClientAuth, ClientConfig, Empty400};
 use crate::secret::ClientSecret;
 
@@ -39,6 +39,7 @@ pub(super) fn client(
     let client_auth = client_auth(section, literal);
     let written = section.list("scopes", scope);
     let authorization_params = authorization_params(section);
+    let own_callback = section.or("own_callback", false, flag);
     let logout = logout::logout(section, plaintext);
     let empty = [("unavailable", Empty400::Unavailable), ("rejected", Empty400::Rejected)];
     let empty_400 = section.or("empty_400", Empty400::Unavailable, choice(&empty));
@@ -47,6 +48,7 @@ pub(super) fn client(
         client_auth: client_auth?,
         scopes: written.unwrap_or_else(|| scopes.iter().map(|scope| (*scope).to_owned()).collect()),
         authorization_params,
+        own_callback,
         logout,
         empty_400,
     })
