@@ -66,14 +66,14 @@ struct Dev {
     api: Option<String>,
     /// Let the login service play a provider people have, with its peculiarities; without it, it is a strict one
     #[arg(long, value_name = "NAME", value_parser = profile())]
-    profile: Option<Profile>,
+    profile: Option<&'static Profile>,
     /// How long access tokens live, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(2..=86_400))]
     token_lifetime: Option<u64>,
 }
 
 /// The names of the profiles; any other is wrong usage, answered with all of them.
-fn profile() -> impl TypedValueParser<Value = Profile> {
+fn profile() -> impl TypedValueParser<Value = &'static Profile> {
     let unknown = "there is no such profile";
     PossibleValuesParser::new(Profile::names()).try_map(move |name| Profile::named(&name).ok_or(unknown))
 }

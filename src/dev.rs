@@ -8,6 +8,7 @@ pub mod provider;
 mod api;
 mod arrangement;
 mod banner;
+mod fitting;
 mod options;
 mod ports;
 mod running;
@@ -35,7 +36,7 @@ pub struct DevOptions {
     /// An API's URL instead of the demo API.
     pub api: Option<String>,
     /// Which real provider the embedded one plays; none is a strict one.
-    pub profile: Option<Profile>,
+    pub profile: Option<&'static Profile>,
     /// How long access tokens live; none is two minutes.
     pub token_lifetime: Option<Duration>,
 }
@@ -74,7 +75,7 @@ pub async fn run(options: DevOptions, say: impl Fn(&str), stop: impl Future<Outp
 }
 
 fn setup(options: &DevOptions, clock: &Clock) -> Setup {
-    let mut setup = Setup { clock: clock.clone(), ..Setup::of(options.profile.unwrap_or_default()) };
+    let mut setup = Setup { clock: clock.clone(), ..Setup::of(options.profile.copied().unwrap_or_default()) };
     if let Some(lifetime) = options.token_lifetime {
         setup.behaviour.access_token_lifetime = lifetime;
     }

@@ -6,21 +6,24 @@ use std::time::Duration;
 use url::Url;
 
 use super::DevError;
+use super::fitting::Fitting;
 use super::provider::{Client, Profile};
 use crate::config::{
+<<<<<<< HEAD
     Access, AdminConfig, CachePolicy, ClientAuth, ClientConfig, Config, CsrfMode, Documents, Empty400, EncodedSlash,
     JsonPointer, LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutConfig, LogoutHint, LogoutTokenExp, OAuth2Config,
     OidcConfig, Origin, ProviderConfig, ProviderKind, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig,
     SpaConfig, StoreConfig, StoreKind, TlsFiles, TrustedAudiences, UpstreamConfig,
+=======
+    Access, AdminConfig, CachePolicy, Config, CsrfMode, Documents, EncodedSlash, LimitsConfig, LogConfig, LogFormat,
+    LogLevel, Origin, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig, StoreConfig,
+    StoreKind, UpstreamConfig,
+>>>>>>> main
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
 /// The names of the two sites.
 const SITES: [&str; 2] = ["one", "two"];
-
-/// The life of a token whose answer says none, and of one that never ends.
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What the configuration depends on.
 #[derive(Debug)]
@@ -84,12 +87,15 @@ impl Arrangement<'_> {
                 keys: vec![MasterKey::random()],
                 claims: ["sub", "name", "email"].map(str::to_owned).to_vec(),
             },
-            providers: vec![self.provider(name, secret)?],
+            providers: vec![
+                Fitting { profile: &self.profile, issuer: self.issuer }.provider(&client_id(name), secret)?,
+            ],
             spa: Some(self.spa.clone()),
             routes: vec![self.route()],
         })
     }
 
+<<<<<<< HEAD
     fn provider(&self, name: &str, secret: &ClientSecret) -> Result<ProviderConfig, DevError> {
         let needs = &self.profile.client;
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -139,6 +145,8 @@ impl Arrangement<'_> {
         })))
     }
 
+=======
+>>>>>>> main
     fn route(&self) -> RouteConfig {
         RouteConfig {
             path: "/api".to_owned(),
@@ -165,6 +173,7 @@ impl Arrangement<'_> {
     }
 }
 
+<<<<<<< HEAD
 /// Everything else is found by discovery.
 fn oidc(client: ClientConfig) -> ProviderKind {
     ProviderKind::Oidc(OidcConfig {
@@ -177,6 +186,8 @@ fn oidc(client: ClientConfig) -> ProviderKind {
     })
 }
 
+=======
+>>>>>>> main
 /// The origin of one of the [`SITES`]; browsers take `*.localhost` to this machine by themselves (RFC 6761 §6.3).
 fn site_origin(name: &str, port: u16) -> String {
     format!("http://{name}.localhost:{port}")

@@ -199,6 +199,9 @@ fn routes(app: &mut web::ServiceConfig, profile: &Profile) {
         app.service(web::resource(path).get(end_session::end_session).post(end_session::end_session))
             .service(web::resource("/end_session/confirm").post(end_session::confirm));
     }
+    if let Some(path) = paths.hook {
+        app.service(web::resource(path).post(userinfo::log_out));
+    }
     app.service(web::resource(paths.authorize).get(authorize::authorize).post(authorize::authorize))
         .service(web::resource("/login").post(login::login))
         .service(web::resource(paths.token).post(token::token))

@@ -12,6 +12,7 @@ mod callback;
 mod client_js;
 mod commands;
 mod cookies;
+mod dev_profiles;
 mod dev_provider;
 mod doctor;
 mod door_tls;

@@ -2,6 +2,7 @@
 //! upstream, and a model of a browser that is strict about cookies.
 
 mod browser;
+mod dev;
 mod gateway;
 mod http;
 mod oidc_provider;
@@ -17,6 +18,7 @@ mod upstream;
 mod world;
 
 pub use browser::{Browser, Page};
+pub use dev::Dev;
 pub use gateway::{Gateway, cloakroom};
 pub use http::{Exchange, Request, Response, Streaming, send, send_raw, try_send};
 pub use oidc_provider::OidcProvider;

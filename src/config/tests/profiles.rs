@@ -114,6 +114,7 @@ fn check_shows_what_a_profile_set_and_what_took_its_place() {
         understood(&with("profile = \"passport\"\nurl = \"https://api.example\"\nscopes = [\"orders\"]")).route_table();
     let expected = "  main has the profile \"passport\" (https://laravel.com/docs/passport):
     authorization_endpoint = \"https://api.example/oauth/authorize\"
+    budget = \"60/min\"
     client_auth = \"client_secret_post\"
     kind = \"oauth2\"
     scopes = []  (overridden by this file)

@@ -1,6 +1,7 @@
 //! Access tokens: what is in them, what of that is written down, and what an API makes of one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,6 +13,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::secret::random_base64url;
 
 const MAX_TOKENS: usize = 50_000;
+
+/// How long after its end a token is still known to have been one.
+const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// The claims of an access token (RFC 9068 §2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +108,7 @@ impl AccessTokens {
                 (token.clone(), token)
             }
         };
-        let ends = Timestamp::from_secs(claims.exp);
+        let ends = Timestamp::from_secs(claims.exp).plus(REMEMBERED);
         self.written().issued.insert(key, ends, claims, self.clock.now());
         token
     }

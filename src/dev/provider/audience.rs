@@ -1,6 +1,5 @@
 //! Which access tokens are for the API: asked for by nothing, by a parameter or by scopes, as the profile says.
 
-use super::parameters::Parameters;
 use super::profile::ApiTokens;
 use super::request::Wrong;
 
@@ -12,7 +11,7 @@ pub(super) fn for_api<'a>(
 ) -> Result<bool, Wrong> {
     match rule {
         ApiTokens::Always => Ok(true),
-        ApiTokens::AuthorizationParameter(name, api) | ApiTokens::EveryRequestParameter(name, api) => match get(name) {
+        ApiTokens::Parameter(name, api) => match get(name) {
             None => Ok(false),
             Some(value) if value == api => Ok(true),
             // RFC 8707 §2
@@ -28,14 +27,6 @@ pub(super) fn for_api<'a>(
             }
             Ok(one_of(api))
         }
-    }
-}
-
-/// Whether the token request asks for the API again, where it has to.
-pub(super) fn asked_again(rule: ApiTokens, form: &Parameters) -> bool {
-    match rule {
-        ApiTokens::EveryRequestParameter(name, api) => form.one(name).ok().flatten() == Some(api),
-        _ => true,
     }
 }
 

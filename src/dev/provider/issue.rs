@@ -33,8 +33,6 @@ pub(super) struct IdClaims {
 /// What a token request asks for.
 pub(super) struct Wanted<'a> {
     pub(super) scope: &'a str,
-    /// Whether the API is asked for again, where it has to be.
-    pub(super) for_api: bool,
     /// For the first ID token.
     pub(super) nonce: Option<String>,
     /// The generation of the refresh token that comes along; none comes with `None`.
@@ -53,7 +51,7 @@ pub(super) fn issue(shared: &Shared, id: &str, login: &Family, wanted: Wanted<'_
     let Grant { client_id, authentication, .. } = &login.grant;
     let user = shared.user(&authentication.user).ok_or_else(|| Refusal::invalid_grant("the user is gone"))?;
     let rules = &shared.profile.tokens;
-    let for_api = login.grant.for_api && wanted.for_api;
+    let for_api = login.grant.for_api;
     let (now, lifetime) = (shared.now().as_secs(), shared.access_token_lifetime().as_secs());
     let jti = format!("{id}.{}", random_base64url());
     let access = shared.access_tokens.issue(AccessClaims {
@@ -65,7 +63,8 @@ pub(super) fn issue(shared: &Shared, id: &str, login: &Family, wanted: Wanted<'_
         name: user.name.clone(),
         jti: jti.clone(),
         iat: now,
-        exp: now + lifetime,
+        // Whole seconds, rounded up: what `expires_in` promises is kept.
+        exp: shared.now().as_millis().div_ceil(1000) + lifetime,
     });
     let mut answer = json!({ "token_type": "Bearer", "access_token": access });
     if rules.expires {

@@ -50,6 +50,8 @@ pub struct Paths {
     pub revoke: Option<&'static str>,
     /// The logout page.
     pub logout: Option<&'static str>,
+    /// Where the application itself, as an API, logs the bearer of a token out.
+    pub hook: Option<&'static str>,
 }
 
 /// Rules of the authorization endpoint.
@@ -88,9 +90,7 @@ pub enum ApiTokens {
     /// Always.
     Always,
     /// When the authorization request names the API in this parameter, by this value; else the token is opaque and for nobody else.
-    AuthorizationParameter(&'static str, &'static str),
-    /// When the authorization request and each token request name the API in this parameter, by this value.
-    EveryRequestParameter(&'static str, &'static str),
+    Parameter(&'static str, &'static str),
     /// When one of the scopes begins like this; a token is then for `api` alone, and one with scopes of both kinds does
     /// not exist. Otherwise it is for `otherwise`.
     Scope {
@@ -160,13 +160,15 @@ pub struct ClientNeeds {
     pub secret_in_form: bool,
     /// Where the user endpoint says who somebody is: subject and name, as JSON pointers.
     pub user: (&'static str, &'static str),
+    /// What the logout page is asked, when that is not what the standard says; see `logout_params`.
+    pub logout: &'static [(&'static str, &'static str)],
 }
 
 impl Profile {
     /// The one with this name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        table::PROFILES.iter().find(|profile| profile.name == name).copied()
+    pub fn named(name: &str) -> Option<&'static Self> {
+        table::PROFILES.iter().find(|profile| profile.name == name)
     }
 
     /// The names of all that can be asked for.

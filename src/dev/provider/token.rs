@@ -16,7 +16,7 @@ use super::profile::Given;
 use super::respond::Refusal;
 use super::shared::Shared;
 use super::state::{Code, Family, Spent};
-use super::{Client, Rotation, audience, dialect};
+use super::{Client, Rotation, dialect};
 use crate::secret::{constant_time_eq, random_base64url};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -101,8 +101,7 @@ fn redeem(shared: &Shared, client: &Client, form: &Parameters) -> Result<Value, 
     let ends = now.plus(shared.behaviour().refresh_token_lifetime);
     let scope = grant.scope.clone();
     let login = Family { grant, generation: 0, access_token: None, began: now, refreshes: 0 };
-    let for_api = audience::asked_again(shared.profile.authorization.api, form);
-    let wanted = Wanted { scope: &scope, for_api, nonce, renewed: Some(0) };
+    let wanted = Wanted { scope: &scope, nonce, renewed: Some(0) };
     let tokens = issue(shared, &id, &login, wanted)?;
     state.families.insert(id, ends, Family { access_token: Some(tokens.jti), ..login }, now);
     state.tally.codes_redeemed += 1;
@@ -152,9 +151,8 @@ fn refresh(shared: &Shared, client: &Client, form: &Parameters) -> Result<Value,
         return Err(Refusal::new("invalid_scope", "more than was granted"));
     }
     let renewed = (rotation == Rotation::EveryUse).then_some(login.generation + 1);
-    let for_api = audience::asked_again(shared.profile.authorization.api, form);
     // No nonce: it belongs to the first ID token (OpenID Connect Core §12.2).
-    let tokens = issue(shared, &id, login, Wanted { scope: &scope, for_api, nonce: None, renewed })?;
+    let tokens = issue(shared, &id, login, Wanted { scope: &scope, nonce: None, renewed })?;
     if shared.profile.refresh.revokes_access_token {
         shared.spoil_access_token(login, "revoked, since it was refreshed");
     }

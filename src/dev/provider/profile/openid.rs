@@ -20,6 +20,7 @@ pub(super) const ENTRA: Profile = Profile {
         jwks: Some("/discovery/v2.0/keys"),
         revoke: None,
         logout: Some("/oauth2/v2.0/logout"),
+        hook: None,
     },
     authorization: AuthorizationRules {
         scopes: &[
@@ -78,6 +79,7 @@ pub(super) const COGNITO: Profile = Profile {
         jwks: Some("/.well-known/jwks.json"),
         revoke: Some("/oauth2/revoke"),
         logout: Some("/logout"),
+        hook: None,
     },
     authorization: AuthorizationRules { scopes: &["openid", "profile", "email", "demo-api/orders"], ..UNNAMED },
     tokens: TokenRules {
@@ -98,7 +100,11 @@ pub(super) const COGNITO: Profile = Profile {
         proof: LogoutProof::None,
     }),
     back_channel: BackChannel::None,
-    client: ClientNeeds { scopes: &["openid", "profile", "email", "demo-api/orders"], ..STRICT.client },
+    client: ClientNeeds {
+        scopes: &["openid", "profile", "email", "demo-api/orders"],
+        logout: &[("client_id", "{client_id}"), ("logout_uri", "{return_to}")],
+        ..STRICT.client
+    },
 };
 
 pub(super) const KEYCLOAK: Profile = Profile {
@@ -112,6 +118,7 @@ pub(super) const KEYCLOAK: Profile = Profile {
         jwks: Some("/protocol/openid-connect/certs"),
         revoke: Some("/protocol/openid-connect/revoke"),
         logout: Some("/protocol/openid-connect/logout"),
+        hook: None,
     },
     authorization: AuthorizationRules { session_state: true, ..STRICT.authorization },
     tokens: TokenRules {
@@ -134,11 +141,16 @@ pub(super) const AUTH0: Profile = Profile {
         jwks: Some("/.well-known/jwks.json"),
         revoke: Some("/oauth/revoke"),
         logout: Some("/v2/logout"),
+        hook: None,
     },
-    authorization: AuthorizationRules { api: ApiTokens::AuthorizationParameter("audience", "demo-api"), ..UNNAMED },
+    authorization: AuthorizationRules { api: ApiTokens::Parameter("audience", "demo-api"), ..UNNAMED },
     tokens: TokenRules { form: Form::JwtForApi(RFC_9068), ..STRICT.tokens },
     logout: Some(LogoutRules { discoverable: false, back: "returnTo", ignores_query: true, proof: LogoutProof::None }),
-    client: ClientNeeds { parameters: &[("audience", "demo-api")], ..STRICT.client },
+    client: ClientNeeds {
+        parameters: &[("audience", "demo-api")],
+        logout: &[("client_id", "{client_id}"), ("returnTo", "{return_to}?state={state}")],
+        ..STRICT.client
+    },
     ..STRICT
 };
 
@@ -153,6 +165,7 @@ pub(super) const GOOGLE: Profile = Profile {
         jwks: Some("/oauth2/v3/certs"),
         revoke: Some("/revoke"),
         logout: None,
+        hook: None,
     },
     authorization: AuthorizationRules { scopes: &["openid", "profile", "email"], ..UNNAMED },
     tokens: TokenRules { form: Form::Opaque, judged: Judged::ByTheProvider, ..STRICT.tokens },
@@ -176,6 +189,7 @@ pub(super) const OKTA: Profile = Profile {
         jwks: Some("/v1/keys"),
         revoke: Some("/v1/revoke"),
         logout: Some("/v1/logout"),
+        hook: None,
     },
     authorization: UNNAMED,
     tokens: TokenRules {
@@ -209,6 +223,7 @@ pub(super) const ZITADEL: Profile = Profile {
         jwks: Some("/oauth/v2/keys"),
         revoke: Some("/oauth/v2/revoke"),
         logout: Some("/oidc/v1/end_session"),
+        hook: None,
     },
     authorization: AuthorizationRules {
         scopes: &["openid", "profile", "email", "offline_access", ZITADEL_PROJECT],
@@ -232,6 +247,7 @@ pub(super) const AUTHENTIK: Profile = Profile {
         jwks: Some("/application/o/demo/jwks/"),
         revoke: Some("/application/o/revoke/"),
         logout: Some("/application/o/demo/end-session/"),
+        hook: None,
     },
     authorization: UNNAMED,
     ..STRICT
@@ -239,7 +255,7 @@ pub(super) const AUTHENTIK: Profile = Profile {
 
 pub(super) const LOGTO: Profile = Profile {
     name: "logto",
-    about: "Logto: without resource= in the authorization request and in every token request, access tokens are opaque",
+    about: "Logto: without resource= in the authorization request the access token is opaque and no API takes it",
     paths: Paths {
         authorize: "/oidc/auth",
         token: "/oidc/token",
@@ -247,11 +263,9 @@ pub(super) const LOGTO: Profile = Profile {
         jwks: Some("/oidc/jwks"),
         revoke: Some("/oidc/token/revocation"),
         logout: Some("/oidc/session/end"),
+        hook: None,
     },
-    authorization: AuthorizationRules {
-        api: ApiTokens::EveryRequestParameter("resource", "urn:demo-api"),
-        ..STRICT.authorization
-    },
+    authorization: AuthorizationRules { api: ApiTokens::Parameter("resource", "urn:demo-api"), ..STRICT.authorization },
     tokens: TokenRules { form: Form::JwtForApi(RFC_9068), ..STRICT.tokens },
     client: ClientNeeds {
         parameters: &[("resource", "urn:demo-api"), ("prompt", "consent")],

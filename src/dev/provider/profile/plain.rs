@@ -21,6 +21,7 @@ pub(super) const PASSPORT_13: Profile = Profile {
         jwks: None,
         revoke: None,
         logout: None,
+        hook: Some("/api/logout"),
     },
     authorization: AuthorizationRules {
         openid: false,
@@ -56,6 +57,7 @@ pub(super) const PASSPORT_13: Profile = Profile {
         parameters: &[],
         secret_in_form: false,
         user: ("/id", "/name"),
+        logout: &[],
     },
 };
 
@@ -81,6 +83,7 @@ pub(super) const GITHUB: Profile = Profile {
         jwks: None,
         revoke: None,
         logout: None,
+        hook: None,
     },
     authorization: AuthorizationRules {
         openid: false,
@@ -105,5 +108,6 @@ pub(super) const GITHUB: Profile = Profile {
         parameters: &[],
         secret_in_form: true,
         user: ("/id", "/name"),
+        logout: &[],
     },
 };

@@ -22,6 +22,7 @@ pub(super) const STRICT: Profile = Profile {
         jwks: Some("/jwks"),
         revoke: Some("/revoke"),
         logout: Some("/end_session"),
+        hook: None,
     },
     authorization: AuthorizationRules {
         openid: true,
@@ -62,6 +63,7 @@ pub(super) const STRICT: Profile = Profile {
         parameters: &[],
         secret_in_form: false,
         user: ("/sub", "/name"),
+        logout: &[],
     },
 };
 
