@@ -9,16 +9,9 @@ use super::DevError;
 use super::fitting::Fitting;
 use super::provider::{Client, Profile};
 use crate::config::{
-<<<<<<< HEAD
-    Access, AdminConfig, CachePolicy, ClientAuth, ClientConfig, Config, CsrfMode, Documents, Empty400, EncodedSlash,
-    JsonPointer, LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutConfig, LogoutHint, LogoutTokenExp, OAuth2Config,
-    OidcConfig, Origin, ProviderConfig, ProviderKind, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig,
-    SpaConfig, StoreConfig, StoreKind, TlsFiles, TrustedAudiences, UpstreamConfig,
-=======
     Access, AdminConfig, CachePolicy, Config, CsrfMode, Documents, EncodedSlash, LimitsConfig, LogConfig, LogFormat,
     LogLevel, Origin, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig, StoreConfig,
     StoreKind, UpstreamConfig,
->>>>>>> main
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
@@ -95,58 +88,6 @@ impl Arrangement<'_> {
         })
     }
 
-<<<<<<< HEAD
-    fn provider(&self, name: &str, secret: &ClientSecret) -> Result<ProviderConfig, DevError> {
-        let needs = &self.profile.client;
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let prove = if needs.secret_in_form { ClientAuth::Post } else { ClientAuth::Basic };
-        let client = ClientConfig {
-            client_id: client_id(name),
-            client_auth: prove(secret.clone()),
-            scopes: needs.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            authorization_params: needs.parameters.iter().map(owned).collect(),
-            own_callback: false,
-            logout: LogoutConfig::standard(LogoutHint::IdToken),
-            empty_400: Empty400::Unavailable,
-        };
-        Ok(ProviderConfig {
-            name: "main".to_owned(),
-            issuer: self.issuer.to_owned(),
-            default_token_lifetime: if self.profile.tokens.expires { MINUTE } else { DAY },
-            budget: None,
-            plaintext: false,
-            timeout: Duration::from_secs(10),
-            tls: TlsFiles::default(),
-            profile: None,
-            kind: if self.profile.authorization.openid { oidc(client) } else { self.oauth2(client)? },
-        })
-    }
-
-    /// Endpoints as written, and a user endpoint in place of an ID token.
-    fn oauth2(&self, client: ClientConfig) -> Result<ProviderKind, DevError> {
-        let paths = &self.profile.paths;
-        let at = |path: &str| {
-            let url = format!("{}{path}", self.issuer);
-            Url::parse(&url).map_err(|error| DevError(format!("{url} is not a URL: {error}")))
-        };
-        let pointer = |text: &str| JsonPointer::parse(text).map_err(|error| DevError(format!("{text} {error}")));
-        let (subject, full_name) = self.profile.client.user;
-        Ok(ProviderKind::OAuth2(Box::new(OAuth2Config {
-            client,
-            authorization_endpoint: at(paths.authorize)?,
-            token_endpoint: at(paths.token)?,
-            userinfo_endpoint: at(paths.userinfo)?,
-            revocation_endpoint: paths.revoke.map(at).transpose()?,
-            end_session_endpoint: paths.logout.map(at).transpose()?,
-            names_issuer: false,
-            subject: pointer(subject)?,
-            full_name: pointer(full_name)?,
-            email: pointer("/email")?,
-        })))
-    }
-
-=======
->>>>>>> main
     fn route(&self) -> RouteConfig {
         RouteConfig {
             path: "/api".to_owned(),
@@ -173,21 +114,6 @@ impl Arrangement<'_> {
     }
 }
 
-<<<<<<< HEAD
-/// Everything else is found by discovery.
-fn oidc(client: ClientConfig) -> ProviderKind {
-    ProviderKind::Oidc(OidcConfig {
-        client,
-        id_token_algs: vec!["ES256".to_owned()],
-        logout_token_exp: LogoutTokenExp::Required,
-        trusted_audiences: TrustedAudiences::These(Vec::new()),
-        frontchannel_logout: false,
-        clock_skew: Duration::from_secs(10),
-    })
-}
-
-=======
->>>>>>> main
 /// The origin of one of the [`SITES`]; browsers take `*.localhost` to this machine by themselves (RFC 6761 §6.3).
 fn site_origin(name: &str, port: u16) -> String {
     format!("http://{name}.localhost:{port}")

@@ -7,8 +7,8 @@ use url::Url;
 use super::DevError;
 use super::provider::Profile;
 use crate::config::{
-    ClientAuth, ClientConfig, JsonPointer, LogoutConfig, LogoutHint, LogoutPage, LogoutTemplate, LogoutTokenExp,
-    OAuth2Config, OidcConfig, ProviderConfig, ProviderKind, TlsFiles, TrustedAudiences,
+    ClientAuth, ClientConfig, Empty400, JsonPointer, LogoutConfig, LogoutHint, LogoutPage, LogoutTemplate,
+    LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind, TlsFiles, TrustedAudiences,
 };
 use crate::secret::ClientSecret;
 
@@ -36,6 +36,7 @@ impl Fitting<'_> {
             authorization_params: needs.parameters.iter().map(owned).collect(),
             own_callback: false,
             logout: self.logout()?,
+            empty_400: Empty400::Unavailable,
         };
         Ok(ProviderConfig {
             name: "main".to_owned(),

@@ -66,7 +66,6 @@ mod tests {
             RedeemError::Throttled(_) => "throttled",
             RedeemError::Invalid(_) => "invalid",
             RedeemError::Unidentified(_) => "unidentified",
-            RedeemError::Throttled(_) => "throttled",
         }
     }
 

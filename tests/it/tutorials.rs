@@ -22,7 +22,7 @@ fn tutorial(name: &str) -> String {
 
 /// The embedded provider in a thread of its own, which ends with the process.
 fn provider(profile: &str, clients: Vec<Client>, clock: &Clock) -> Arc<EmbeddedProvider> {
-    let setup = Setup { clients, clock: clock.clone(), ..Setup::of(Profile::named(profile).expect("a profile")) };
+    let setup = Setup { clients, clock: clock.clone(), ..Setup::of(*Profile::named(profile).expect("a profile")) };
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
