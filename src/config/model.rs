@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use self::client::{AssertionAud, AssertionConfig, AssertionTyp, ClientAuth, Par, RefreshScope, RequestConfig};
 pub use self::provider::{
-    Budget, ClientConfig, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig,
+    Budget, ClientConfig, Empty400, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig,
     ProviderConfig, ProviderKind, TrustedAudiences,
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};

@@ -95,6 +95,7 @@ const PROVIDER: &[Key] = &[
     value("logout_hook"),
     value("frontchannel_logout"),
     value("logout_token_exp"),
+    value("empty_400"),
     value("default_token_lifetime"),
     value("clock_skew"),
     value("timeout"),

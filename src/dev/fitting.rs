@@ -7,8 +7,8 @@ use url::Url;
 use super::DevError;
 use super::provider::Profile;
 use crate::config::{
-    ClientAuth, ClientConfig, JsonPointer, LogoutConfig, LogoutHint, LogoutPage, LogoutTemplate, LogoutTokenExp,
-    OAuth2Config, OidcConfig, ProviderConfig, ProviderKind, RequestConfig, TlsFiles, TrustedAudiences,
+    ClientAuth, ClientConfig, Empty400, JsonPointer, LogoutConfig, LogoutHint, LogoutPage, LogoutTemplate,
+    LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind, RequestConfig, TlsFiles, TrustedAudiences,
 };
 use crate::secret::ClientSecret;
 
@@ -37,6 +37,7 @@ impl Fitting<'_> {
             requests: RequestConfig::default(),
             own_callback: false,
             logout: self.logout()?,
+            empty_400: Empty400::Unavailable,
         };
         Ok(ProviderConfig {
             name: "main".to_owned(),

@@ -19,14 +19,15 @@ pub(super) fn read(who: &str, status: u16, members: Option<&Map<String, Value>>)
     };
     let reason = readable(code);
     match code {
-        // The second line is Entra ID's and Auth0's for "the user has to come back", the third GitHub's.
+        // The second line is Entra ID's and Auth0's for "the user has to come back", the third GitHub's, then Glewlwyd's.
         "invalid_grant"
         | "interaction_required"
         | "login_required"
         | "consent_required"
         | "access_denied"
         | "bad_verification_code"
-        | "bad_refresh_token" => RedeemError::Rejected(reason),
+        | "bad_refresh_token"
+        | "invalid_code" => RedeemError::Rejected(reason),
         "temporarily_unavailable" | "server_error" | "slow_down" | "too_many_requests" => {
             RedeemError::Unavailable(reason)
         }
@@ -75,6 +76,7 @@ mod tests {
             (403, json!({ "error": "invalid_grant" }), "rejected"),
             (200, json!({ "error": "bad_refresh_token" }), "rejected"),
             (400, json!({ "error": "interaction_required" }), "rejected"),
+            (403, json!({ "error": "invalid_code" }), "rejected"),
             (401, json!({ "error": "invalid_client" }), "misconfigured"),
             (400, json!({ "error": "unauthorized_client" }), "misconfigured"),
             (400, json!({ "error": "invalid_request" }), "misconfigured"),

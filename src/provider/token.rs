@@ -10,7 +10,7 @@ use super::back_channel::{Answer, Silence};
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
 use super::{Attempt, Grant, RedeemError, Refreshed, Renewal, Tokens, Unavailable, logout, refusal};
-use crate::config::RefreshScope;
+use crate::config::{Empty400, RefreshScope};
 use crate::secret::{AccessToken, AuthorizationCode, DpopKey, IdToken, RefreshToken};
 
 /// No lifetime is believed beyond this.
@@ -106,6 +106,10 @@ fn tokens(flow: &CodeFlow, answer: &Answer, scheme: Scheme) -> Result<Tokens, Re
             read(members, flow.default_token_lifetime, scheme)
         }
         Err(error) if answer.status == 200 => Err(RedeemError::Invalid(error.to_string())),
+        // Glewlwyd's refusal of a grant.
+        _ if answer.status == 400 && answer.body().is_empty() && flow.client.empty_400 == Empty400::Rejected => {
+            Err(RedeemError::Rejected("an empty 400".to_owned()))
+        }
         members => Err(refusal::read("the token endpoint", answer.status, members.as_ref().ok())),
     }
 }

@@ -52,5 +52,6 @@ mod streaming;
 mod support;
 mod support_itself;
 mod tidy;
+mod tutorials;
 mod userinfo;
 mod websocket;

@@ -97,6 +97,8 @@ pub struct ClientConfig {
     pub own_callback: bool,
     /// What a logout does at the provider.
     pub logout: LogoutConfig,
+    /// What an empty 400 of the token endpoint means.
+    pub empty_400: Empty400,
 }
 
 /// What a logout does at the provider, beside the revocation of its tokens.
@@ -161,6 +163,15 @@ pub struct OAuth2Config {
     pub full_name: JsonPointer,
     /// Where the e-mail address stands.
     pub email: JsonPointer,
+}
+
+/// `empty_400`: a refusal of the token endpoint that does not say what it refuses, though RFC 6749 §5.2 asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Empty400 {
+    /// Something in front of the provider may have said it: no session ends.
+    Unavailable,
+    /// The provider says so of codes and refresh tokens that are over, as Glewlwyd does.
+    Rejected,
 }
 
 /// What the provider's logout URL carries.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{
-    ClientAuth, ClientConfig, CsrfMode, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig,
-    ProviderKind, RequestConfig, SameSite, SessionConfig, SiteConfig, TlsFiles, TrustedAudiences,
+    ClientAuth, ClientConfig, CsrfMode, Empty400, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin,
+    ProviderConfig, ProviderKind, RequestConfig, SameSite, SessionConfig, SiteConfig, TlsFiles, TrustedAudiences,
 };
 use cloakroom::provider::{Attempt, Grant, Provider, RedeemError, Refreshed, Renewal};
 use cloakroom::secret::{AuthorizationCode, ClientSecret, CodeVerifier, MasterKey, Nonce, RefreshToken, State};
@@ -254,6 +254,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         requests: RequestConfig::default(),
         own_callback: false,
         logout: LogoutConfig::standard(LogoutHint::IdToken),
+        empty_400: Empty400::Unavailable,
     };
     ProviderConfig {
         name: "main".to_owned(),

@@ -3,12 +3,12 @@
 use super::client_auth::client_auth;
 use super::logout;
 use super::requests::requests;
-use crate::config::ClientConfig;
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::Literal;
 use crate::config::section::{Section, wrong_type};
-use crate::config::value::{flag, text, word};
+use crate::config::value::{choice, flag, text, word};
+use crate::config::{ClientConfig, Empty400};
 
 /// What every authorization request must get from the login attempt itself.
 const OWN_PARAMETERS: [&str; 14] = [
@@ -48,6 +48,8 @@ pub(super) fn client(
     }
     let own_callback = section.or("own_callback", false, flag);
     let logout = logout::logout(section, plaintext);
+    let empty = [("unavailable", Empty400::Unavailable), ("rejected", Empty400::Rejected)];
+    let empty_400 = section.or("empty_400", Empty400::Unavailable, choice(&empty));
     Some(ClientConfig {
         client_id: client_id?,
         client_auth: client_auth?,
@@ -56,6 +58,7 @@ pub(super) fn client(
         requests,
         own_callback,
         logout,
+        empty_400,
     })
 }
 
