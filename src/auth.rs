@@ -7,12 +7,14 @@ mod activity;
 mod backchannel;
 mod background;
 mod current;
+mod enter;
 mod login;
 mod logout;
 mod opened;
 mod pauses;
 mod pending;
 mod refresh;
+mod relay;
 mod replay;
 pub mod sessions;
 mod step_up;
@@ -31,6 +33,7 @@ pub use self::logout::LoggedOut;
 pub use self::opened::Holder;
 pub use self::pending::{LOGIN_LIFETIME, PendingLogin};
 pub use self::refresh::TokenError;
+pub use self::relay::LogInFailure;
 pub use self::streams::{End, Live, News, STREAMS_PER_SESSION, Seen, Streams, TooManyStreams};
 
 use self::activity::Touches;
@@ -132,6 +135,12 @@ impl Auth {
     #[must_use]
     pub const fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The provider of that name, or the default.
+    #[must_use]
+    pub fn provider_for(&self, name: Option<&str>) -> Option<&Provider> {
+        name.map_or_else(|| self.providers.first(), |name| self.provider(name))
     }
 
     fn provider(&self, name: &str) -> Option<&Provider> {

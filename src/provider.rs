@@ -34,6 +34,7 @@ use url::Url;
 pub use self::grant::{Attempt, Grant, LoginHints, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 pub use self::outcome::{ProviderStatus, RedeemError, Refreshed, Unavailable};
+pub use self::relay::{Credentials, LogInError, Refusal, Sender};
 pub use self::user::ProvenUser;
 
 use self::code_flow::{CodeFlow, Server};
@@ -42,7 +43,7 @@ use self::oidc::Oidc;
 use self::relay::Relay;
 use crate::clock::Clock;
 use crate::config::{ProviderConfig, ProviderKind, SiteConfig};
-use crate::secret::{AuthorizationCode, IdToken, RefreshToken, State};
+use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken, State};
 
 /// Who logs a site's users in, and what this gateway is there.
 pub struct Provider {
@@ -74,7 +75,7 @@ impl Provider {
                 let server = Server::OAuth2(OAuth2::new(config, oauth2, caller.clone()));
                 code_flow(&oauth2.client, (caller, server))
             }
-            ProviderKind::Relay(_) => Kind::Relay(Box::new(Relay::new(caller))),
+            ProviderKind::Relay(relay) => Kind::Relay(Box::new(Relay::new(site, config, relay, caller))),
         };
         Ok(Self { name: config.name.clone(), issuer: config.issuer.clone(), kind })
     }
@@ -133,12 +134,38 @@ impl Provider {
         }
     }
 
+    /// Whether users log in here with credentials that their page sends, and not on a page of the provider.
+    #[must_use]
+    pub const fn takes_credentials(&self) -> bool {
+        matches!(self.kind, Kind::Relay(_))
+    }
+
+    /// The app's own page for those, a path of the site, where one is configured.
+    #[must_use]
+    pub fn login_page(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::CodeFlow(_) => None,
+            Kind::Relay(relay) => relay.login_page(),
+        }
+    }
+
+    /// Hands credentials on, once, and finds out whose they were.
+    ///
+    /// # Errors
+    /// [`LogInError`] says whose fault it is.
+    pub async fn log_in(&self, credentials: Credentials) -> Result<Grant, LogInError> {
+        match &self.kind {
+            Kind::CodeFlow(_) => Err(LogInError::Unusable("this provider takes no credentials".to_owned())),
+            Kind::Relay(relay) => relay.log_in(credentials).await,
+        }
+    }
+
     /// Gets new tokens; an ID token in the answer must be this `subject`'s (OpenID Connect Core §12.2), else the answer
     /// counts as [`Refreshed::Rejected`]: the session can no longer be tied to its user.
     pub async fn refresh(&self, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
         match &self.kind {
             Kind::CodeFlow(flow) => token::refresh(flow, refresh_token, subject).await,
-            Kind::Relay(relay) => relay.refresh(),
+            Kind::Relay(relay) => relay.refresh(refresh_token, subject).await,
         }
     }
 
@@ -151,14 +178,20 @@ impl Provider {
         }
     }
 
-    /// Revokes a refresh token (RFC 7009), as well as can be; a provider without a revocation endpoint is a success.
+    /// Gives tokens back that nobody will use any more, as well as can be: the refresh token is revoked (RFC 7009), or the
+    /// API's own session ended. A provider without an endpoint for it is a success.
     ///
     /// # Errors
     /// [`Unavailable`] when the provider did not confirm it.
-    pub async fn revoke(&self, refresh_token: &RefreshToken) -> Result<(), Unavailable> {
-        match &self.kind {
-            Kind::CodeFlow(flow) => logout::revoke(flow, refresh_token).await,
-            Kind::Relay(_) => Ok(()),
+    pub async fn give_back(
+        &self,
+        access_token: &AccessToken,
+        refresh_token: Option<&RefreshToken>,
+    ) -> Result<(), Unavailable> {
+        match (&self.kind, refresh_token) {
+            (Kind::CodeFlow(flow), Some(refresh_token)) => logout::revoke(flow, refresh_token).await,
+            (Kind::CodeFlow(_), None) => Ok(()),
+            (Kind::Relay(relay), _) => relay.say_goodbye(access_token).await,
         }
     }
 
@@ -191,7 +224,7 @@ impl Provider {
     pub async fn warm_up(&self) -> Result<(), Unavailable> {
         match &self.kind {
             Kind::CodeFlow(flow) => flow.server.warm_up().await,
-            Kind::Relay(_) => Ok(()),
+            Kind::Relay(relay) => relay.warm_up().await,
         }
     }
 

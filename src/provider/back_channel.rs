@@ -5,7 +5,10 @@ use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION};
+use bytes::Bytes;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Map, Value};
@@ -50,7 +53,9 @@ impl From<Silence> for Unavailable {
 /// An answer, whatever its status.
 pub(super) struct Answer {
     pub(super) status: u16,
-    body: Vec<u8>,
+    /// `Retry-After`, where it is a number of seconds (RFC 9110 §10.2.3).
+    pub(super) retry_after: Option<u64>,
+    body: Zeroizing<Vec<u8>>,
 }
 
 impl Answer {
@@ -109,10 +114,27 @@ impl BackChannel {
 
     /// One GET with `token` as the bearer (RFC 6750 §2.1).
     pub(super) async fn get_as(&self, url: &Url, token: &AccessToken) -> Result<Answer, Silence> {
-        let text = Zeroizing::new(format!("Bearer {}", token.expose()));
-        let mut bearer = HeaderValue::from_str(&text).expect("tokens are printable ASCII");
-        bearer.set_sensitive(true);
-        self.call(self.http.get(url.clone()).header(AUTHORIZATION, bearer)).await
+        self.get(url, HeaderMap::from_iter([(AUTHORIZATION, bearer(token.expose()))])).await
+    }
+
+    /// One GET with these headers.
+    pub(super) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Answer, Silence> {
+        self.call(self.http.get(url.clone()).headers(headers)).await
+    }
+
+    /// One POST of JSON, or of nothing, with these headers.
+    pub(super) async fn post_json(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        json: Option<Bytes>,
+    ) -> Result<Answer, Silence> {
+        let request = self.http.post(url.clone()).headers(headers);
+        let request = match json {
+            Some(json) => request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(json),
+            None => request.header(CONTENT_LENGTH, HeaderValue::from_static("0")),
+        };
+        self.call(request).await
     }
 
     /// One GET that shows nothing, to see whether anybody is there.
@@ -151,6 +173,14 @@ impl BackChannel {
     }
 }
 
+/// `token` as a bearer (RFC 6750 §2.1), kept out of the logs of the libraries below.
+pub(super) fn bearer(token: &str) -> HeaderValue {
+    let text = Zeroizing::new(format!("Bearer {token}"));
+    let mut bearer = HeaderValue::from_str(&text).expect("tokens are printable ASCII");
+    bearer.set_sensitive(true);
+    bearer
+}
+
 /// The head of a page.
 pub(super) struct Page {
     pub(super) status: u16,
@@ -185,14 +215,16 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         return Err(too_large());
     }
     let status = response.status().as_u16();
-    let mut body = Vec::new();
+    let retry_after =
+        response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.trim().parse().ok());
+    let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = response.chunk().await.map_err(|error| Silence::NoAnswer(describe(&error)))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(too_large());
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, retry_after, body })
 }
 
 /// Where a call went, without query.

@@ -11,6 +11,7 @@ mod redis_groups;
 mod replicas;
 mod setup;
 mod tls;
+mod token_api;
 mod upstream;
 mod world;
 
@@ -24,7 +25,8 @@ pub use redis_groups::{RedisCluster, Sentinels};
 pub use replicas::{Replicas, Seen};
 pub use setup::{Setup, Site, fresh_key};
 pub use tls::{Pair, TlsClient, answer, ask};
-pub use upstream::{Reply, Upstream};
+pub use token_api::{Manners, PASSWORD, TokenApi};
+pub use upstream::{Recorded, Reply, Upstream};
 pub use world::World;
 
 use std::net::TcpListener;

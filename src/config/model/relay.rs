@@ -9,6 +9,8 @@ use super::JsonPointer;
 pub struct RelayConfig {
     /// Where the SPA's credentials go.
     pub login_url: Url,
+    /// The SPA's own page for it, a path of the site, where navigations to the login are sent.
+    pub login_page: Option<String>,
     /// How a new token is had; `None` is not at all, so that the session ends with the token.
     pub refresh: Option<RelayRefresh>,
     /// Where the API ends its own session.
@@ -43,6 +45,6 @@ pub struct RelayRefresh {
 pub enum RelayRefreshToken {
     /// The current access token as the bearer, as tymon/jwt-auth takes it.
     Bearer,
-    /// The refresh token, as the member `refresh_token` of a JSON object.
+    /// The refresh token, as a JSON object with one member of the name under which it came.
     Member,
 }
