@@ -25,6 +25,27 @@ pub(super) fn upstream(section: &Section<'_>, key: &str) -> Option<UpstreamConfi
 
 /// An `http` or `https` URL without user name, query or fragment; the text goes with it, since the parser repairs some.
 pub(super) fn http_url(node: &Node) -> Result<(Url, &str), Wrong> {
+    let (url, text) = web_url(node)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        let shown = redacted(text);
+        return Err(Wrong::new(format!("\"{shown}\" carries a query or a fragment"), "end it before the ? or #"));
+    }
+    Ok((url, text))
+}
+
+/// An endpoint, which may have a query and no fragment (RFC 6749 §3.1); encrypted, or `plaintext` or on this machine.
+pub(super) fn endpoint_url(node: &Node, plaintext: bool) -> Result<Url, Wrong> {
+    let (url, text) = web_url(node)?;
+    if url.fragment().is_some() {
+        return Err(Wrong::new(format!("\"{}\" carries a fragment", redacted(text)), "end it before the #"));
+    }
+    if is_exposed(&url) && !plaintext {
+        return Err(Wrong::new(exposed(text), EXPOSED_REMEDY));
+    }
+    Ok(url)
+}
+
+fn web_url(node: &Node) -> Result<(Url, &str), Wrong> {
     let text = text(node)?;
     let shown = redacted(text);
     let url = Url::parse(text).map_err(|error| {
@@ -36,9 +57,6 @@ pub(super) fn http_url(node: &Node) -> Result<(Url, &str), Wrong> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Wrong::new(format!("\"{shown}\" carries a user name"), "remove what stands before the @"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(Wrong::new(format!("\"{shown}\" carries a query or a fragment"), "end it before the ? or #"));
     }
     Ok((url, text))
 }

@@ -84,6 +84,9 @@ fn spot(path: &str) -> (&str, &str, String) {
         "site.limits" => ("[[site]]\n[site.limits]", "site[0].limits"),
         "site.spa" if ["dir", "fallback", "dev_server"].contains(&name) => ("[[site]]\n[site.spa]", "site[0].spa"),
         "site.spa" => ("[[site]]\n[site.spa]\ndev_server = \"https://a.example\"", "site[0].spa"),
+        "site.provider" if name.ends_with("_pointer") || name.ends_with("_endpoint") => {
+            ("[[site]]\n[[site.provider]]\nkind = \"oauth2\"", "site[0].provider[0]")
+        }
         "site.provider" => ("[[site]]\n[[site.provider]]", "site[0].provider[0]"),
         "site.route" => ("[[site]]\n[[site.route]]", "site[0].route[0]"),
         table => panic!("a table that this test does not know: {table}"),

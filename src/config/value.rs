@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::document::{Kind, Node};
 use super::fault::Wrong;
 use super::section::wrong_type;
-use super::{Rate, suggest, units};
+use super::{JsonPointer, Rate, suggest, units};
 
 /// A string.
 pub(super) fn text(node: &Node) -> Result<&str, Wrong> {
@@ -149,6 +149,15 @@ pub(super) fn workers(node: &Node) -> Result<Option<usize>, Wrong> {
         },
         other => Err(Wrong::new(format!("expected a number of threads, found {}", other.name()), remedy)),
     }
+}
+
+/// A place in a JSON document.
+pub(super) fn json_pointer(node: &Node) -> Result<JsonPointer, Wrong> {
+    let text = text(node)?;
+    JsonPointer::parse(text).map_err(|why| {
+        let path = text.trim_start_matches(['$', '.', '/', '#']).replace(['.', '/'], "/");
+        Wrong::new(format!("{text:?} {why}"), format!("write each step with a / before it, such as \"/{path}\""))
+    })
 }
 
 /// An address to listen on.

@@ -1,6 +1,7 @@
 //! `[[site.provider]]`: what every provider has, and the choice of its kind.
 
 mod client;
+mod oauth2;
 mod oidc;
 
 use super::{choice_with_later, hours, minutes, seconds};
@@ -21,25 +22,61 @@ pub(super) const DEFAULT_NAME: &str = "main";
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Oidc,
+    OAuth2,
 }
+
+/// The words of the kinds.
+const KINDS: [(&str, Kind); 2] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2)];
+
+/// The keys that some kinds alone have.
+const OWN_KEYS: [(&str, &[Kind]); 11] = [
+    ("authorization_endpoint", &[Kind::OAuth2]),
+    ("token_endpoint", &[Kind::OAuth2]),
+    ("userinfo_endpoint", &[Kind::OAuth2]),
+    ("revocation_endpoint", &[Kind::OAuth2]),
+    ("end_session_endpoint", &[Kind::OAuth2]),
+    ("sub_pointer", &[Kind::OAuth2]),
+    ("name_pointer", &[Kind::OAuth2]),
+    ("email_pointer", &[Kind::OAuth2]),
+    ("id_token_algs", &[Kind::Oidc]),
+    ("logout_token_exp", &[Kind::Oidc]),
+    ("clock_skew", &[Kind::Oidc]),
+];
 
 /// What a kind's own reader finds: whose users these are, and the rest.
 type Found = Option<(String, ProviderKind)>;
 
 /// The provider; `None` when a key without a default is missing or wrong.
 pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<ProviderConfig> {
-    let kind = section.or("kind", Kind::Oidc, choice_with_later(&[("oidc", Kind::Oidc)], &["oauth2", "relay"]));
+    let kind = section.or("kind", Kind::Oidc, choice_with_later(&KINDS, &["relay"]));
+    misplaced(section, kind);
     let name = section.or("name", DEFAULT_NAME.to_owned(), name);
     let plaintext = section.or("plaintext", false, flag);
     let default_token_lifetime = section.or("default_token_lifetime", minutes(5), duration(seconds(1)..=hours(24)));
     let timeout = section.or("timeout", seconds(10), duration(seconds(1)..=minutes(1)));
     let (found, speaks_to): (Found, _) = match kind {
         Kind::Oidc => (oidc::oidc(section, literal, plaintext), "issuer"),
+        Kind::OAuth2 => (oauth2::oauth2(section, literal, plaintext), "token_endpoint"),
     };
     let encrypted = section.written_text(speaks_to).is_none_or(|url| !url.starts_with("http:"));
     let tls = tls_files(section, speaks_to, encrypted);
     let (issuer, kind) = found?;
     Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, tls, kind })
+}
+
+/// A key of another kind would be believed to do something.
+fn misplaced(section: &Section<'_>, kind: Kind) {
+    let word = |wanted: Kind| KINDS.iter().find(|(_, kind)| *kind == wanted).map_or("", |(word, _)| word);
+    for (key, kinds) in OWN_KEYS {
+        if section.has(key) && !kinds.contains(&kind) {
+            let its: Vec<String> = kinds.iter().map(|kind| format!("kind = {:?}", word(*kind))).collect();
+            section.fault(
+                key,
+                format!("has no effect with kind = {:?}", word(kind)),
+                format!("remove it, or write {}", its.join(" or ")),
+            );
+        }
+    }
 }
 
 /// The name stands in a query, `?provider=`, and in logs.

@@ -9,7 +9,6 @@ fn a_provider_is_asked_safely_or_not_at_all() {
         "client_id",
         "site[0].provider[0]",
         &[
-            ("kind = \"oauth2\"", "kind", "not supported by this version", "\"oidc\""),
             ("kind = \"relay\"", "kind", "not supported by this version", "\"oidc\""),
             ("kind = \"saml\"", "kind", "not a choice", "\"oidc\""),
             ("scopes = [\"profile\"]", "scopes", "does not contain \"openid\"", "add \"openid\""),
@@ -27,6 +26,7 @@ fn a_provider_is_asked_safely_or_not_at_all() {
             ),
             ("clock_skew = \"5s\"", "clock_skew", "too short", "\"10s\""),
             ("clock_skew = \"2m\"", "clock_skew", "too long", "\"1m\""),
+            ("sub_pointer = \"/id\"", "sub_pointer", "has no effect with kind = \"oidc\"", "kind = \"oauth2\""),
             ("name = \"my provider\"", "name", "not a name for a provider", "\"main\""),
         ],
     );
@@ -44,6 +44,57 @@ fn a_provider_is_asked_safely_or_not_at_all() {
     let faults = faults_of(&format!("{SITE}{twice}"));
     assert_eq!(faults[0].key, "site[0].provider[1].name");
     assert!(faults[0].wrong.contains("\"main\" is the name of an earlier provider"), "{}", faults[0]);
+}
+
+/// A provider without discovery, with nothing but what is required.
+const OAUTH2: &str = r#"kind = "oauth2"
+authorization_endpoint = "https://api.example/oauth/authorize"
+token_endpoint = "https://api.example/oauth/token"
+userinfo_endpoint = "https://api.example/api/user""#;
+
+fn oauth2(change: impl Fn(&str) -> String) -> String {
+    SITE.replace("issuer = \"https://id.example\"", &change(OAUTH2))
+}
+
+#[test]
+fn a_provider_without_discovery_asks_for_nothing_that_is_not_written() {
+    let config = understood(&oauth2(str::to_owned));
+    let provider = &config.sites[0].providers[0];
+    assert_eq!(provider.issuer, "https://api.example/oauth/token", "users are kept apart by the token endpoint");
+    let ProviderKind::OAuth2(oauth2) = &provider.kind else { panic!("{provider:?}") };
+    assert!(oauth2.client.scopes.is_empty() && !oauth2.names_issuer, "{oauth2:?}");
+    assert_eq!(
+        (oauth2.subject.as_str(), oauth2.full_name.as_str(), oauth2.email.as_str()),
+        ("/sub", "/name", "/email")
+    );
+}
+
+#[test]
+fn a_provider_without_discovery_needs_its_endpoints_and_sane_ones() {
+    let fault = |change: &dyn Fn(&str) -> String| {
+        let faults = faults_of(&oauth2(change));
+        let [fault] = faults.as_slice() else { panic!("one fault: {}", Faults(faults)) };
+        fault.clone()
+    };
+    for key in ["authorization_endpoint", "token_endpoint", "userinfo_endpoint"] {
+        let without = |text: &str| text.lines().filter(|line| !line.starts_with(key)).collect::<Vec<_>>().join("\n");
+        let fault = fault(&without);
+        assert!(fault.key.ends_with(key) && fault.wrong == "is missing", "{fault}");
+    }
+    for (line, wrong, remedy) in [
+        ("sub_pointer = \"$.data.id\"", "not a JSON Pointer", "\"/data/id\""),
+        ("sub_pointer = \"id\"", "not a JSON Pointer", "\"/id\""),
+        ("revocation_endpoint = \"http://api.example/revoke\"", "plain http beyond loopback", "https://"),
+        ("end_session_endpoint = \"https://api.example/out#x\"", "fragment", "#"),
+        ("end_session_endpoint = \"https://user:pw@api.example/\"", "carries a user name", "@"),
+        ("id_token_algs = [\"ES256\"]", "has no effect with kind = \"oauth2\"", "kind = \"oidc\""),
+        ("clock_skew = \"20s\"", "has no effect with kind = \"oauth2\"", "kind = \"oidc\""),
+        ("issuer = \"id.example\"", "is not a URL", "scheme://"),
+    ] {
+        let fault = fault(&|text: &str| format!("{text}\n{line}"));
+        assert!(fault.wrong.contains(wrong) && fault.remedy.contains(remedy), "{line}: {fault}");
+        assert!(!fault.to_string().contains("pw@"), "{fault}");
+    }
 }
 
 #[test]

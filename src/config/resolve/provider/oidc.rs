@@ -47,7 +47,7 @@ fn nothing_in(section: &Section<'_>, key: &str) -> bool {
 }
 
 /// OpenID Connect Discovery §3: an https URL without query and fragment; compared byte for byte, so kept so.
-fn issuer(node: &Node, plaintext: bool) -> Result<String, Wrong> {
+pub(super) fn issuer(node: &Node, plaintext: bool) -> Result<String, Wrong> {
     let (url, text) = http_url(node)?;
     if is_exposed(&url) && !plaintext {
         return Err(Wrong::new(exposed(text), EXPOSED_REMEDY));
