@@ -164,13 +164,13 @@ impl Relay {
         let Some(refresh) = &self.config.refresh else {
             return Refreshed::Misconfigured("`refresh_url` is not configured any more".to_owned());
         };
-        let (headers, body) = match refresh.with {
+        let (headers, body) = match &refresh.with {
             RelayRefreshToken::Bearer => {
                 (HeaderMap::from_iter([(AUTHORIZATION, bearer(refresh_token.expose()))]), None)
             }
-            RelayRefreshToken::Member => {
-                let name = self.config.refresh_token.last_name();
-                let body = Zeroizing::new(json!({ name: refresh_token.expose() }).to_string().into_bytes());
+            RelayRefreshToken::Member(place) => {
+                let member = json!({ place.last_name(): refresh_token.expose() });
+                let body = Zeroizing::new(member.to_string().into_bytes());
                 (HeaderMap::new(), Some(Bytes::from_owner(body)))
             }
         };

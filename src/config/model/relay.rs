@@ -21,8 +21,6 @@ pub struct RelayConfig {
     pub token: JsonPointer,
     /// Where its lifetime in seconds stands.
     pub expires_in: JsonPointer,
-    /// Where the refresh token stands.
-    pub refresh_token: JsonPointer,
     /// Where the subject stands in the user's description.
     pub subject: JsonPointer,
     /// Where the name stands.
@@ -41,10 +39,10 @@ pub struct RelayRefresh {
 }
 
 /// What a refresh is asked for with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelayRefreshToken {
     /// The current access token as the bearer, as tymon/jwt-auth takes it.
     Bearer,
-    /// The refresh token, as a JSON object with one member of the name under which it came.
-    Member,
+    /// The refresh token that stands there in the answers, as a JSON object with one member of the same name.
+    Member(JsonPointer),
 }

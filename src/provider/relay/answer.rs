@@ -13,8 +13,12 @@ use crate::secret::{AccessToken, RefreshToken};
 
 impl Relay {
     /// Where tokens stand in the answers.
-    pub(super) fn token_places(&self) -> [&JsonPointer; 2] {
-        [&self.config.token, &self.config.refresh_token]
+    pub(super) fn token_places(&self) -> Vec<&JsonPointer> {
+        let refresh_token = self.config.refresh.as_ref().and_then(|refresh| match &refresh.with {
+            RelayRefreshToken::Bearer => None,
+            RelayRefreshToken::Member(place) => Some(place),
+        });
+        [&self.config.token].into_iter().chain(refresh_token).collect()
     }
 
     /// The tokens in the answer to a login or a refresh. Where the access token itself is what a refresh is asked for
@@ -26,10 +30,10 @@ impl Relay {
             Some(_) => Err("one of its tokens is malformed"),
         };
         let access_token = token(&self.config.token)?.ok_or("there is no token where `token` points")?;
-        let refresh_token = match self.config.refresh.as_ref().map(|refresh| refresh.with) {
+        let refresh_token = match self.config.refresh.as_ref().map(|refresh| &refresh.with) {
             None => None,
             Some(RelayRefreshToken::Bearer) => Some(access_token.clone()),
-            Some(RelayRefreshToken::Member) => token(&self.config.refresh_token)?,
+            Some(RelayRefreshToken::Member(place)) => token(place)?,
         };
         let expires_in = lifetime(self.config.expires_in.find(document)).unwrap_or(self.default_token_lifetime);
         Ok(Tokens {

@@ -43,6 +43,7 @@ struct State {
     issued: Vec<String>,
     faults: HashMap<String, Vec<Reply>>,
     delay: Duration,
+    lateness: Duration,
 }
 
 /// A running API; it is its site's upstream as well.
@@ -64,6 +65,7 @@ impl TokenApi {
             issued: Vec::new(),
             faults: HashMap::new(),
             delay: Duration::ZERO,
+            lateness: Duration::ZERO,
         };
         let state = Arc::new(Mutex::new(state));
         let answering = Arc::clone(&state);
@@ -90,6 +92,11 @@ impl TokenApi {
     /// Takes its time before it refreshes.
     pub fn is_slow(&self, delay: Duration) {
         self.state().delay = delay;
+    }
+
+    /// Takes its time after it has refreshed: the old token is over before the new one arrives.
+    pub fn is_slow_to_answer(&self, lateness: Duration) {
+        self.state().lateness = lateness;
     }
 
     /// Deletes every token, as an administrator would.
@@ -186,7 +193,10 @@ fn answer(state: &Mutex<State>, request: &Recorded) -> Reply {
                 return message("401 Unauthorized", "The token has been blacklisted");
             };
             state.tokens.get_mut(&bearer).expect("it was found").over = true;
-            Reply::json(&state.granted(user).to_string())
+            let (granted, lateness) = (state.granted(user), state.lateness);
+            drop(state);
+            std::thread::sleep(lateness);
+            Reply::json(&granted.to_string())
         }
         (Manners::RefreshTokens, "POST", "/api/refresh") => {
             let mut state = state_now();
