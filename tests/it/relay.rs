@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    Browser, Gateway, Manners, PASSWORD, Redis, Request, Response, TokenApi, eventually, free_port, fresh_key, try_send,
+    Browser, Gateway, Manners, PASSWORD, Redis, Request, Response, TokenApi, free_port, fresh_key, try_send,
 };
 
 mod answers;
