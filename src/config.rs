@@ -9,6 +9,7 @@ mod address;
 mod document;
 mod fault;
 mod json_pointer;
+mod logout_template;
 mod master_key;
 mod model;
 mod origin;

@@ -178,6 +178,24 @@ impl Provider {
         }
     }
 
+    /// Tells whoever the configuration names that the session of this access token is over, as well as can be; nobody to
+    /// tell is a success.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when it was not confirmed.
+    pub async fn tell_of_logout(&self, access_token: &AccessToken) -> Result<(), Unavailable> {
+        match &self.kind {
+            Kind::CodeFlow(flow) => logout::tell(flow, access_token).await,
+            Kind::Relay(_) => Ok(()),
+        }
+    }
+
+    /// Whether this provider may end sessions through the browser (OpenID Connect Front-Channel Logout §2).
+    #[must_use]
+    pub fn takes_front_channel_logout(&self) -> bool {
+        self.oidc().is_some_and(|oidc| oidc.config.frontchannel_logout)
+    }
+
     /// Gives tokens back that nobody will use any more, as well as can be: the refresh token is revoked (RFC 7009), or the
     /// API's own session ended. A provider without an endpoint for it is a success.
     ///

@@ -108,7 +108,7 @@ impl Auth {
         let Ok(record) = Record::open(&self.ring, &key, ticket.secret(), stored) else {
             return ended.map(|()| None);
         };
-        self.revoke_later(&record);
+        self.hand_back_later(&record);
         let others = if everywhere { self.end_all_surely(&record).await } else { Ok(()) };
         ended.and(others).map(|()| Some(record))
     }
@@ -179,6 +179,20 @@ impl Auth {
             tracing::debug!(%error, "this logout will end on the front page");
         }
         Some(url)
+    }
+
+    /// Tells the provider's logout hook, then gives the refresh token back: the access token may end with that.
+    fn hand_back_later(self: &Arc<Self>, record: &Record) {
+        let (auth, record) = (Arc::clone(self), record.clone());
+        self.background.spawn(async move {
+            let meta = &record.meta;
+            if let Some(provider) = auth.provider_of(&meta.provider, &meta.issuer)
+                && let Err(error) = provider.tell_of_logout(&record.secrets.access_token).await
+            {
+                tracing::warn!(event = "logout_hook_failed", site = auth.name, provider = meta.provider, %error);
+            }
+            auth.revoke_later(&record);
+        });
     }
 
     /// Gives a session's tokens back to the provider, which may take its time.

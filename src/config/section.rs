@@ -92,6 +92,11 @@ impl<'a> Section<'a> {
         self.node(key).is_some()
     }
 
+    /// Whether the operator has written `key`.
+    pub(super) fn is_written_here(&self, key: &str) -> bool {
+        self.has(key)
+    }
+
     /// The table at `key`, written or not.
     pub(super) fn table(&self, key: &str) -> Self {
         match self.node(key) {

@@ -71,11 +71,10 @@ fn values() -> Vec<String> {
 }
 
 /// The keys that a relay alone has.
-const RELAY: [&str; 8] = [
+const RELAY: [&str; 7] = [
     "login_url",
     "login_page",
     "refresh_url",
-    "logout_url",
     "user_url",
     "token_pointer",
     "expires_in_pointer",

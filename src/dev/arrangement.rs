@@ -9,9 +9,9 @@ use super::DevError;
 use super::provider::Client;
 use crate::config::{
     Access, AdminConfig, CachePolicy, ClientAuth, ClientConfig, Config, CsrfMode, Documents, EncodedSlash,
-    LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig,
-    ProviderKind, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig, StoreConfig, StoreKind,
-    TlsFiles, UpstreamConfig,
+    LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin,
+    ProviderConfig, ProviderKind, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig,
+    StoreConfig, StoreKind, TlsFiles, UpstreamConfig,
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
@@ -90,7 +90,7 @@ impl Arrangement<'_> {
             client_auth: ClientAuth::Basic(secret.clone()),
             scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
             authorization_params: Vec::new(),
-            logout_hint: LogoutHint::IdToken,
+            logout: LogoutConfig::standard(LogoutHint::IdToken),
         };
         ProviderConfig {
             name: "main".to_owned(),
@@ -103,6 +103,7 @@ impl Arrangement<'_> {
                 client,
                 id_token_algs: vec!["ES256".to_owned()],
                 logout_token_exp: LogoutTokenExp::Required,
+                frontchannel_logout: false,
                 clock_skew: Duration::from_secs(10),
             }),
         }

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookies::BrowserCookies;
 use super::problem::Problem;
-use super::{Site, backchannel, callback, client_js, events, login, logout, relay, session};
+use super::{Site, backchannel, callback, client_js, events, frontchannel, login, logout, relay, session};
 use crate::telemetry::RequestId;
 
 /// One request to one of our own endpoints.
@@ -39,10 +39,14 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
         ("/logout", &Method::POST) => logout::end(call).await,
         ("/logout/callback", &Method::GET) => logout::after(&call).await,
         ("/backchannel-logout", &Method::POST) => backchannel::end(call).await,
+        ("/frontchannel-logout", &Method::GET) => frontchannel::end(&call).await,
         ("/events", &Method::GET | &Method::HEAD) => events::open(&call).await,
         ("/client.js", &Method::GET | &Method::HEAD) => Ok(client_js::serve(call.request)),
         ("/login", _) if relay::is_possible(call.site) => Err(Problem::Method("GET, POST".into())),
         ("/login" | "/callback" | "/logout/callback", _) => Err(Problem::Method("GET".into())),
+        ("/frontchannel-logout", _) if call.site.auth.takes_front_channel_logout() => {
+            Err(Problem::Method("GET".into()))
+        }
         ("/session" | "/events" | "/client.js", _) => Err(Problem::Method("GET, HEAD".into())),
         ("/session/extend" | "/logout" | "/backchannel-logout", _) => Err(Problem::Method("POST".into())),
         _ => Err(Problem::NoRoute),

@@ -20,11 +20,13 @@ pub(super) async fn url(flow: &CodeFlow, attempt: &Attempt, hints: &LoginHints) 
         ("response_type", "code"),
         ("client_id", &*config.client_id),
         ("redirect_uri", &*flow.redirect_uri),
-        ("scope", &*scope),
         ("state", attempt.state.expose()),
         ("code_challenge", &*challenge),
         ("code_challenge_method", "S256"),
     ];
+    if !scope.is_empty() {
+        parameters.push(("scope", &*scope));
+    }
     parameters.extend(flow.server.nonce(attempt).map(|nonce| ("nonce", nonce)));
     let hints = [("prompt", &hints.prompt), ("login_hint", &hints.login_hint), ("ui_locales", &hints.ui_locales)];
     parameters.extend(hints.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))));

@@ -112,7 +112,7 @@ impl BackChannel {
         self.call(request).await
     }
 
-    /// One GET with `token` as the bearer (RFC 6750 §2.1).
+    /// One GET with `token` as the bearer.
     pub(super) async fn get_as(&self, url: &Url, token: &AccessToken) -> Result<Answer, Silence> {
         self.get(url, HeaderMap::from_iter([(AUTHORIZATION, bearer(token.expose()))])).await
     }
@@ -137,6 +137,13 @@ impl BackChannel {
         self.call(request).await
     }
 
+    /// One POST of nothing, with `token` as the bearer, to somebody beside the provider: it says nothing of its health.
+    pub(super) async fn post_as(&self, url: &Url, token: &AccessToken) -> Result<Answer, Silence> {
+        let nothing = (CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let bearer = bearer(token.expose());
+        exchange(self.http.post(url.clone()).header(AUTHORIZATION, bearer).header(nothing.0, nothing.1)).await
+    }
+
     /// One GET that shows nothing, to see whether anybody is there.
     pub(super) async fn knock(&self, url: &Url) -> Result<(), Unavailable> {
         self.call(self.http.get(url.clone())).await?;
@@ -156,11 +163,9 @@ impl BackChannel {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// One call to the provider, by which its health is known.
     async fn call(&self, request: RequestBuilder) -> Result<Answer, Silence> {
-        let answer = match request.header(ACCEPT, HeaderValue::from_static("application/json")).send().await {
-            Ok(response) => read(response).await,
-            Err(error) => Err(silence(&error)),
-        };
+        let answer = exchange(request).await;
         let status = match &answer {
             Ok(answer) if answer.status >= 500 => {
                 ProviderStatus::Down(format!("the provider answered {}", answer.status))
@@ -170,6 +175,13 @@ impl BackChannel {
         };
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
         answer
+    }
+}
+
+async fn exchange(request: RequestBuilder) -> Result<Answer, Silence> {
+    match request.header(ACCEPT, HeaderValue::from_static("application/json")).send().await {
+        Ok(response) => read(response).await,
+        Err(error) => Err(silence(&error)),
     }
 }
 

@@ -185,12 +185,12 @@ impl Relay {
     /// Ends the API's own session of this token; an API without such an endpoint has nothing to confirm, and one that does
     /// not know the token any more neither.
     pub(super) async fn say_goodbye(&self, token: &AccessToken) -> Result<(), Unavailable> {
-        let Some(url) = &self.config.logout_url else { return Ok(()) };
+        let Some(url) = &self.config.logout_hook else { return Ok(()) };
         let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer(token.expose()))]);
         let answer = timeout(GOODBYE, self.caller.post_json(url, headers, None)).await;
         match answer.map_err(|_| Unavailable("the logout was not confirmed in time".to_owned()))??.status {
             200..=299 | 401 => Ok(()),
-            status => Err(Unavailable(format!("the logout endpoint answered {status}"))),
+            status => Err(Unavailable(format!("the logout hook answered {status}"))),
         }
     }
 

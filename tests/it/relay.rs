@@ -68,13 +68,13 @@ fn provider_lines(manners: Manners, api: &str) -> String {
     match manners {
         Manners::JwtAuth => format!(
             "login_url = \"{api}/api/auth/login\"\nrefresh_url = \"{api}/api/auth/refresh\"\n\
-             logout_url = \"{api}/api/auth/logout\"\nuser_url = \"{api}/api/auth/me\"\n"
+             logout_hook = \"{api}/api/auth/logout\"\nuser_url = \"{api}/api/auth/me\"\n"
         ),
         Manners::Sanctum => {
-            format!("login_url = \"{api}/api/login\"\nlogout_url = \"{api}/api/logout\"\ntoken_pointer = \"/token\"\n")
+            format!("login_url = \"{api}/api/login\"\nlogout_hook = \"{api}/api/logout\"\ntoken_pointer = \"/token\"\n")
         }
         Manners::RefreshTokens => format!(
-            "login_url = \"{api}/api/login\"\nrefresh_url = \"{api}/api/refresh\"\nlogout_url = \"{api}/api/logout\"\n\
+            "login_url = \"{api}/api/login\"\nrefresh_url = \"{api}/api/refresh\"\nlogout_hook = \"{api}/api/logout\"\n\
              token_pointer = \"/data/accessToken\"\nexpires_in_pointer = \"/data/expiresIn\"\n\
              refresh_token_pointer = \"/data/refreshToken\"\nsub_pointer = \"/data/user/id\"\n\
              name_pointer = \"/data/user/name\"\nemail_pointer = \"/data/user/email\"\n"

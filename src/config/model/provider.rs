@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{JsonPointer, RelayConfig, TlsFiles};
+use super::{JsonPointer, LogoutTemplate, RelayConfig, TlsFiles};
 use crate::secret::ClientSecret;
 
 /// `[[site.provider]]`: who logs a site's users in, and what every kind of it has.
@@ -50,6 +50,22 @@ impl ProviderKind {
     }
 }
 
+impl LogoutConfig {
+    /// The standard's way: the end-session endpoint with the standard's parameters (OpenID Connect RP-Initiated Logout §2).
+    #[must_use]
+    pub fn standard(hint: LogoutHint) -> Self {
+        let params = [
+            ("client_id", "{client_id}"),
+            ("post_logout_redirect_uri", "{return_to}"),
+            ("state", "{state}"),
+            ("id_token_hint", "{id_token}"),
+        ];
+        let template = |text| LogoutTemplate::parse(text).expect("these are templates");
+        let params = params.map(|(name, text)| (name.to_owned(), template(text))).into();
+        Self { page: Some(LogoutPage { url: None, params, hint }), hook: None }
+    }
+}
+
 /// What this gateway is at an authorization server.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -61,8 +77,28 @@ pub struct ClientConfig {
     pub scopes: Vec<String>,
     /// Further authorization parameters, such as `prompt` or `audience`; none that the gateway sets itself.
     pub authorization_params: Vec<(String, String)>,
-    /// What the provider's logout URL carries.
-    pub logout_hint: LogoutHint,
+    /// What a logout does at the provider.
+    pub logout: LogoutConfig,
+}
+
+/// What a logout does at the provider, beside the revocation of its tokens.
+#[derive(Clone, Debug)]
+pub struct LogoutConfig {
+    /// Where the browser goes; `None` with `logout = "local"`: nowhere, the provider's own session stays.
+    pub page: Option<LogoutPage>,
+    /// `logout_hook`: what is told with the session's access token as the bearer.
+    pub hook: Option<Url>,
+}
+
+/// The provider's logout page.
+#[derive(Clone, Debug)]
+pub struct LogoutPage {
+    /// `logout_url`; `None` is the end-session endpoint.
+    pub url: Option<Url>,
+    /// What it is asked, by default the parameters of OpenID Connect RP-Initiated Logout.
+    pub params: Vec<(String, LogoutTemplate)>,
+    /// Whether the ID token may be among them.
+    pub hint: LogoutHint,
 }
 
 /// What `kind = "oidc"` has beside.
@@ -74,6 +110,8 @@ pub struct OidcConfig {
     pub id_token_algs: Vec<String>,
     /// Whether a logout token must say when it expires.
     pub logout_token_exp: LogoutTokenExp,
+    /// Whether the provider may end sessions through frames in the browser (OpenID Connect Front-Channel Logout).
+    pub frontchannel_logout: bool,
     /// Tolerance for the provider's clock, 10 to 60 seconds.
     pub clock_skew: Duration,
 }

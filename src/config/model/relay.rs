@@ -13,8 +13,8 @@ pub struct RelayConfig {
     pub login_page: Option<String>,
     /// How a new token is had; `None` is not at all, so that the session ends with the token.
     pub refresh: Option<RelayRefresh>,
-    /// Where the API ends its own session.
-    pub logout_url: Option<Url>,
+    /// What is told at the end of a session with its token as the bearer, so that the API ends the token.
+    pub logout_hook: Option<Url>,
     /// Who the bearer of a token is, as JSON; `None` where the login's answer says it.
     pub user_url: Option<Url>,
     /// Where the access token stands in the login's answer.

@@ -48,6 +48,12 @@ impl SiteConfig {
     pub fn backchannel_logout_uri(&self) -> String {
         format!("{}{}/backchannel-logout", self.origin, self.base_path)
     }
+
+    /// The front-channel logout URI registered at the provider, where one may use it.
+    #[must_use]
+    pub fn frontchannel_logout_uri(&self) -> String {
+        format!("{}{}/frontchannel-logout", self.origin, self.base_path)
+    }
 }
 
 /// `hsts` and `hsts_include_subdomains`: how long browsers speak nothing but TLS with the site's host (RFC 6797).

@@ -1,6 +1,7 @@
 //! `[[site.provider]]`: what every provider has, and the choice of its kind.
 
 mod client;
+mod logout;
 mod oauth2;
 mod oidc;
 mod relay;
@@ -33,12 +34,15 @@ enum Kind {
 const KINDS: [(&str, Kind); 3] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2), ("relay", Kind::Relay)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 25] = [
+const OWN_KEYS: [(&str, &[Kind]); 28] = [
     ("client_id", &[Kind::Oidc, Kind::OAuth2]),
     ("client_secret", &[Kind::Oidc, Kind::OAuth2]),
     ("client_auth", &[Kind::Oidc, Kind::OAuth2]),
     ("scopes", &[Kind::Oidc, Kind::OAuth2]),
     ("authorization_params", &[Kind::Oidc, Kind::OAuth2]),
+    ("logout", &[Kind::Oidc, Kind::OAuth2]),
+    ("logout_url", &[Kind::Oidc, Kind::OAuth2]),
+    ("logout_params", &[Kind::Oidc, Kind::OAuth2]),
     ("logout_hint", &[Kind::Oidc, Kind::OAuth2]),
     ("authorization_endpoint", &[Kind::OAuth2]),
     ("token_endpoint", &[Kind::OAuth2]),
@@ -50,11 +54,11 @@ const OWN_KEYS: [(&str, &[Kind]); 25] = [
     ("email_pointer", &[Kind::OAuth2, Kind::Relay]),
     ("id_token_algs", &[Kind::Oidc]),
     ("logout_token_exp", &[Kind::Oidc]),
+    ("frontchannel_logout", &[Kind::Oidc]),
     ("clock_skew", &[Kind::Oidc]),
     ("login_url", &[Kind::Relay]),
     ("login_page", &[Kind::Relay]),
     ("refresh_url", &[Kind::Relay]),
-    ("logout_url", &[Kind::Relay]),
     ("user_url", &[Kind::Relay]),
     ("token_pointer", &[Kind::Relay]),
     ("expires_in_pointer", &[Kind::Relay]),

@@ -26,6 +26,13 @@ fn a_provider_is_asked_safely_or_not_at_all() {
             ("clock_skew = \"5s\"", "clock_skew", "too short", "\"10s\""),
             ("clock_skew = \"2m\"", "clock_skew", "too long", "\"1m\""),
             ("sub_pointer = \"/id\"", "sub_pointer", "has no effect with kind = \"oidc\"", "kind = \"oauth2\""),
+            ("logout = \"none\"", "logout", "not a choice", "\"local\""),
+            ("logout = \"local\"\nlogout_url = \"https://id.example/out\"", "logout_url", "no effect", "\"provider\""),
+            ("logout_url = \"/out\"", "logout_url", "is not a URL", "scheme://"),
+            ("logout_params = { a = \"{clientid}\" }", "logout_params.a", "stands for nothing", "\"{client_id}\""),
+            ("logout_params = { a = \"{state\" }", "logout_params.a", "brace without its partner", "{state}"),
+            ("logout_params = { a = 1 }", "logout_params.a", "expected a string", "string"),
+            ("logout_hook = \"http://api.example/\"", "logout_hook", "plain http beyond loopback", "https://"),
             ("name = \"my provider\"", "name", "not a name for a provider", "\"main\""),
         ],
     );
@@ -62,7 +69,7 @@ fn a_relay_needs_its_login_alone_and_everything_else_has_a_default() {
     assert_eq!(provider.issuer, "https://api.example/login", "users are kept apart by the login's place");
     assert_eq!(provider.default_token_lifetime, site.session.absolute);
     let ProviderKind::Relay(relay_config) = &provider.kind else { panic!("{provider:?}") };
-    assert!(relay_config.refresh.is_none() && relay_config.logout_url.is_none() && relay_config.login_page.is_none());
+    assert!(relay_config.refresh.is_none() && relay_config.logout_hook.is_none() && relay_config.login_page.is_none());
     let pointers = |relay: &RelayConfig| {
         [&relay.token, &relay.expires_in, &relay.subject, &relay.full_name, &relay.email]
             .map(|it| it.as_str().to_owned())
@@ -87,7 +94,7 @@ fn a_relay_is_told_nothing_that_it_cannot_do_and_speaks_in_the_clear_to_nobody()
         ("scopes = [\"a\"]", "scopes", "has no effect with kind = \"relay\"", "kind = \"oauth2\""),
         ("token_endpoint = \"https://a.example\"", "token_endpoint", "has no effect", "kind = \"oauth2\""),
         ("refresh_url = \"http://api.example/r\"", "refresh_url", "plain http beyond loopback", "plaintext = true"),
-        ("logout_url = \"https://u:pw@api.example/\"", "logout_url", "carries a user name", "@"),
+        ("logout_hook = \"https://u:pw@api.example/\"", "logout_hook", "carries a user name", "@"),
         ("user_url = \"ftp://api.example/\"", "user_url", "is not spoken here", "https://"),
         ("refresh_token_pointer = \"/r\"", "refresh_token_pointer", "without `refresh_url`", "add `refresh_url`"),
         ("token_pointer = \"token\"", "token_pointer", "not a JSON Pointer", "\"/token\""),
@@ -110,7 +117,7 @@ fn a_relay_is_told_nothing_that_it_cannot_do_and_speaks_in_the_clear_to_nobody()
     let faults = faults_of(&format!("{}\nscopes = [\"orders\"]", relay("")));
     assert!(faults[0].wrong.contains("can never be had"), "{}", Faults(faults));
     understood(&relay(
-        "login_page = \"/#/login?from=gateway\"\nplaintext = true\nlogout_url = \"http://api.example/out\"",
+        "login_page = \"/#/login?from=gateway\"\nplaintext = true\nlogout_hook = \"http://api.example/out\"",
     ));
 }
 

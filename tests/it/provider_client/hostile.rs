@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{
-    ClientAuth, ClientConfig, CsrfMode, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig, ProviderKind,
-    SameSite, SessionConfig, SiteConfig, TlsFiles,
+    ClientAuth, ClientConfig, CsrfMode, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig,
+    ProviderKind, SameSite, SessionConfig, SiteConfig, TlsFiles,
 };
 use cloakroom::provider::{Attempt, Grant, Provider, RedeemError, Refreshed};
 use cloakroom::secret::{AuthorizationCode, ClientSecret, CodeVerifier, MasterKey, Nonce, RefreshToken, State};
@@ -248,7 +248,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         client_auth: ClientAuth::Basic(ClientSecret::new("s3cret")),
         scopes: vec!["openid".to_owned(), "profile".to_owned()],
         authorization_params: Vec::new(),
-        logout_hint: LogoutHint::IdToken,
+        logout: LogoutConfig::standard(LogoutHint::IdToken),
     };
     ProviderConfig {
         name: "main".to_owned(),
@@ -261,6 +261,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
             client,
             id_token_algs: ["ES256", "ES384", "EdDSA", "RS256", "PS256"].map(str::to_owned).to_vec(),
             logout_token_exp: LogoutTokenExp::Required,
+            frontchannel_logout: false,
             clock_skew: Duration::from_secs(30),
         }),
     }

@@ -45,6 +45,8 @@ pub struct Site {
     pub session: Vec<String>,
     /// `[[site.provider]]` lines beyond the client.
     pub provider: Vec<String>,
+    /// `[[site.provider]]` tables instead of the usual one, each with all its lines; `ISSUER` stands for the usual issuer.
+    pub providers: Vec<Vec<String>>,
     /// `[[site.route]]` tables, each with its lines; `UPSTREAM` stands for the recording upstream's URL.
     pub routes: Vec<Vec<String>>,
     /// `[site.spa]` lines.
@@ -169,11 +171,27 @@ impl Site {
             site: Vec::new(),
             session: Vec::new(),
             provider: Vec::new(),
+            providers: Vec::new(),
             routes: vec![vec!["path = \"/api\"".into()]],
             spa: Vec::new(),
             origin: None,
             issuer: None,
         }
+    }
+
+    fn usual_provider(&self, issuer: &str) -> String {
+        let mut text = String::new();
+        let _ = write!(text, "[[site.provider]]\nname = \"main\"\nkind = \"oidc\"\nissuer = \"{issuer}\"\n");
+        let _ = write!(text, "client_id = \"{}\"\nclient_auth = \"{}\"\n", self.client_id, self.client_auth);
+        if self.client_auth != "none" {
+            let _ = writeln!(text, "client_secret = \"{}\"", self.client_secret);
+        }
+        let _ = write!(
+            text,
+            "scopes = [\"openid\", \"profile\", \"email\", \"offline_access\"]\n{}\n",
+            self.provider.join("\n")
+        );
+        text
     }
 
     fn toml(&self, origin: &str, issuer: &str, upstream: &str) -> String {
@@ -185,16 +203,12 @@ impl Site {
             format!("keys = [\"{}\"]\n", self.key)
         };
         let _ = write!(text, "[site.session]\n{keys}{}\n", self.session.join("\n"));
-        let _ = write!(text, "[[site.provider]]\nname = \"main\"\nkind = \"oidc\"\nissuer = \"{issuer}\"\n");
-        let _ = write!(text, "client_id = \"{}\"\nclient_auth = \"{}\"\n", self.client_id, self.client_auth);
-        if self.client_auth != "none" {
-            let _ = writeln!(text, "client_secret = \"{}\"", self.client_secret);
+        if self.providers.is_empty() {
+            text.push_str(&self.usual_provider(issuer));
         }
-        let _ = write!(
-            text,
-            "scopes = [\"openid\", \"profile\", \"email\", \"offline_access\"]\n{}\n",
-            self.provider.join("\n")
-        );
+        for provider in &self.providers {
+            let _ = write!(text, "[[site.provider]]\n{}\n", provider.join("\n").replace("ISSUER", issuer));
+        }
         if !self.spa.is_empty() {
             let _ = write!(text, "[site.spa]\n{}\n", self.spa.join("\n"));
         }

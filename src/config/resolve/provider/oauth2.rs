@@ -11,7 +11,7 @@ use crate::config::{JsonPointer, OAuth2Config, ProviderKind};
 
 /// Whose users these are, and the rest; `None` when a key without a default is missing or wrong.
 pub(super) fn oauth2(section: &Section<'_>, literal: Literal, plaintext: bool) -> Found {
-    let client = client(section, literal, &[]);
+    let client = client(section, literal, plaintext, &[]);
     let required = |key: &str, remedy: &str| section.required(key, remedy, |node| endpoint_url(node, plaintext));
     let authorization = required("authorization_endpoint", "write where the browser is sent to log in");
     let token = required("token_endpoint", "write where codes are redeemed");

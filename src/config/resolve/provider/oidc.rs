@@ -8,7 +8,7 @@ use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
-use crate::config::value::{choice, duration, text};
+use crate::config::value::{choice, duration, flag, text};
 use crate::config::{LogoutTokenExp, OidcConfig, ProviderKind};
 
 const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -22,7 +22,7 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
         section.required("issuer", "write the issuer exactly as the provider's discovery document does", |node| {
             issuer(node, plaintext)
         });
-    let client = client(section, literal, &SCOPES);
+    let client = client(section, literal, plaintext, &SCOPES);
     if client.as_ref().is_some_and(|client| !client.scopes.iter().any(|scope| scope == "openid")) {
         section.fault("scopes", "does not contain \"openid\"", "add \"openid\"; without it there is no ID token");
     }
@@ -32,11 +32,13 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
     }
     let exp = [("required", LogoutTokenExp::Required), ("optional", LogoutTokenExp::Optional)];
     let logout_token_exp = section.or("logout_token_exp", LogoutTokenExp::Required, choice(&exp));
+    let frontchannel_logout = section.or("frontchannel_logout", false, flag);
     let clock_skew = section.or("clock_skew", seconds(30), duration(seconds(10)..=seconds(60)));
     let kind = ProviderKind::Oidc(OidcConfig {
         client: client?,
         id_token_algs: algorithms.unwrap_or_else(|| ID_TOKEN_ALGS.map(str::to_owned).into()),
         logout_token_exp,
+        frontchannel_logout,
         clock_skew,
     });
     Some((issuer?, kind))

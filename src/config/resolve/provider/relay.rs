@@ -14,7 +14,7 @@ pub(super) fn relay(section: &Section<'_>, plaintext: bool, base_path: &str) -> 
     let remedy = "write where the API takes a user's credentials as JSON";
     let login = section.required("login_url", remedy, |node| endpoint_url(node, plaintext));
     let optional = |key: &str| section.get(key, |node| endpoint_url(node, plaintext));
-    let (refresh_url, logout_url, user_url) = (optional("refresh_url"), optional("logout_url"), optional("user_url"));
+    let (refresh_url, logout_hook, user_url) = (optional("refresh_url"), optional("logout_hook"), optional("user_url"));
     let login_page = section.get("login_page", |node| login_page(node, base_path));
     let issuer = section.get("issuer", |node| oidc::issuer(node, plaintext));
     let refresh_token = section.get("refresh_token_pointer", json_pointer);
@@ -44,7 +44,7 @@ pub(super) fn relay(section: &Section<'_>, plaintext: bool, base_path: &str) -> 
         login_url,
         login_page,
         refresh: refresh_url.map(|url| RelayRefresh { url, with }),
-        logout_url,
+        logout_hook,
         user_url,
         token,
         expires_in,
