@@ -12,6 +12,7 @@ mod frontchannel;
 mod login;
 mod logout;
 mod opened;
+mod orphan;
 mod pauses;
 mod pending;
 mod refresh;
@@ -107,6 +108,15 @@ impl Auth {
     /// Lets `successor` go on with what this one watches over.
     pub fn succeeded_by(&self, successor: &Arc<Self>) {
         self.successor.store(Some(Arc::clone(successor)));
+    }
+
+    /// What reloads have put in this one's place by now; itself without any.
+    fn latest(self: &Arc<Self>) -> Arc<Self> {
+        let mut latest = Arc::clone(self);
+        while let Some(successor) = latest.successor.load_full() {
+            latest = successor;
+        }
+        latest
     }
 
     /// The site.

@@ -13,7 +13,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesOrdered;
 
 use crate::clock::Clock;
-use crate::config::{Config, SiteConfig, SpaConfig, StoreConfig, StoreKind, UpstreamConfig};
+use crate::config::{Config, Origin, SiteConfig, SpaConfig, StoreConfig, StoreKind, UpstreamConfig};
 use crate::provider::Provider;
 use crate::provider::examine::Trouble;
 use crate::proxy::route::Route;
@@ -42,8 +42,8 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     for site in &config.sites {
         questions.push_back(Box::pin(examine_providers(site)));
     }
-    for (upstream, paths) in upstreams(config) {
-        questions.push_back(Box::pin(async { vec![examine_upstream(upstream, paths).await] }));
+    for used in upstreams(config) {
+        questions.push_back(Box::pin(async { vec![examine_upstream(used).await] }));
     }
     questions.collect::<Vec<_>>().await.into_iter().flatten().collect()
 }
@@ -132,9 +132,18 @@ async fn examine_providers(site: &SiteConfig) -> Vec<Finding> {
     findings
 }
 
-/// Each upstream once, with the places that lead to it.
-fn upstreams(config: &Config) -> Vec<(&UpstreamConfig, Vec<String>)> {
-    let mut found: Vec<(&UpstreamConfig, Vec<String>)> = Vec::new();
+/// An upstream, and what leads to it.
+struct Used<'a> {
+    upstream: &'a UpstreamConfig,
+    /// The first site that uses it.
+    origin: &'a Origin,
+    /// Such as `https://app.example/api`.
+    places: Vec<String>,
+}
+
+/// Each upstream once.
+fn upstreams(config: &Config) -> Vec<Used<'_>> {
+    let mut found: Vec<Used<'_>> = Vec::new();
     for site in &config.sites {
         let dev_server = site.spa.as_ref().and_then(|spa| match spa {
             SpaConfig::DevServer(upstream) => Some(("/", upstream)),
@@ -143,20 +152,20 @@ fn upstreams(config: &Config) -> Vec<(&UpstreamConfig, Vec<String>)> {
         let routes = site.routes.iter().map(|route| (&*route.path, &route.upstream));
         for (path, upstream) in routes.chain(dev_server) {
             let place = format!("{}{path}", site.origin);
-            match found.iter_mut().find(|(known, _)| *known == upstream) {
-                Some((_, places)) => places.push(place),
-                None => found.push((upstream, vec![place])),
+            match found.iter_mut().find(|known| known.upstream == upstream) {
+                Some(known) => known.places.push(place),
+                None => found.push(Used { upstream, origin: &site.origin, places: vec![place] }),
             }
         }
     }
     found
 }
 
-async fn examine_upstream(upstream: &UpstreamConfig, places: Vec<String>) -> Finding {
-    let name = format!("{} for {}", upstream.url, places.join(", "));
+async fn examine_upstream(Used { upstream, origin, places }: Used<'_>) -> Finding {
+    let name = format!("{upstream} for {}", places.join(", "));
     let began = Instant::now();
     let answer = match UpstreamClients::for_upstreams([upstream]) {
-        Ok(clients) => Route::dev_server(upstream).examine(&clients).await,
+        Ok(clients) => Route::dev_server(upstream).examine(&clients, origin).await,
         Err(error) => Err(error.to_string()),
     };
     let outcome = match answer {

@@ -67,8 +67,11 @@ impl Auth {
             Ok(()) => tracing::info!(
                 event = "login", site = %self.site.origin, session = %self.ring.log_name(&key), user, provider = meta.provider
             ),
-            // Nobody can use these tokens any more: give them back.
-            Err(_) => self.revoke_later(&record),
+            // Nobody can use these tokens any more: give them back, and let no record of them stay that was written after all.
+            Err(_) => {
+                self.revoke_later(&record);
+                self.bury(key, ends_at);
+            }
         }
         written?;
         let life = judge(meta, self.site.session.idle, now).expect("a session that begins now is not over");

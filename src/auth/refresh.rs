@@ -6,6 +6,8 @@
 
 mod flight;
 mod keep;
+mod reject;
+mod vigil;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -68,7 +68,7 @@ fn route_row(route: &RouteConfig) -> [String; 4] {
         Access::Optional => "optional",
         Access::None => "none",
     };
-    let upstream = route.upstream.url.as_str().trim_end_matches('/');
+    let upstream = &route.upstream;
     let note = match (route.strip_prefix, route.websocket) {
         (true, true) => " (prefix stripped, WebSockets)",
         (true, false) => " (prefix stripped)",
@@ -82,9 +82,7 @@ fn route_row(route: &RouteConfig) -> [String; 4] {
 fn spa_row(spa: &SpaConfig) -> [String; 4] {
     let (methods, target) = match spa {
         SpaConfig::Dir { dir, fallback } => ("GET,HEAD", format!("{} (navigations: {fallback})", dir.display())),
-        SpaConfig::DevServer(server) => {
-            ("any", format!("{} (development server)", server.url.as_str().trim_end_matches('/')))
-        }
+        SpaConfig::DevServer(server) => ("any", format!("{server} (development server)")),
     };
     ["(the rest)".to_owned(), methods.to_owned(), "-".to_owned(), target]
 }

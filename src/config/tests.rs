@@ -228,6 +228,21 @@ proptest! {
 }
 
 #[test]
+fn an_upstream_may_be_a_socket_on_this_machine() {
+    for (written, path, shown) in [
+        ("unix:/run/api.sock", "/", "unix:/run/api.sock"),
+        ("unix:/run/api.sock:/", "/", "unix:/run/api.sock"),
+        ("unix:/run/api.sock:/v1/", "/v1/", "unix:/run/api.sock:/v1"),
+    ] {
+        let config = understood(&SITE.replace("https://api.example", written));
+        let upstream = &config.sites[0].routes[0].upstream;
+        assert_eq!(upstream.socket.as_deref(), Some(Path::new("/run/api.sock")));
+        assert_eq!((upstream.url.path(), upstream.to_string().as_str()), (path, shown));
+        assert!(config.route_table().contains(&format!("  {shown}\n")), "{}", config.route_table());
+    }
+}
+
+#[test]
 fn the_route_table_shows_every_way_in_and_no_secret() {
     let local =
         LOCAL.replace("[[site.provider]]", "[site.spa]\ndev_server = \"http://127.0.0.1:5173\"\n[[site.provider]]");

@@ -151,7 +151,7 @@ fn title(name: &str) -> String {
 
 /// An upstream without certificates of its own.
 pub(super) fn upstream(url: &Url) -> UpstreamConfig {
-    UpstreamConfig { url: url.clone(), tls: TlsFiles::default() }
+    UpstreamConfig::at(url.clone())
 }
 
 #[cfg(test)]

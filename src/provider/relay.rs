@@ -203,6 +203,13 @@ impl Relay {
         });
     }
 
+    /// The status of a login without credentials.
+    pub(super) async fn ask_for_nothing(&self) -> Result<u16, Unavailable> {
+        let nothing = Bytes::from_static(b"{}");
+        let answer = self.caller.post_json(&self.config.login_url, self.introduction.clone(), Some(nothing)).await;
+        Ok(answer?.status)
+    }
+
     /// What the last call came to.
     pub(super) fn status(&self) -> ProviderStatus {
         self.caller.status()

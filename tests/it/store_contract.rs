@@ -65,6 +65,8 @@ on_every_store! {
         a_replacement_of_another_version_is_a_conflict
         a_replacement_of_nothing_is_gone
         an_end_is_remembered_with_its_first_reason
+        an_end_tells_what_it_ended
+        an_end_of_one_version_leaves_a_newer_one_alive
         a_late_replace_never_brings_an_ended_session_back
         an_ended_session_cannot_be_inserted_again
         a_session_is_absent_after_its_absolute_end
@@ -91,6 +93,7 @@ on_every_store! {
         a_lease_has_one_holder
         a_lease_ends_by_itself
         a_renewed_lease_lasts_longer
+        a_lease_is_inherited_after_the_last_sign_of_life_only
         a_verdict_is_told_to_all_for_its_time
         a_verdict_needs_the_lease
         a_lease_is_neither_session_nor_note_nor_index

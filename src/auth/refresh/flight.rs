@@ -1,26 +1,33 @@
 //! One refresh of one session, in its own task: a browser that disconnects aborts nothing, a shutdown waits for it.
 //!
-//! The flight gets the session's lease, reads the record again, and calls the provider once. The lease is renewed while
-//! the call runs, however slow the provider; if its holder dies, it ends by itself and the next flight calls. A holder
-//! that was merely stopped, and wakes up after its lease, does no harm: what it got meets a newer version (`keep`), and
-//! what it was refused counts only if nobody has replaced the token meanwhile.
+//! The flight gets the session's lease, reads the record again, and calls the provider once. The lease is renewed from
+//! then on until what came of it is stored, however slow the provider; a flight that sees no sign of life of the holder for
+//! four seconds, while the store answers, inherits the lease and calls itself (`vigil`). So a store that stands still makes
+//! no second holder, however long. A holder that was merely stopped, or cut off from a store that others reach, and
+//! wakes up after its lease, does no harm: what it got meets a newer version (`keep`), and what it was refused ends only
+//! the record that was refused (`reject`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::vigil::Vigil;
 use super::{COOL_DOWN, Outcome, Tell};
 use crate::auth::{Auth, CurrentError, Session, Why};
 use crate::provider::{Provider, Refreshed};
 use crate::secret::RefreshToken;
-use crate::session::store::{EndReason, Holder, Lease, Loaded, StoreError, StoreKey};
+use crate::session::store::{Holder, Lease, Loaded, StoreError, StoreKey};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
 
-/// How long a lease outlives its holder, and how often the holder renews it.
-const LEASE: Duration = Duration::from_secs(4);
+/// How long a lease stays without a renewal at most. Not the time that others wait for a sign of life, which is
+/// [`Vigil`]'s, but longer than any store stands still for that comes back at all.
+const LEASE: Duration = Duration::from_secs(600);
+
+/// How often the holder renews it, and how soon again when that failed.
 const RENEWAL: Duration = Duration::from_secs(1);
+const RENEWAL_RETRY: Duration = Duration::from_millis(200);
 
 /// How long to wait for news of a session that another process refreshes before asking for its lease again.
 const NEWS: Duration = Duration::from_millis(250);
@@ -92,27 +99,36 @@ impl Flight {
     /// stumble for a moment: the answer is on its way, and nobody who waits for it should be sent away.
     async fn take_lease(&self) -> Result<(), Outcome> {
         let store = self.auth.background.store();
-        let mut patience = 0;
+        let (mut patience, mut vigil) = (0, Vigil::default());
         loop {
-            match store.hold(&self.lease, self.holder, LEASE).await {
+            match store.inherit(&self.lease, self.holder, vigil.over(), LEASE).await {
                 Ok(Lease::Mine) => return Ok(()),
                 // A holder that was stopped may have stored a token after another one had given up.
                 Ok(Lease::Decided(_)) => return Err(self.overtaken().await.unwrap_or(Outcome::ProviderUnavailable)),
-                Ok(Lease::Taken) => patience = PATIENCE,
+                Ok(Lease::Taken(sign)) => {
+                    vigil.saw(sign, Instant::now());
+                    patience = PATIENCE;
+                }
                 Err(error) if patience == 0 => return Err(self.postponed(&error)),
-                Err(_) => patience -= 1,
+                Err(_) => {
+                    vigil.saw_nothing();
+                    patience -= 1;
+                }
             }
             store.changed(&self.key, NEWS).await.map_err(|error| self.postponed(&error))?;
             match self.unreplaced().await {
                 Ok(_) => {}
-                Err(Outcome::StoreUnavailable) if patience > 0 => patience -= 1,
+                Err(Outcome::StoreUnavailable) if patience > 0 => {
+                    vigil.saw_nothing();
+                    patience -= 1;
+                }
                 Err(outcome) => return Err(outcome),
             }
         }
     }
 
     /// The session, if its token is still the one that this flight is to replace.
-    async fn unreplaced(&self) -> Result<Session, Outcome> {
+    pub(super) async fn unreplaced(&self) -> Result<Session, Outcome> {
         let newest = self.newest().await?;
         if newest.record.meta.generation > self.generation {
             return Err(Outcome::Token(newest.record.secrets.access_token.clone()));
@@ -131,8 +147,9 @@ impl Flight {
 
     pub(super) async fn newest(&self) -> Result<Session, Outcome> {
         match self.auth.background.store().load_now(&self.key).await {
+            // By the keys that there are now, whatever was reloaded since this began.
             Ok(Loaded::Live(stored)) => {
-                self.auth.judged(self.ticket.clone(), self.key, &stored).map_err(|error| match error {
+                self.auth.latest().judged(self.ticket.clone(), self.key, &stored).map_err(|error| match error {
                     CurrentError::Absent(why) => Outcome::Ended(why),
                     CurrentError::Store(_) => Outcome::StoreUnavailable,
                 })
@@ -148,8 +165,13 @@ impl Flight {
         Outcome::StoreUnavailable
     }
 
-    /// Refreshes; `None` when another process has the lease by now and its answer is to be waited for.
+    /// Refreshes, and renews the lease until that has come to something; `None` when another process has the lease by now
+    /// and its answer is to be waited for.
     async fn refresh(&self, session: Session) -> Option<Answered> {
+        self.holding(self.ask_and_store(session)).await
+    }
+
+    async fn ask_and_store(&self, session: Session) -> Option<Answered> {
         let meta = &session.record.meta;
         let unavailable = Answered { outcome: Outcome::ProviderUnavailable, verdict: Some((UNAVAILABLE, COOL_DOWN)) };
         let Some(provider) = self.auth.provider_of(&meta.provider, &meta.issuer) else {
@@ -172,18 +194,11 @@ impl Flight {
             Refreshed::Rejected(reason) => {
                 // Without the lease somebody else is asking, perhaps with success, and must not be ended.
                 let lease = self.auth.background.store().hold(&self.lease, self.holder, LEASE).await;
-                if matches!(lease, Ok(Lease::Taken)) {
+                if lease.is_ok_and(|lease| lease.is_taken()) {
                     return None;
                 }
-                // Nobody else is asking from here on, but may have got a token since we looked.
-                if let Some(outcome) = self.overtaken().await {
-                    return Some(Answered { outcome, verdict: None });
-                }
                 tracing::info!(event = "refresh_rejected", session = session_name, provider = provider_name, reason);
-                // What fails now is tried again by itself.
-                let _ = self.auth.end_surely(self.key, EndReason::RefreshRejected, meta.ends_at).await;
-                let outcome = Outcome::Ended(Why::Ended(EndReason::RefreshRejected));
-                return Some(Answered { outcome, verdict: None });
+                return Some(Answered { outcome: self.reject(meta.ends_at).await, verdict: None });
             }
             Refreshed::Unavailable(reason) | Refreshed::Unknown(reason) => {
                 tracing::warn!(event = "refresh_unavailable", session = session_name, provider = provider_name, reason);
@@ -207,10 +222,10 @@ impl Flight {
             return Refreshed::Rejected("there is no refresh token".into());
         };
         let subject = &session.record.meta.subject;
-        match self.holding(self.ask(provider, refresh_token, subject)).await {
+        match self.ask(provider, refresh_token, subject).await {
             Refreshed::Unknown(reason) if self.overtaken().await.is_none() => {
                 tracing::warn!(event = "refresh_unknown", session = self.name(), reason, "asking once more");
-                self.holding(self.ask(provider, refresh_token, subject)).await
+                self.ask(provider, refresh_token, subject).await
             }
             known => known,
         }
@@ -235,12 +250,17 @@ impl Flight {
     /// names the version it replaces.
     async fn holding<T>(&self, work: impl Future<Output = T>) -> T {
         let renewal = async {
+            let mut pause = RENEWAL;
             loop {
-                tokio::time::sleep(RENEWAL).await;
+                tokio::time::sleep(pause).await;
+                pause = RENEWAL;
                 match self.auth.background.store().hold(&self.lease, self.holder, LEASE).await {
                     Ok(Lease::Mine) => {}
                     Ok(_) => tracing::warn!(event = "lease_lost", session = self.name()),
-                    Err(error) => tracing::debug!(session = self.name(), %error, "the lease was not renewed"),
+                    Err(error) => {
+                        tracing::debug!(session = self.name(), %error, "the lease was not renewed");
+                        pause = RENEWAL_RETRY;
+                    }
                 }
             }
         };

@@ -17,8 +17,8 @@ use super::leases::Leases;
 use super::near::Dated;
 use super::row::Row;
 use super::{
-    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, PAGE, Page, Replaced, Store, StoreError,
-    StoreKey, no_cursor,
+    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, PAGE, Page, Replaced, SignOfLife, Store,
+    StoreError, StoreKey, no_cursor,
 };
 use crate::clock::{Clock, Timestamp};
 
@@ -130,6 +130,16 @@ impl Store for MemoryStore {
         })
     }
 
+    fn end_version<'a>(&'a self, key: &'a StoreKey, expected: u64, reason: EndReason) -> Answer<'a, Replaced> {
+        self.write_session(key, |rows, now| {
+            let Some(row) = rows.session(key, now) else { return Replaced::Gone(None) };
+            let outcome = row.end_version(expected, reason, now);
+            let until = row.until();
+            rows.due.insert((until, Kind::Session, *key));
+            outcome
+        })
+    }
+
     fn indexed<'a>(&'a self, index: &'a StoreKey) -> Answer<'a, Vec<StoreKey>> {
         let now = self.clock.now();
         let rows = self.lock();
@@ -164,8 +174,14 @@ impl Store for MemoryStore {
         self.write(|rows, _| rows.file(*index, *key, until))
     }
 
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
-        answer(self.leases.hold(key, holder, ttl))
+    fn inherit<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        heir: Holder,
+        silent: Option<SignOfLife>,
+        ttl: Duration,
+    ) -> Answer<'a, Lease> {
+        answer(self.leases.inherit(key, heir, silent, ttl))
     }
 
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {

@@ -41,12 +41,12 @@ use redis::Value;
 use super::changes::Changes;
 use super::near::Dated;
 use super::{
-    Answer, Cursor, END_REMEMBERED, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store,
-    StoreError, StoreKey,
+    Answer, Cursor, END_REMEMBERED, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife,
+    Store, StoreError, StoreKey,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::config::RedisConfig;
-use layout::{Fields, loaded, name, read, reason, unreadable};
+use layout::{Fields, ended, loaded, name, read, reason, said, sign_of_life, unreadable};
 use link::Link;
 use request::{Lua, Request, deadline};
 use settings::Settings;
@@ -167,10 +167,19 @@ impl Store for RedisStore {
 
     fn end<'a>(&'a self, key: &'a StoreKey, why: EndReason) -> Answer<'a, Ended> {
         Box::pin(async move {
-            let call = END.about(name("s", key)).arg(why.as_str()).arg(millis(END_REMEMBERED)).arg(key.as_bytes());
-            match self.link.send::<Value>(&call, deadline()).await? {
-                Value::Int(_) => Ok(Ended::Now),
+            match self.link.send::<Value>(&ending(key, why, None), deadline()).await? {
+                Value::Array(fields) => Ok(Ended::Now(ended(fields)?)),
                 over => Ok(Ended::Already(reason(&over)?)),
+            }
+        })
+    }
+
+    fn end_version<'a>(&'a self, key: &'a StoreKey, expected: u64, why: EndReason) -> Answer<'a, Replaced> {
+        Box::pin(async move {
+            match self.link.send::<Value>(&ending(key, why, Some(expected)), deadline()).await? {
+                Value::Array(_) => Ok(Replaced::Done),
+                Value::Int(_) => Ok(Replaced::Conflict),
+                over => Ok(Replaced::Gone(reason(&over)?)),
             }
         })
     }
@@ -200,12 +209,19 @@ impl Store for RedisStore {
         Box::pin(async move { self.link.send(&filed(index, key, until), deadline()).await })
     }
 
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
+    fn inherit<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        heir: Holder,
+        silent: Option<SignOfLife>,
+        ttl: Duration,
+    ) -> Answer<'a, Lease> {
         Box::pin(async move {
-            let call = HOLD.about(name("l", key)).arg(&holder.0.to_be_bytes()).arg(lasting(ttl)).repeatable();
+            let silent = silent.as_ref().map_or_else(Vec::new, said);
+            let call = HOLD.about(name("l", key)).arg(&heir.0.to_be_bytes()).arg(lasting(ttl)).arg(silent).repeatable();
             match self.link.send::<Value>(&call, deadline()).await? {
-                Value::Int(1) => Ok(Lease::Mine),
-                Value::Int(_) => Ok(Lease::Taken),
+                Value::Int(_) => Ok(Lease::Mine),
+                Value::Array(last) => Ok(Lease::Taken(sign_of_life(&last).ok_or_else(|| unreadable("lease"))?)),
                 Value::BulkString(verdict) => Ok(Lease::Decided(verdict.into())),
                 _ => Err(unreadable("lease")),
             }
@@ -232,6 +248,10 @@ impl Store for RedisStore {
         Box::pin(scan::page(&self.link, from))
     }
 
+    fn skip<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Option<Cursor>> {
+        Box::pin(scan::skip(&self.link, from))
+    }
+
     fn ping(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             let by = deadline();
@@ -247,6 +267,11 @@ impl Dated for RedisStore {
     fn load_dated<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, (Loaded, Timestamp)> {
         Box::pin(async move { loaded(self.link.send::<Fields>(&read(name("s", key)), deadline()).await?) })
     }
+}
+
+fn ending(key: &StoreKey, why: EndReason, version: Option<u64>) -> Request {
+    let version = version.map_or_else(String::new, |version| version.to_string());
+    END.about(name("s", key)).arg(why.as_str()).arg(millis(END_REMEMBERED)).arg(key.as_bytes()).arg(version)
 }
 
 fn filed(index: &StoreKey, key: &StoreKey, until: Timestamp) -> Request {

@@ -25,13 +25,13 @@ pub(crate) async fn load_now_tells_what_stands_there(place: &Place) {
 pub(crate) async fn a_lease_has_one_holder(place: &Place) {
     let (store, id) = (place.store(), key("l"));
     assert_eq!(store.hold(&id, ONE, LONG).await.unwrap(), Lease::Mine);
-    assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Taken);
+    assert!(store.hold(&id, TWO, LONG).await.unwrap().is_taken());
     assert_eq!(store.hold(&key("other"), TWO, LONG).await.unwrap(), Lease::Mine);
     store.release(&id, TWO, None).await.unwrap();
-    assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Taken, "nobody gives back what another holds");
+    assert!(store.hold(&id, TWO, LONG).await.unwrap().is_taken(), "nobody gives back what another holds");
     store.release(&id, ONE, None).await.unwrap();
     assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Mine);
-    assert_eq!(store.hold(&id, ONE, LONG).await.unwrap(), Lease::Taken);
+    assert!(store.hold(&id, ONE, LONG).await.unwrap().is_taken());
 }
 
 pub(crate) async fn a_lease_ends_by_itself(place: &Place) {
@@ -39,7 +39,7 @@ pub(crate) async fn a_lease_ends_by_itself(place: &Place) {
     assert_eq!(store.hold(&id, ONE, SHORT).await.unwrap(), Lease::Mine);
     place.pass(SHORT).await;
     assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Mine);
-    assert_eq!(store.hold(&id, ONE, LONG).await.unwrap(), Lease::Taken, "who comes late has lost it");
+    assert!(store.hold(&id, ONE, LONG).await.unwrap().is_taken(), "who comes late has lost it");
     store.release(&id, ONE, Some((bytes("late"), LONG))).await.unwrap();
     assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Mine, "and decides nothing");
 }
@@ -49,10 +49,32 @@ pub(crate) async fn a_renewed_lease_lasts_longer(place: &Place) {
     for _ in 0..4 {
         assert_eq!(store.hold(&id, ONE, SHORT).await.unwrap(), Lease::Mine);
         place.pass(SHORT / 2).await;
-        assert_eq!(store.hold(&id, TWO, SHORT).await.unwrap(), Lease::Taken);
+        assert!(store.hold(&id, TWO, SHORT).await.unwrap().is_taken());
     }
     place.pass(SHORT).await;
     assert_eq!(store.hold(&id, TWO, SHORT).await.unwrap(), Lease::Mine);
+}
+
+pub(crate) async fn a_lease_is_inherited_after_the_last_sign_of_life_only(place: &Place) {
+    let (store, id) = (place.store(), key("l"));
+    let sign = async |heir, silent| match store.inherit(&id, heir, silent, LONG).await.unwrap() {
+        Lease::Taken(sign) => sign,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(store.hold(&id, ONE, LONG).await.unwrap(), Lease::Mine);
+    let first = sign(TWO, None).await;
+    assert_eq!(sign(TWO, None).await, first, "to look is no sign of life");
+    assert_eq!(store.hold(&id, ONE, LONG).await.unwrap(), Lease::Mine);
+    let second = sign(TWO, Some(first)).await;
+    assert_ne!(second, first, "it was renewed meanwhile");
+    assert_eq!(store.inherit(&id, TWO, Some(second), LONG).await.unwrap(), Lease::Mine);
+    let third = sign(ONE, Some(second)).await;
+    assert!(third != first && third != second);
+    store.release(&id, ONE, None).await.unwrap();
+    assert_eq!(sign(ONE, None).await, third, "who was inherited from gives nothing back");
+    assert_eq!(store.inherit(&id, TWO, Some(first), LONG).await.unwrap(), Lease::Mine, "a holder renews as ever");
+    store.release(&id, TWO, None).await.unwrap();
+    assert_eq!(store.inherit(&id, ONE, Some(third), LONG).await.unwrap(), Lease::Mine, "a free lease needs no heir");
 }
 
 pub(crate) async fn a_verdict_is_told_to_all_for_its_time(place: &Place) {
@@ -87,7 +109,7 @@ pub(crate) async fn a_lease_is_neither_session_nor_note_nor_index(place: &Place)
     assert!(store.insert(&id, place.entry(b"x", LONG, &[id])).await.unwrap());
     assert!(store.put_once(&id, bytes("note"), LONG).await.unwrap());
     store.end(&id, EndReason::Revoked).await.unwrap();
-    assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Taken);
+    assert!(store.hold(&id, TWO, LONG).await.unwrap().is_taken());
     assert_eq!(store.indexed(&id).await.unwrap(), [id]);
 }
 
