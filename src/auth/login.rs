@@ -46,6 +46,8 @@ pub struct Answer {
     pub outcome: Result<AuthorizationCode, String>,
     /// `iss` (RFC 9207)
     pub iss: Option<String>,
+    /// The name of the provider whose redirect URI it came to.
+    pub arrived_at: String,
 }
 
 /// A login that is complete.
@@ -125,6 +127,10 @@ impl Auth {
             .provider_of(&pending.provider, &pending.issuer)
             .ok_or_else(|| CallbackError::Invalid("the provider of this login is not configured any more".into()))?;
         self.consume(&pending.state).await?;
+        // Else one provider could have another's code sent to itself (RFC 9700 §4.4).
+        if answer.arrived_at != pending.provider {
+            return Err(CallbackError::Invalid("the response came to another provider's redirect URI".into()));
+        }
         provider.check_response_issuer(answer.iss.as_deref()).await?;
         let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
         let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };

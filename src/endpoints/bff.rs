@@ -33,7 +33,7 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
     match (path, call.request.method()) {
         ("/login", &Method::GET) => login::start(&call).await,
         ("/login", &Method::POST) if relay::is_possible(call.site) => relay::log_in(call).await,
-        ("/callback", &Method::GET) => callback::complete(call).await,
+        ("/callback", &Method::GET) => callback::complete(call, None).await,
         ("/session", &Method::GET | &Method::HEAD) => session::show(call).await,
         ("/session/extend", &Method::POST) => session::extend(call).await,
         ("/logout", &Method::POST) => logout::end(call).await,
@@ -49,6 +49,12 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
         }
         ("/session" | "/events" | "/client.js", _) => Err(Problem::Method("GET, HEAD".into())),
         ("/session/extend" | "/logout" | "/backchannel-logout", _) => Err(Problem::Method("POST".into())),
-        _ => Err(Problem::NoRoute),
+        _ => match (path.strip_prefix("/callback/"), call.request.method()) {
+            (Some(provider), &Method::GET) => callback::complete(call, Some(provider)).await,
+            (Some(provider), _) if call.site.auth.site().provider_at(Some(provider)).is_some() => {
+                Err(Problem::Method("GET".into()))
+            }
+            _ => Err(Problem::NoRoute),
+        },
     }
 }

@@ -12,13 +12,14 @@ use crate::guard::return_to::ReturnTo;
 use crate::provider::LoginHints;
 use crate::secret::AuthorizationCode;
 
-/// Completes a login, or says why not. The login cookie and the state are checked before anything is asked of anybody.
-pub(super) async fn complete(mut call: Call<'_>) -> Result<HttpResponse, Problem> {
+/// Completes a login, or says why not; `at` is the end of the redirect URI that it came to, which says whose answer it is. The login cookie and the state are checked before anything is asked of anybody.
+pub(super) async fn complete(mut call: Call<'_>, at: Option<&str>) -> Result<HttpResponse, Problem> {
+    let arrived_at = call.site.auth.site().provider_at(at).ok_or(Problem::NoRoute)?.to_owned();
     login::navigation_only(call.request)?;
     let query = Query::read(call.request.uri())?;
     let state = query.get("state").filter(|state| !state.is_empty());
     let state = state.ok_or(Problem::BadRequest("the answer has no state"))?;
-    let answer = answer_of(&query)?;
+    let answer = answer_of(&query, arrived_at.clone())?;
     let Some((cookie, pending)) = attempt(&call, state) else {
         return without_attempt(&call, state, &answer).await;
     };
@@ -33,7 +34,7 @@ pub(super) async fn complete(mut call: Call<'_>) -> Result<HttpResponse, Problem
             Some(previous) if is_live(&call, previous.clone()).await? => {
                 Ok(go(&call, &ReturnTo::front_page(), Some(cookie)))
             }
-            _ => restart(&call, state, Some(cookie)).await,
+            _ => restart(&call, state, arrived_at, Some(cookie)).await,
         },
         // The state was not used up: the same callback works when the store is back.
         Err(CallbackError::Store(error)) => Err(error.into()),
@@ -47,14 +48,14 @@ pub(super) async fn complete(mut call: Call<'_>) -> Result<HttpResponse, Problem
 }
 
 /// What the provider said: exactly one of `code` and `error` (RFC 6749 §4.1.2).
-fn answer_of(query: &Query) -> Result<Answer, Problem> {
+fn answer_of(query: &Query, arrived_at: String) -> Result<Answer, Problem> {
     let outcome = match (query.get("code"), query.get("error")) {
         (Some(code), None) if !code.is_empty() => Ok(AuthorizationCode::new(code)),
         (None, Some(error)) => Err(error_code(error)),
         (Some(_), Some(_)) => return Err(Problem::BadRequest("the answer has both a code and an error")),
         _ => return Err(Problem::BadRequest("the answer has neither a code nor an error")),
     };
-    Ok(Answer { outcome, iss: query.get("iss").map(str::to_owned) })
+    Ok(Answer { outcome, iss: query.get("iss").map(str::to_owned), arrived_at })
 }
 
 /// An error code as RFC 6749 §4.1.2.1 allows it, cut to what a person can read.
@@ -81,12 +82,17 @@ async fn without_attempt(call: &Call<'_>, state: &str, answer: &Answer) -> Resul
     }
     match &answer.outcome {
         Err(error) => Err(failed(call, &CallbackError::Refused(error.clone()))),
-        Ok(_) => restart(call, state, None).await,
+        Ok(_) => restart(call, state, answer.arrived_at.clone(), None).await,
     }
 }
 
 /// Starts the login once more, but only once: the new state is marked.
-async fn restart(call: &Call<'_>, state: &str, cookie: Option<String>) -> Result<HttpResponse, Problem> {
+async fn restart(
+    call: &Call<'_>,
+    state: &str,
+    provider: String,
+    cookie: Option<String>,
+) -> Result<HttpResponse, Problem> {
     if PendingLogin::was_restarted(state) {
         return Err(Problem::LoginFailed(
             "The login could not be tied to this browser. Allow cookies for this site, and finish the login within ten \
@@ -94,8 +100,12 @@ async fn restart(call: &Call<'_>, state: &str, cookie: Option<String>) -> Result
                 .into(),
         ));
     }
-    let again =
-        LoginRequest { provider: None, return_to: ReturnTo::front_page(), hints: LoginHints::default(), restart: true };
+    let again = LoginRequest {
+        provider: Some(provider),
+        return_to: ReturnTo::front_page(),
+        hints: LoginHints::default(),
+        restart: true,
+    };
     let mut response = login::begin(call, again).await?;
     if let Some(cookie) = cookie {
         forget(call, &mut response, cookie);

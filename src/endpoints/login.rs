@@ -46,7 +46,7 @@ pub(super) fn return_to(query: &Query, call: &Call<'_>) -> Result<ReturnTo, Prob
 pub(super) async fn begin(call: &Call<'_>, asked: LoginRequest) -> Result<HttpResponse, Problem> {
     let (auth, names) = (&call.site.auth, &call.site.names);
     if let Some(provider) = auth.provider_for(asked.provider.as_deref()).filter(|it| it.takes_credentials()) {
-        return relay::go_to_page(call, provider, asked.provider.as_deref(), &asked.return_to);
+        return relay::go_to_page(call, provider, &asked.return_to);
     }
     let begun = auth.begin_login(asked).await.map_err(|error| match error {
         BeginError::UnknownProvider => Problem::BadRequest("this site has no such provider"),

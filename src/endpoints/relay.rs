@@ -52,12 +52,7 @@ pub(super) async fn log_in(mut call: Call<'_>) -> Result<HttpResponse, Problem> 
 }
 
 /// Sends a browser that navigates to the login to the page with the form, which learns from the query where it goes on.
-pub(super) fn go_to_page(
-    call: &Call<'_>,
-    provider: &Provider,
-    asked: Option<&str>,
-    return_to: &ReturnTo,
-) -> Result<HttpResponse, Problem> {
+pub(super) fn go_to_page(call: &Call<'_>, provider: &Provider, return_to: &ReturnTo) -> Result<HttpResponse, Problem> {
     let Some(page) = provider.login_page() else {
         return Err(Problem::BadRequest("this login is a form of the app itself; open the app and log in there"));
     };
@@ -66,8 +61,9 @@ pub(super) fn go_to_page(
     let mark = if place.contains('?') { '&' } else { '?' };
     let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
     let mut location = format!("{}{page}{mark}return_to={}", call.site.auth.site().origin, encoded(return_to.as_str()));
-    if let Some(name) = asked {
-        location.push_str(&format!("&provider={}", encoded(name)));
+    // As it stands, the form's own request goes to the first.
+    if !std::ptr::eq(chosen(call.site, None)?, provider) {
+        location.push_str(&format!("&provider={}", encoded(provider.name())));
     }
     Ok(login::see_other(&location).finish())
 }

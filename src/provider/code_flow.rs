@@ -34,7 +34,7 @@ impl CodeFlow {
             name: config.name.clone(),
             client: Arc::new(client.clone()),
             default_token_lifetime: config.default_token_lifetime,
-            redirect_uri: site.redirect_uri(),
+            redirect_uri: site.redirect_uri_of(&config.name),
             post_logout_redirect_uri: site.post_logout_redirect_uri(),
             caller,
             server,

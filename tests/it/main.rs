@@ -40,6 +40,7 @@ mod same_origin_matrix;
 mod secrets_in_logs;
 mod session;
 mod sessions_command;
+mod several_providers;
 mod spa_files;
 mod step_up;
 mod store_contract;

@@ -31,10 +31,33 @@ pub struct SiteConfig {
 }
 
 impl SiteConfig {
-    /// The redirect URI registered at the provider.
+    /// The redirect URI registered at the default provider.
     #[must_use]
     pub fn redirect_uri(&self) -> String {
-        format!("{}{}/callback", self.origin, self.base_path)
+        self.redirect_uri_of(self.providers.first().map_or("", |provider| &provider.name))
+    }
+
+    /// The redirect URI registered at the provider of that name. Each has its own, so that the answer of one is never
+    /// taken for the answer of another (RFC 9700 §4.4.2.2).
+    #[must_use]
+    pub fn redirect_uri_of(&self, provider: &str) -> String {
+        let base = format!("{}{}/callback", self.origin, self.base_path);
+        if self.providers.iter().skip(1).any(|other| other.name == provider) {
+            format!("{base}/{provider}")
+        } else {
+            base
+        }
+    }
+
+    /// Whose redirect URI it is that ends with `name`, or with nothing; `None` when it is nobody's.
+    #[must_use]
+    pub fn provider_at(&self, name: Option<&str>) -> Option<&str> {
+        let mut all = self.providers.iter().map(|provider| provider.name.as_str());
+        let first = all.next();
+        match name {
+            None => first,
+            Some(name) => all.find(|other| *other == name),
+        }
     }
 
     /// The post-logout redirect URI registered at the provider.

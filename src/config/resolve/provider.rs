@@ -119,11 +119,12 @@ fn misplaced(section: &Section<'_>, kind: Kind) {
     }
 }
 
-/// The name stands in a query, `?provider=`, and in logs.
+/// The name stands in a query, `?provider=`, in logs, and in the path of a redirect URI, where dots alone lead elsewhere.
 fn name(node: &Node) -> Result<String, Wrong> {
     let text = text(node)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
+    let dots = text.bytes().all(|byte| byte == b'.');
+    if text.len() > 64 || dots || !text.bytes().all(plain) {
         return Err(Wrong::new(
             format!("{text:?} is not a name for a provider"),
             "use 1 to 64 letters, digits, - and _, such as \"main\"",

@@ -23,7 +23,7 @@ fn a_navigation_to_the_login_ends_on_the_apps_own_page() {
         location("/login?theme=dark", "?return_to=/orders%3Fpage%3D2%23top"),
         "/login?theme=dark&return_to=%2Forders%3Fpage%3D2%23top"
     );
-    assert_eq!(location("/#/login", "?provider=api"), "/#/login?return_to=%2F&provider=api");
+    assert_eq!(location("/#/login", "?provider=api"), "/#/login?return_to=%2F");
 }
 
 #[test]
