@@ -20,6 +20,7 @@ mod login;
 mod page;
 mod refresh;
 mod sessions;
+mod tutorial;
 
 /// An API, and gateways in front of it: one in memory, or several on one Redis.
 struct Stage {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Stage, Wish, ada};
-use crate::support::{Browser, Manners, Reply, Response, Upstream, eventually};
+use crate::support::{Browser, Manners, Reply, Response, Upstream, cloakroom, eventually};
 
 const JWT: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
 
@@ -166,4 +166,35 @@ fn an_outage_shows_in_readyz_and_passes() {
     assert_eq!(status(), "down");
     stage.signed_in();
     assert_eq!(status(), "up");
+}
+
+#[test]
+fn doctor_finds_a_login_that_is_none() {
+    let doctor = |login_url: &str, reply: Option<Reply>| {
+        let stage = unlimited(Manners::JwtAuth);
+        let text = std::fs::read_to_string(&stage.config).expect("it was written");
+        std::fs::write(&stage.config, text.replace("/api/auth/login", login_url)).expect("writable");
+        if let Some(reply) = reply {
+            stage.api.breaks(login_url, [reply]);
+        }
+        let output =
+            cloakroom().args(["doctor", "--config"]).arg(&stage.config).output().expect("the binary was built");
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .find(|line| line.contains(": login:"))
+            .expect("a verdict")
+            .to_owned()
+    };
+    let good = doctor("/api/auth/login", None);
+    assert!(good.starts_with("pass") && good.contains("422"), "{good}");
+    for (login_url, reply, wrong) in [
+        ("/api/auth/login", Some(Reply::with("500 Oops", "", "{}")), "answers 500"),
+        ("/api/auth/login", Some(Reply::with("302 Found", "location: /x\r\n", "")), "a redirect"),
+        ("/api/auth/login", Some(Reply::json("{}")), "answers 200 to a login without credentials"),
+        ("/api/auth/logn", Some(Reply::with("404 Not Found", "", "{}")), "answers 404"),
+        ("/api/auth/login", Some(Reply::Close), "the connection broke"),
+    ] {
+        let line = doctor(login_url, reply);
+        assert!(line.starts_with("FAIL") && line.contains(wrong), "{wrong}: {line}");
+    }
 }
