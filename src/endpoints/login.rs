@@ -46,6 +46,10 @@ pub(super) fn return_to(query: &Query, call: &Call<'_>) -> Result<ReturnTo, Prob
 pub(super) async fn begin(call: &Call<'_>, asked: LoginRequest) -> Result<HttpResponse, Problem> {
     let (auth, names) = (&call.site.auth, &call.site.names);
     if let Some(provider) = auth.provider_for(asked.provider.as_deref()).filter(|it| it.takes_credentials()) {
+        // Whoever forbids questions goes back as they came: a form is nothing but questions.
+        if asked.hints.prompt.as_deref() == Some("none") {
+            return Ok(see_other(&asked.return_to.on(&auth.site().origin)).finish());
+        }
         return relay::go_to_page(call, provider, &asked.return_to);
     }
     let begun = auth.begin_login(asked).await.map_err(|error| match error {

@@ -50,6 +50,16 @@ fn without_a_page_a_navigation_is_told_where_the_login_is() {
 }
 
 #[test]
+fn a_login_that_may_ask_nothing_goes_back_as_it_came() {
+    for provider in [&["login_page = \"/login\""][..], &[]] {
+        let stage = Stage::of(Wish { provider, ..Wish::new(Manners::JwtAuth) });
+        let url = format!("{}/bff/login?prompt=none&return_to=/orders", stage.origin);
+        let page = Browser::new().open_until(&url, "/orders");
+        assert_eq!((page.response.status, page.url), (303, format!("{}/orders", stage.origin)));
+    }
+}
+
+#[test]
 fn a_call_without_a_session_names_the_login_as_everywhere() {
     let stage = with_page();
     let refused = Browser::new().get(&stage.origin, "/api/x");
