@@ -6,6 +6,7 @@
 mod activity;
 mod backchannel;
 mod background;
+mod budget;
 mod current;
 mod enter;
 mod frontchannel;
@@ -40,6 +41,7 @@ pub use self::relay::LogInFailure;
 pub use self::streams::{End, Live, News, STREAMS_PER_SESSION, Seen, Streams, TooManyStreams};
 
 use self::activity::Touches;
+use self::budget::Purse;
 use self::refresh::Flights;
 use self::sessions::SiteSessions;
 use crate::clock::Clock;
@@ -57,6 +59,8 @@ pub struct Auth {
     ring: Arc<Keyring>,
     sessions: Arc<SiteSessions>,
     providers: Vec<Provider>,
+    /// What may be asked of each of them, in their order.
+    purses: Vec<Purse>,
     clock: Clock,
     background: Background,
     flights: Arc<Flights>,
@@ -86,6 +90,8 @@ impl Auth {
             .collect::<Result<Vec<_>, _>>()?;
         let ring = Arc::new(Keyring::new(&site.origin, &site.session.keys).ok_or("the site has no key")?);
         let sessions = Arc::new(SiteSessions::new(&site, Arc::clone(&ring), clock.clone()));
+        let purse = |config| Purse::new(site.origin.as_str(), config, clock.clone());
+        let purses = site.providers.iter().map(purse).collect();
         let flights = predecessor.map(|auth| Arc::clone(&auth.flights)).unwrap_or_default();
         let name = site.origin.to_string();
         metrics::expect_site(&name, &EndReason::ALL.map(EndReason::as_str), providers.iter().map(Provider::name));
@@ -96,6 +102,7 @@ impl Auth {
             ring,
             sessions,
             providers,
+            purses,
             clock,
             background,
             flights,
@@ -163,6 +170,12 @@ impl Auth {
     /// out, a code or a token, is never shown to another.
     fn provider_of(&self, name: &str, issuer: &str) -> Option<&Provider> {
         self.provider(name).filter(|provider| provider.issuer() == issuer)
+    }
+
+    /// What may be asked of a provider of this site.
+    fn purse(&self, provider: &Provider) -> &Purse {
+        let purse = self.purses.iter().find(|purse| purse.provider() == provider.name());
+        purse.expect("every provider has one")
     }
 
     /// The key of a short-lived note of this site.

@@ -26,6 +26,7 @@ mod outcome;
 mod refusal;
 mod relay;
 mod signature;
+mod throttled;
 mod token;
 mod user;
 

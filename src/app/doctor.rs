@@ -23,6 +23,9 @@ use crate::session::store::{EndReason, Ended, Loaded, NewEntry, Store, StoreErro
 /// How long the session that is written to the store could live; only the word of its end stays longer.
 const SHORT: Duration = Duration::from_secs(10);
 
+/// How often the store is asked whether it is there.
+const ATTEMPTS: usize = 3;
+
 /// One thing that was looked at.
 pub struct Finding {
     /// `store`, `provider` or `upstream`.
@@ -83,11 +86,21 @@ async fn try_store(config: &StoreConfig) -> Result<(), Trouble> {
     let config = StoreConfig { grace: Duration::ZERO, ..config.clone() };
     let stores = Stores::open(&config, Clock::System).map_err(cannot_be_used)?;
     let store = stores.connect();
-    store.ping().await.map_err(|StoreError(wrong)| Trouble {
+    reach(&*store).await.map_err(|StoreError(wrong)| Trouble {
         remedy: "check `url`, its credentials, and that this machine reaches the server".to_owned(),
         wrong,
     })?;
     live_and_end(&*store).await
+}
+
+/// A few attempts: the first opens the connection as well, in the short time that a request would have for both.
+async fn reach(store: &dyn Store) -> Result<(), StoreError> {
+    for _ in 1..ATTEMPTS {
+        if store.ping().await.is_ok() {
+            return Ok(());
+        }
+    }
+    store.ping().await
 }
 
 /// The life of a session in small: written, read, ended. A user without the rights, a replica that only reads and a

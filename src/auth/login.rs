@@ -3,6 +3,7 @@
 mod failure;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use url::Url;
 
@@ -10,12 +11,16 @@ pub use self::failure::{BeginError, CallbackError};
 
 use self::failure::refused;
 use super::Auth;
+use super::budget::Call;
 use super::pending::{LOGIN_LIFETIME, PendingLogin};
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Attempt, LoginHints};
+use crate::provider::{Attempt, Grant, LoginHints, Provider, RedeemError};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
+
+/// How long a browser that comes back waits for its turn at the token endpoint.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a browser asks for when it starts a login.
 #[derive(Clone, Debug)]
@@ -46,8 +51,8 @@ pub struct Answer {
     pub outcome: Result<AuthorizationCode, String>,
     /// `iss` (RFC 9207)
     pub iss: Option<String>,
-    /// The name of the provider whose redirect URI it came to.
-    pub arrived_at: String,
+    /// The name of the provider whose own redirect URI it came to; `None` is the shared one.
+    pub arrived_at: Option<String>,
 }
 
 /// A login that is complete.
@@ -128,19 +133,35 @@ impl Auth {
             .ok_or_else(|| CallbackError::Invalid("the provider of this login is not configured any more".into()))?;
         self.consume(&pending.state).await?;
         // Else one provider could have another's code sent to itself (RFC 9700 §4.4).
-        if answer.arrived_at != pending.provider {
+        if answer.arrived_at.as_deref() != self.site.own_callback(&pending.provider) {
             return Err(CallbackError::Invalid("the response came to another provider's redirect URI".into()));
         }
         provider.check_response_issuer(answer.iss.as_deref()).await?;
         let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
         let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
-        let mut grant = provider.redeem(&code, &attempt).await?;
+        let mut grant = self.redeem(provider, &code, &attempt).await?;
         // What is not said is as it was asked for (RFC 6749 §5.1).
         if grant.tokens.scope.is_none() && !pending.further_scopes.is_empty() {
             grant.tokens.scope = Some([provider.scopes(), &pending.further_scopes].concat().join(" "));
         }
         let session = self.enter(provider, grant, previous).await?;
         Ok(Completed { ticket: session.ticket, return_to })
+    }
+
+    /// Redeems the code when it is this login's turn at the token endpoint.
+    async fn redeem(
+        &self,
+        provider: &Provider,
+        code: &AuthorizationCode,
+        attempt: &Attempt,
+    ) -> Result<Grant, CallbackError> {
+        let (purse, store) = (self.purse(provider), self.background.store());
+        purse.turn(store, Call::Login, PATIENCE).await.map_err(CallbackError::Busy)?;
+        let redeemed = provider.redeem(code, attempt).await;
+        if let Err(RedeemError::Throttled(pause)) = &redeemed {
+            purse.pause(store, *pause).await;
+        }
+        Ok(redeemed?)
     }
 
     /// Of any number of callbacks with one state, on any number of replicas, one passes.

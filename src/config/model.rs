@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::provider::{
-    ClientAuth, ClientConfig, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig,
+    Budget, ClientAuth, ClientConfig, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig,
     ProviderConfig, ProviderKind,
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};

@@ -90,12 +90,14 @@ impl Arrangement<'_> {
             client_auth: ClientAuth::Basic(secret.clone()),
             scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
             authorization_params: Vec::new(),
+            own_callback: false,
             logout: LogoutConfig::standard(LogoutHint::IdToken),
         };
         ProviderConfig {
             name: "main".to_owned(),
             issuer: self.issuer.to_owned(),
             default_token_lifetime: Duration::from_secs(60),
+            budget: None,
             plaintext: false,
             timeout: Duration::from_secs(10),
             tls: TlsFiles::default(),

@@ -51,7 +51,7 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
         ("/session/extend" | "/logout" | "/backchannel-logout", _) => Err(Problem::Method("POST".into())),
         _ => match (path.strip_prefix("/callback/"), call.request.method()) {
             (Some(provider), &Method::GET) => callback::complete(call, Some(provider)).await,
-            (Some(provider), _) if call.site.auth.site().provider_at(Some(provider)).is_some() => {
+            (Some(provider), _) if call.site.auth.site().own_callback(provider).is_some() => {
                 Err(Problem::Method("GET".into()))
             }
             _ => Err(Problem::NoRoute),

@@ -12,9 +12,11 @@ use crate::guard::return_to::ReturnTo;
 use crate::provider::LoginHints;
 use crate::secret::AuthorizationCode;
 
-/// Completes a login, or says why not; `at` is the end of the redirect URI that it came to, which says whose answer it is. The login cookie and the state are checked before anything is asked of anybody.
+/// Completes a login, or says why not; `at` is the end of the redirect URI that it came to, if it is one provider's own. The
+/// login cookie and the state are checked before anything is asked of anybody.
 pub(super) async fn complete(mut call: Call<'_>, at: Option<&str>) -> Result<HttpResponse, Problem> {
-    let arrived_at = call.site.auth.site().provider_at(at).ok_or(Problem::NoRoute)?.to_owned();
+    let arrived_at = at.map(|name| call.site.auth.site().own_callback(name).map(str::to_owned).ok_or(Problem::NoRoute));
+    let arrived_at = arrived_at.transpose()?;
     login::navigation_only(call.request)?;
     let query = Query::read(call.request.uri())?;
     let state = query.get("state").filter(|state| !state.is_empty());
@@ -48,7 +50,7 @@ pub(super) async fn complete(mut call: Call<'_>, at: Option<&str>) -> Result<Htt
 }
 
 /// What the provider said: exactly one of `code` and `error` (RFC 6749 §4.1.2).
-fn answer_of(query: &Query, arrived_at: String) -> Result<Answer, Problem> {
+fn answer_of(query: &Query, arrived_at: Option<String>) -> Result<Answer, Problem> {
     let outcome = match (query.get("code"), query.get("error")) {
         (Some(code), None) if !code.is_empty() => Ok(AuthorizationCode::new(code)),
         (None, Some(error)) => Err(error_code(error)),
@@ -90,7 +92,7 @@ async fn without_attempt(call: &Call<'_>, state: &str, answer: &Answer) -> Resul
 async fn restart(
     call: &Call<'_>,
     state: &str,
-    provider: String,
+    provider: Option<String>,
     cookie: Option<String>,
 ) -> Result<HttpResponse, Problem> {
     if PendingLogin::was_restarted(state) {
@@ -100,12 +102,8 @@ async fn restart(
                 .into(),
         ));
     }
-    let again = LoginRequest {
-        provider: Some(provider),
-        return_to: ReturnTo::front_page(),
-        hints: LoginHints::default(),
-        restart: true,
-    };
+    let again =
+        LoginRequest { provider, return_to: ReturnTo::front_page(), hints: LoginHints::default(), restart: true };
     let mut response = login::begin(call, again).await?;
     if let Some(cookie) = cookie {
         forget(call, &mut response, cookie);
@@ -130,7 +128,8 @@ fn failed(call: &Call<'_>, error: &CallbackError) -> Problem {
         CallbackError::Unidentified(reason) => Problem::LoginFailed(format!(
             "The login service let you in, and then did not say who you are. Its user endpoint: {reason}. Please try again."
         )),
-        CallbackError::ProviderUnavailable(_) | CallbackError::Misconfigured(_) => Problem::ProviderUnavailable,
+        CallbackError::ProviderUnavailable(_) | CallbackError::Misconfigured(_) => Problem::ProviderUnavailable(2),
+        CallbackError::Busy(time) => Problem::provider_unavailable(*time),
         CallbackError::Store(_) => Problem::StoreUnavailable,
         _ => Problem::LoginFailed("The login service's answer could not be accepted. Please try again.".into()),
     }

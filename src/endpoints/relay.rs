@@ -46,7 +46,7 @@ pub(super) async fn log_in(mut call: Call<'_>) -> Result<HttpResponse, Problem> 
             Ok(session::shown_to(&call, &session))
         }
         Err(LogInFailure::Provider(LogInError::Refused(refusal))) => Ok(refused(&call, &refusal)),
-        Err(LogInFailure::Provider(_)) => Err(Problem::ProviderUnavailable),
+        Err(LogInFailure::Provider(_)) => Err(Problem::ProviderUnavailable(2)),
         Err(LogInFailure::Store(error)) => Err(error.into()),
     }
 }

@@ -6,16 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
-};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{ProviderStatus, Unavailable, json};
+use super::{ProviderStatus, Unavailable, json, throttled};
 use crate::config::{ProviderConfig, is_loopback_host};
 use crate::secret::AccessToken;
 
@@ -53,8 +51,8 @@ impl From<Silence> for Unavailable {
 /// An answer, whatever its status.
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// `Retry-After`, where it is a number of seconds (RFC 9110 §10.2.3).
-    pub(super) retry_after: Option<u64>,
+    /// How long a 429 wants no more calls.
+    pub(super) pause: Option<Duration>,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -227,8 +225,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         return Err(too_large());
     }
     let status = response.status().as_u16();
-    let retry_after =
-        response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.trim().parse().ok());
+    let pause = throttled::pause(status, response.headers());
     let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = response.chunk().await.map_err(|error| Silence::NoAnswer(describe(&error)))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
@@ -236,7 +233,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, retry_after, body })
+    Ok(Answer { status, pause, body })
 }
 
 /// Where a call went, without query.

@@ -64,6 +64,7 @@ mod tests {
             RedeemError::Unavailable(_) => "unavailable",
             RedeemError::Invalid(_) => "invalid",
             RedeemError::Unidentified(_) => "unidentified",
+            RedeemError::Throttled(_) => "throttled",
         }
     }
 

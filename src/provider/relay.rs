@@ -178,7 +178,7 @@ impl Relay {
             Err(Silence::NotSent(reason)) => Refreshed::Unavailable(reason),
             Err(Silence::NoAnswer(reason)) => Refreshed::Unknown(reason),
             Ok(answer) if (200..=299).contains(&answer.status) => self.renewed(&answer, subject),
-            Ok(answer) => refusal::of_refresh(answer.status, answer.json().is_ok()),
+            Ok(answer) => refusal::of_refresh(&answer),
         }
     }
 

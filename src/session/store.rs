@@ -6,16 +6,19 @@
 //! store cannot say" never look alike: the first is [`Loaded::Absent`], the second is [`StoreError`].
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use budgets::Budgets;
 pub use key::StoreKey;
 
 use crate::clock::Timestamp;
 
 mod bells;
+mod budgets;
 pub mod changes;
 pub mod file;
 mod key;
@@ -93,6 +96,13 @@ pub trait Store: Send + Sync {
     /// verdict's time is told that instead of getting it.
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()>;
 
+    /// Takes one call out of the budget at `key`, if the calls of the last `window` leave room for it and nobody has
+    /// [paused](Store::pause) it. Who is granted one has spent it, whether it is made or not.
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent>;
+
+    /// Lets nothing be taken out of the budget at `key` for `time`, or for what is left of a longer pause.
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()>;
+
     /// Waits until the session at `key` may have changed, but no longer than `at_most`. Counted from the call, not from the
     /// first poll: who calls this, then loads, and awaits this only then, misses nothing.
     fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()>;
@@ -150,6 +160,24 @@ impl Lease {
     pub const fn is_taken(&self) -> bool {
         matches!(self, Self::Taken(_))
     }
+}
+
+/// How much of a budget somebody may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// The calls that any window may hold, whoever made them; `None` is any number, which are not counted either.
+    pub most: Option<NonZeroU32>,
+    /// The window's length.
+    pub window: Duration,
+}
+
+/// What became of the wish to spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// It is granted.
+    Granted,
+    /// Not before this time has passed.
+    Wait(Duration),
 }
 
 /// Where a scan goes on; the store's own words.

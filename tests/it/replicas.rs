@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use crate::support::{Browser, Redis, Replicas, Response, Setup};
 
+mod budget;
 mod cluster;
 mod cost;
 mod ends;

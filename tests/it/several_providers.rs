@@ -12,8 +12,8 @@ struct Stage {
     setup: Setup,
     a: Passport,
     b: Passport,
-    _gateway: Gateway,
-    _dir: TempDir,
+    gateway: Gateway,
+    dir: TempDir,
 }
 
 impl Stage {
@@ -25,11 +25,12 @@ impl Stage {
             lines
         };
         setup.sites[0].providers = vec![named("a", &a), named("b", &b)];
+        setup.sites[0].providers[1].push("own_callback = true".into());
         b.user(json!({ "id": 8, "name": "Grace Hopper" }));
         let dir = TempDir::new().expect("a temporary directory");
         let config = setup.write(dir.path(), "", &Upstream::start().url());
         let gateway = Gateway::serve(&config, setup.port, setup.admin_port);
-        Self { setup, a, b, _gateway: gateway, _dir: dir }
+        Self { setup, a, b, gateway, dir }
     }
 
     fn one(&self) -> String {
@@ -78,6 +79,24 @@ fn each_provider_logs_its_own_users_in_at_a_redirect_uri_of_its_own() {
         assert_eq!(asked["redirect_uri"], format!("{}{redirect_uri}", stage.one()));
     }
     assert_eq!(stage.token_calls(), (2, 1));
+}
+
+#[test]
+fn providers_share_the_redirect_uri_unless_one_has_its_own() {
+    let mut stage = Stage::new();
+    for provider in &mut stage.setup.sites[0].providers {
+        provider.retain(|line| line != "own_callback = true");
+    }
+    let config = stage.setup.write(stage.dir.path(), "", &Upstream::start().url());
+    drop(stage.gateway);
+    let _gateway = Gateway::serve(&config, stage.setup.port, stage.setup.admin_port);
+    let (origin, mut browser) = (stage.setup.origin(0), Browser::new());
+    for (name, provider) in [("a", &stage.a), ("b", &stage.b)] {
+        browser.open(&format!("{origin}/bff/login?provider={name}"));
+        assert_eq!(browser.session(&origin)["provider"], name);
+        let asked = Passport::query(&provider.asked("/oauth/authorize").pop().expect("it was asked"));
+        assert_eq!(asked["redirect_uri"], format!("{origin}/bff/callback"));
+    }
 }
 
 #[test]
@@ -130,7 +149,7 @@ fn an_error_of_one_provider_in_the_attempt_of_another_is_not_believed_either() {
 }
 
 #[test]
-fn there_is_one_redirect_uri_for_each_provider_and_no_other() {
+fn there_is_the_shared_redirect_uri_and_each_providers_own_and_no_other() {
     let stage = Stage::new();
     let (browser, state) = stage.begin("a");
     for path in ["/bff/callback/a", "/bff/callback/c", "/bff/callback/", "/bff/callback/b/", "/bff/callback/B"] {
@@ -161,6 +180,7 @@ fn two_openid_providers_keep_their_codes_apart() {
         vec![line("name", name), line("issuer", &issuer), line("client_id", &client), line("client_secret", &secret)]
     };
     setup.sites[0].providers = vec![lines("first", first.issuer()), lines("second", second.issuer())];
+    setup.sites[0].providers[1].push("own_callback = true".into());
     for (provider, end) in [(&first, ""), (&second, "/second")] {
         provider.register(&json!({
             "client_id": client, "client_secret": secret, "token_endpoint_auth_method": "client_secret_basic",

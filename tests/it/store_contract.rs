@@ -99,6 +99,9 @@ on_every_store! {
         a_lease_is_neither_session_nor_note_nor_index
         of_fifty_who_want_a_lease_one_gets_it
         what_is_done_under_a_lease_is_done_alone
+        a_window_of_a_budget_holds_what_is_allowed
+        a_budget_that_is_paused_gives_nothing_out
+        of_forty_who_spend_at_once_as_many_are_granted_as_allowed
         a_session_can_be_filed_under_one_more_index
         a_session_filed_again_stays_for_the_longer_time_and_is_listed_once
         a_wait_ends_with_a_write_or_an_end

@@ -1,5 +1,6 @@
 //! What `[[site.provider]]` means: the parts that every provider has, and those of its kind.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use url::Url;
@@ -21,10 +22,21 @@ pub struct ProviderConfig {
     pub plaintext: bool,
     /// The limit on one call to the provider.
     pub timeout: Duration,
+    /// How many calls of its token endpoint all replicas make together; `None` is as many as it takes.
+    pub budget: Option<Budget>,
     /// Certificates for the back channel.
     pub tls: TlsFiles,
     /// `kind`, with what it takes.
     pub kind: ProviderKind,
+}
+
+/// `budget`: so many calls in any period of that length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// How many.
+    pub count: NonZeroU32,
+    /// In which time; a second or longer.
+    pub period: Duration,
 }
 
 /// `kind`
@@ -77,6 +89,8 @@ pub struct ClientConfig {
     pub scopes: Vec<String>,
     /// Further authorization parameters, such as `prompt` or `audience`; none that the gateway sets itself.
     pub authorization_params: Vec<(String, String)>,
+    /// Whether the redirect URI is this provider's alone.
+    pub own_callback: bool,
     /// What a logout does at the provider.
     pub logout: LogoutConfig,
 }

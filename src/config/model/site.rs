@@ -31,33 +31,26 @@ pub struct SiteConfig {
 }
 
 impl SiteConfig {
-    /// The redirect URI registered at the default provider.
+    /// The redirect URI that providers share.
     #[must_use]
     pub fn redirect_uri(&self) -> String {
-        self.redirect_uri_of(self.providers.first().map_or("", |provider| &provider.name))
+        format!("{}{}/callback", self.origin, self.base_path)
     }
 
-    /// The redirect URI registered at the provider of that name. Each has its own, so that the answer of one is never
-    /// taken for the answer of another (RFC 9700 §4.4.2.2).
+    /// The redirect URI registered at the provider of that name: the shared one, or with `own_callback` its own.
     #[must_use]
     pub fn redirect_uri_of(&self, provider: &str) -> String {
-        let base = format!("{}{}/callback", self.origin, self.base_path);
-        if self.providers.iter().skip(1).any(|other| other.name == provider) {
-            format!("{base}/{provider}")
-        } else {
-            base
+        match self.own_callback(provider) {
+            None => self.redirect_uri(),
+            Some(end) => format!("{}/{end}", self.redirect_uri()),
         }
     }
 
-    /// Whose redirect URI it is that ends with `name`, or with nothing; `None` when it is nobody's.
+    /// How the provider's own redirect URI ends, if it has one.
     #[must_use]
-    pub fn provider_at(&self, name: Option<&str>) -> Option<&str> {
-        let mut all = self.providers.iter().map(|provider| provider.name.as_str());
-        let first = all.next();
-        match name {
-            None => first,
-            Some(name) => all.find(|other| *other == name),
-        }
+    pub fn own_callback(&self, provider: &str) -> Option<&str> {
+        let provider = self.providers.iter().find(|known| known.name == provider)?;
+        provider.kind.client()?.own_callback.then_some(&provider.name)
     }
 
     /// The post-logout redirect URI registered at the provider.

@@ -14,7 +14,7 @@ use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
-use crate::config::value::{choice, duration, flag, text};
+use crate::config::value::{budget, choice, duration, flag, text};
 use crate::config::{ProviderConfig, ProviderKind};
 
 pub(super) use self::client::scope;
@@ -93,6 +93,7 @@ pub(super) fn provider(section: &Section<'_>, site: Surroundings<'_>) -> Option<
     };
     let default_token_lifetime = section.or("default_token_lifetime", lifetime, duration(seconds(1)..=longest));
     let timeout = section.or("timeout", seconds(10), duration(seconds(1)..=minutes(1)));
+    let budget = section.or("budget", None, budget);
     let (found, speaks_to): (Found, _) = match kind {
         Kind::Oidc => (oidc::oidc(section, literal, plaintext), "issuer"),
         Kind::OAuth2 => (oauth2::oauth2(section, literal, plaintext), "token_endpoint"),
@@ -101,7 +102,7 @@ pub(super) fn provider(section: &Section<'_>, site: Surroundings<'_>) -> Option<
     let encrypted = section.written_text(speaks_to).is_none_or(|url| !url.starts_with("http:"));
     let tls = tls_files(section, speaks_to, encrypted);
     let (issuer, kind) = found?;
-    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, tls, kind })
+    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, kind })
 }
 
 /// A key of another kind would be believed to do something.

@@ -28,19 +28,26 @@ impl Refusal {
         }
         let mut said = Value::Object(answer.json().unwrap_or_else(|_| Map::new()));
         cleanse(&mut said, token_places);
-        let retry_after = answer.retry_after.filter(|_| answer.status == 429);
+        let retry_after = answer.pause.map(|pause| pause.as_secs());
         Some(Self { status: answer.status, body: said.to_string(), retry_after })
     }
 }
 
 /// What a refresh came to that was answered with another status than a success. 401 is about the token and nothing else;
 /// other words of that kind count if the API said them itself, in JSON, and not what stands in front of it.
-pub(super) fn of_refresh(status: u16, is_json: bool) -> Refreshed {
+pub(super) fn of_refresh(answer: &Answer) -> Refreshed {
+    match answer.pause {
+        Some(pause) => Refreshed::Throttled(pause),
+        None => judged(answer.status, answer.json().is_ok()),
+    }
+}
+
+fn judged(status: u16, is_json: bool) -> Refreshed {
     let reason = format!("the refresh endpoint answered {status}");
     match status {
         401 => Refreshed::Rejected(reason),
         400 | 403 | 410 | 422 if is_json => Refreshed::Rejected(reason),
-        400 | 403 | 408 | 410 | 422 | 425 | 429 | 500.. => Refreshed::Unavailable(reason),
+        400 | 403 | 408 | 410 | 422 | 425 | 500.. => Refreshed::Unavailable(reason),
         // Another endpoint than it was taken for: repeating it will not help, an operator must look.
         _ => Refreshed::Misconfigured(reason),
     }
@@ -58,7 +65,6 @@ mod tests {
             (422, true, "rejected"),
             (403, true, "rejected"),
             (403, false, "unavailable"),
-            (429, true, "unavailable"),
             (500, true, "unavailable"),
             (503, false, "unavailable"),
             (408, false, "unavailable"),
@@ -67,11 +73,11 @@ mod tests {
             (419, true, "misconfigured"),
             (302, false, "misconfigured"),
         ] {
-            let found = match of_refresh(status, is_json) {
+            let found = match judged(status, is_json) {
                 Refreshed::Rejected(_) => "rejected",
                 Refreshed::Unavailable(_) => "unavailable",
                 Refreshed::Misconfigured(_) => "misconfigured",
-                Refreshed::Tokens(_) | Refreshed::Unknown(_) => "something else",
+                Refreshed::Tokens(_) | Refreshed::Unknown(_) | Refreshed::Throttled(_) => "something else",
             };
             assert_eq!(found, expected, "{status} {is_json}");
         }

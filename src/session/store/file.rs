@@ -18,10 +18,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::bells::Bells;
+use super::budgets::Budgets;
 use super::leases::Leases;
 use super::{
-    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Store, StoreError,
-    StoreKey, no_cursor,
+    Allowance, Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Spent,
+    Store, StoreError, StoreKey, no_cursor,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::telemetry::metrics;
@@ -46,6 +47,7 @@ pub struct FileStore {
     database: Arc<Database>,
     clock: Clock,
     leases: Leases,
+    budgets: Budgets,
     bells: Arc<Bells>,
     jobs: Option<SyncSender<Box<dyn Job>>>,
     writer: Option<JoinHandle<()>>,
@@ -77,11 +79,12 @@ impl FileStore {
                 }
             })
             .map_err(|error| wrong(error.to_string()))?;
-        let leases = Leases::new(clock.clone());
+        let (leases, budgets) = (Leases::new(clock.clone()), Budgets::new(clock.clone()));
         Ok(Self {
             database,
             clock,
             leases,
+            budgets,
             bells,
             jobs: Some(jobs),
             writer: Some(writer),
@@ -192,6 +195,16 @@ impl Store for FileStore {
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
         self.leases.release(key, holder, verdict);
         self.bells.ring(key);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent> {
+        let spent = self.budgets.spend(key, allowance);
+        Box::pin(async move { Ok(spent) })
+    }
+
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()> {
+        self.budgets.pause(key, time);
         Box::pin(async { Ok(()) })
     }
 

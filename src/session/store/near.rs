@@ -20,8 +20,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Store, StoreError,
-    StoreKey,
+    Allowance, Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Spent,
+    Store, StoreError, StoreKey,
 };
 use crate::clock::Timestamp;
 use crate::telemetry::metrics::NEAR;
@@ -177,6 +177,14 @@ impl Store for Near {
             self.memory.changes().ring(key);
             Ok(())
         })
+    }
+
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent> {
+        self.inner.spend(key, allowance)
+    }
+
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()> {
+        self.inner.pause(key, time)
     }
 
     /// Hears of it from the channel, or from this process itself.

@@ -248,12 +248,14 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         client_auth: ClientAuth::Basic(ClientSecret::new("s3cret")),
         scopes: vec!["openid".to_owned(), "profile".to_owned()],
         authorization_params: Vec::new(),
+        own_callback: false,
         logout: LogoutConfig::standard(LogoutHint::IdToken),
     };
     ProviderConfig {
         name: "main".to_owned(),
         issuer,
         default_token_lifetime: Duration::from_secs(3600),
+        budget: None,
         plaintext: false,
         timeout: Duration::from_secs(5),
         tls: TlsFiles::default(),

@@ -13,7 +13,8 @@ use cloakroom::session::store::changes::{Change, Changes};
 use cloakroom::session::store::memory::MemoryStore;
 use cloakroom::session::store::near::{Dated, Memory, Near, PENDING_ENDS};
 use cloakroom::session::store::{
-    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Store, StoreKey,
+    Allowance, Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Spent,
+    Store, StoreKey,
 };
 use futures_util::FutureExt as _;
 
@@ -125,6 +126,12 @@ impl Store for Far {
     }
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
         self.store.release(key, holder, verdict)
+    }
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent> {
+        self.store.spend(key, allowance)
+    }
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()> {
+        self.store.pause(key, time)
     }
     fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
         self.store.changed(key, at_most)

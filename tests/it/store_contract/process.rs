@@ -11,8 +11,8 @@ use cloakroom::session::store::changes::Changes;
 use cloakroom::session::store::memory::MemoryStore;
 use cloakroom::session::store::near::{Dated, Memory, Near};
 use cloakroom::session::store::{
-    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Store, StoreError,
-    StoreKey,
+    Allowance, Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Spent,
+    Store, StoreError, StoreKey,
 };
 
 use super::place::{entry, hand_moved, key};
@@ -88,6 +88,12 @@ impl Store for Switched {
     }
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
         switched!(self, release(key, holder, verdict))
+    }
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent> {
+        switched!(self, spend(key, allowance))
+    }
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()> {
+        switched!(self, pause(key, time))
     }
     fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
         switched!(self, changed(key, at_most))

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use cloakroom::session::store::{Cursor, EndReason, Holder, Lease, Loaded, Replaced, Store, StoreKey, Stored};
+use cloakroom::session::store::{
+    Allowance, Cursor, EndReason, Holder, Lease, Loaded, Replaced, Spent, Store, StoreKey, Stored,
+};
 use futures_util::future::{join, join_all};
 
 use super::place::{LONG, Place, SHORT, bytes, key};
@@ -141,6 +143,51 @@ pub(crate) async fn what_is_done_under_a_lease_is_done_alone(place: &Place) {
     });
     let Loaded::Live(stored) = place.store().load_now(&id).await.unwrap() else { panic!("a live session was lost") };
     assert_eq!(stored.version, 41);
+}
+
+const fn allowance(most: u32, window: Duration) -> Allowance {
+    Allowance { most: std::num::NonZeroU32::new(most), window }
+}
+
+pub(crate) async fn a_window_of_a_budget_holds_what_is_allowed(place: &Place) {
+    let (store, id) = (place.store(), key("b"));
+    for _ in 0..3 {
+        assert_eq!(store.spend(&id, allowance(3, SHORT)).await.unwrap(), Spent::Granted);
+    }
+    for most in [1, 2, 3] {
+        let spent = store.spend(&id, allowance(most, SHORT)).await.unwrap();
+        assert!(matches!(spent, Spent::Wait(time) if !time.is_zero() && time <= SHORT), "{spent:?}");
+    }
+    assert_eq!(store.spend(&id, allowance(4, SHORT)).await.unwrap(), Spent::Granted, "who is allowed more gets more");
+    assert_eq!(store.spend(&key("another"), allowance(1, SHORT)).await.unwrap(), Spent::Granted);
+    place.pass(SHORT).await;
+    assert_eq!(store.spend(&id, allowance(1, SHORT)).await.unwrap(), Spent::Granted);
+}
+
+pub(crate) async fn a_budget_that_is_paused_gives_nothing_out(place: &Place) {
+    let (store, id) = (place.store(), key("b"));
+    store.pause(&id, SHORT).await.unwrap();
+    store.pause(&id, SHORT / 4).await.unwrap();
+    for allowance in [allowance(9, LONG), allowance(0, LONG)] {
+        let spent = store.spend(&id, allowance).await.unwrap();
+        assert!(matches!(spent, Spent::Wait(time) if time > SHORT / 4 && time <= SHORT), "{spent:?}");
+    }
+    place.pass(SHORT).await;
+    for allowance in [allowance(0, LONG), allowance(1, LONG)] {
+        assert_eq!(store.spend(&id, allowance).await.unwrap(), Spent::Granted, "what is not limited is not counted");
+    }
+    assert!(matches!(store.spend(&id, allowance(1, LONG)).await.unwrap(), Spent::Wait(_)));
+}
+
+pub(crate) async fn of_forty_who_spend_at_once_as_many_are_granted_as_allowed(place: &Place) {
+    for round in 0..5 {
+        let id = key(&format!("budget {round}"));
+        let granted = place.workers(4, |store, _| async move {
+            let spent = join_all((0..10).map(|_| store.spend(&id, allowance(7, LONG)))).await;
+            spent.into_iter().filter(|spent| *spent.as_ref().unwrap() == Spent::Granted).count()
+        });
+        assert_eq!(granted.into_iter().sum::<usize>(), 7);
+    }
 }
 
 pub(crate) async fn a_session_can_be_filed_under_one_more_index(place: &Place) {

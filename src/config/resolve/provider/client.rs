@@ -6,7 +6,7 @@ use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::{Literal, fetch};
 use crate::config::section::{Section, wrong_type};
-use crate::config::value::{text, word};
+use crate::config::value::{flag, text, word};
 use crate::config::{ClientAuth, ClientConfig};
 use crate::secret::ClientSecret;
 
@@ -39,12 +39,14 @@ pub(super) fn client(
     let client_auth = client_auth(section, literal);
     let written = section.list("scopes", scope);
     let authorization_params = authorization_params(section);
+    let own_callback = section.or("own_callback", false, flag);
     let logout = logout::logout(section, plaintext);
     Some(ClientConfig {
         client_id: client_id?,
         client_auth: client_auth?,
         scopes: written.unwrap_or_else(|| scopes.iter().map(|scope| (*scope).to_owned()).collect()),
         authorization_params,
+        own_callback,
         logout,
     })
 }

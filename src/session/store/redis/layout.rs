@@ -25,7 +25,7 @@ pub(super) const SESSIONS: &str = "cloakroom:s:{*}";
 /// What [`fields`] is given.
 pub(super) type Fields = (Option<u64>, Option<Bytes>, Option<u64>, Option<Bytes>);
 
-/// A name; `kind` is `s` for a session, `i` an index, `n` a note, `l` a lease; `m` is a process's mark. Braces keep the hash alone in charge of the slot.
+/// A name; `kind` is `s` for a session, `i` an index, `n` a note, `l` a lease, `b` a budget; `m` is a process's mark. Braces keep the hash alone in charge of the slot.
 pub(super) fn name(kind: &str, key: &StoreKey) -> String {
     format!("cloakroom:{kind}:{{{key}}}")
 }
