@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use self::provider::{
     Budget, ClientAuth, ClientConfig, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig,
-    ProviderConfig, ProviderKind,
+    ProviderConfig, ProviderKind, TrustedAudiences,
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Access, Config, ProviderKind, RouteConfig, SiteConfig, SpaConfig, StoreKind, units};
+use super::{Access, AppliedProfile, Config, ProviderKind, RouteConfig, SiteConfig, SpaConfig, StoreKind, units};
 
 impl Config {
     /// Listeners and store, then every site with its endpoints, routes and SPA, in aligned columns. Holds no secret.
@@ -57,6 +57,21 @@ fn site_table(site: &SiteConfig) -> String {
     }
     for (what, uri) in uris {
         writeln!(table, "    {what:<24}  {uri}").expect("a string takes every write");
+    }
+    for provider in &site.providers {
+        if let Some(profile) = &provider.profile {
+            table.push_str(&profile_table(&provider.name, profile));
+        }
+    }
+    table
+}
+
+/// What a profile set, and what the file has set in its place.
+fn profile_table(provider: &str, profile: &AppliedProfile) -> String {
+    let mut table = format!("  {provider} has the profile {:?} ({}):\n", profile.name, profile.source);
+    for (key, value, overridden) in &profile.keys {
+        let note = if *overridden { "  (overridden by this file)" } else { "" };
+        writeln!(table, "    {key} = {value}{note}").expect("a string takes every write");
     }
     table
 }

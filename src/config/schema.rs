@@ -56,6 +56,8 @@ const SITE: &[Key] = &[
 
 const PROVIDER: &[Key] = &[
     value("name"),
+    value("profile"),
+    value("url"),
     value("kind"),
     value("issuer"),
     value("client_id"),
@@ -80,6 +82,7 @@ const PROVIDER: &[Key] = &[
     value("expires_in_pointer"),
     value("refresh_token_pointer"),
     value("id_token_algs"),
+    value("trusted_audiences"),
     value("logout"),
     value("logout_url"),
     value("logout_params"),

@@ -92,9 +92,9 @@ impl<'a> Section<'a> {
         self.node(key).is_some()
     }
 
-    /// Whether the operator has written `key`.
+    /// Whether something is written at `key` by the operator, and not by a profile.
     pub(super) fn is_written_here(&self, key: &str) -> bool {
-        self.has(key)
+        self.node(key).is_some_and(|node| !node.is_preset())
     }
 
     /// The table at `key`, written or not.

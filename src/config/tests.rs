@@ -2,6 +2,7 @@
 
 mod faults;
 mod files;
+mod profiles;
 mod reference;
 mod refusals;
 mod secrets;

@@ -11,7 +11,7 @@ use crate::config::{
     Access, AdminConfig, CachePolicy, ClientAuth, ClientConfig, Config, CsrfMode, Documents, EncodedSlash,
     LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin,
     ProviderConfig, ProviderKind, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig,
-    StoreConfig, StoreKind, TlsFiles, UpstreamConfig,
+    StoreConfig, StoreKind, TlsFiles, TrustedAudiences, UpstreamConfig,
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
@@ -101,10 +101,12 @@ impl Arrangement<'_> {
             plaintext: false,
             timeout: Duration::from_secs(10),
             tls: TlsFiles::default(),
+            profile: None,
             kind: ProviderKind::Oidc(OidcConfig {
                 client,
                 id_token_algs: vec!["ES256".to_owned()],
                 logout_token_exp: LogoutTokenExp::Required,
+                trusted_audiences: TrustedAudiences::These(Vec::new()),
                 frontchannel_logout: false,
                 clock_skew: Duration::from_secs(10),
             }),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::super::AppliedProfile;
 use super::{JsonPointer, LogoutTemplate, RelayConfig, TlsFiles};
 use crate::secret::ClientSecret;
 
@@ -26,6 +27,8 @@ pub struct ProviderConfig {
     pub budget: Option<Budget>,
     /// Certificates for the back channel.
     pub tls: TlsFiles,
+    /// `profile`, and what it set.
+    pub profile: Option<AppliedProfile>,
     /// `kind`, with what it takes.
     pub kind: ProviderKind,
 }
@@ -122,6 +125,8 @@ pub struct OidcConfig {
     pub client: ClientConfig,
     /// Signature algorithms accepted on ID tokens; asymmetric ones only.
     pub id_token_algs: Vec<String>,
+    /// Who may stand beside this client in `aud`.
+    pub trusted_audiences: TrustedAudiences,
     /// Whether a logout token must say when it expires.
     pub logout_token_exp: LogoutTokenExp,
     /// Whether the provider may end sessions through frames in the browser (OpenID Connect Front-Channel Logout).
@@ -173,6 +178,15 @@ pub enum LogoutHint {
     IdToken,
     /// `client_id` alone, so that no ID token passes through the browser.
     ClientId,
+}
+
+/// `trusted_audiences`: who may stand beside this client in `aud` (OpenID Connect Core §3.1.3.7, step 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustedAudiences {
+    /// These; by default nobody.
+    These(Vec<String>),
+    /// Anybody, as long as `azp` says that an ID token was issued to this client.
+    Any,
 }
 
 /// `logout_token_exp`: what becomes of a logout token without `exp`.

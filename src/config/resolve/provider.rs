@@ -12,6 +12,7 @@ use super::{hours, minutes, seconds};
 use crate::config::address::tls_files;
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
+use crate::config::profile;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
 use crate::config::value::{budget, choice, duration, flag, text};
@@ -34,12 +35,14 @@ enum Kind {
 const KINDS: [(&str, Kind); 3] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2), ("relay", Kind::Relay)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 28] = [
+const OWN_KEYS: [(&str, &[Kind]); 31] = [
     ("client_id", &[Kind::Oidc, Kind::OAuth2]),
     ("client_secret", &[Kind::Oidc, Kind::OAuth2]),
     ("client_auth", &[Kind::Oidc, Kind::OAuth2]),
     ("scopes", &[Kind::Oidc, Kind::OAuth2]),
     ("authorization_params", &[Kind::Oidc, Kind::OAuth2]),
+    ("own_callback", &[Kind::Oidc, Kind::OAuth2]),
+    ("profile", &[Kind::Oidc, Kind::OAuth2]),
     ("logout", &[Kind::Oidc, Kind::OAuth2]),
     ("logout_url", &[Kind::Oidc, Kind::OAuth2]),
     ("logout_params", &[Kind::Oidc, Kind::OAuth2]),
@@ -53,6 +56,7 @@ const OWN_KEYS: [(&str, &[Kind]); 28] = [
     ("name_pointer", &[Kind::OAuth2, Kind::Relay]),
     ("email_pointer", &[Kind::OAuth2, Kind::Relay]),
     ("id_token_algs", &[Kind::Oidc]),
+    ("trusted_audiences", &[Kind::Oidc]),
     ("logout_token_exp", &[Kind::Oidc]),
     ("frontchannel_logout", &[Kind::Oidc]),
     ("clock_skew", &[Kind::Oidc]),
@@ -102,14 +106,15 @@ pub(super) fn provider(section: &Section<'_>, site: Surroundings<'_>) -> Option<
     let encrypted = section.written_text(speaks_to).is_none_or(|url| !url.starts_with("http:"));
     let tls = tls_files(section, speaks_to, encrypted);
     let (issuer, kind) = found?;
-    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, kind })
+    let profile = profile::applied(section);
+    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, profile, kind })
 }
 
 /// A key of another kind would be believed to do something.
 fn misplaced(section: &Section<'_>, kind: Kind) {
     let word = |wanted: Kind| KINDS.iter().find(|(_, kind)| *kind == wanted).map_or("", |(word, _)| word);
     for (key, kinds) in OWN_KEYS {
-        if section.has(key) && !kinds.contains(&kind) {
+        if section.is_written_here(key) && !kinds.contains(&kind) {
             let its: Vec<String> = kinds.iter().map(|kind| format!("kind = {:?}", word(*kind))).collect();
             section.fault(
                 key,

@@ -93,6 +93,8 @@ fn a_relay_is_told_nothing_that_it_cannot_do_and_speaks_in_the_clear_to_nobody()
         ("client_id = \"a\"", "client_id", "has no effect with kind = \"relay\"", "kind = \"oidc\""),
         ("scopes = [\"a\"]", "scopes", "has no effect with kind = \"relay\"", "kind = \"oauth2\""),
         ("token_endpoint = \"https://a.example\"", "token_endpoint", "has no effect", "kind = \"oauth2\""),
+        ("own_callback = true", "own_callback", "has no effect with kind = \"relay\"", "kind = \"oauth2\""),
+        ("profile = \"google\"", "profile", "has no effect with kind = \"relay\"", "kind = \"oauth2\""),
         ("refresh_url = \"http://api.example/r\"", "refresh_url", "plain http beyond loopback", "plaintext = true"),
         ("logout_hook = \"https://u:pw@api.example/\"", "logout_hook", "carries a user name", "@"),
         ("user_url = \"ftp://api.example/\"", "user_url", "is not spoken here", "https://"),

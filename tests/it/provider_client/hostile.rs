@@ -7,7 +7,7 @@ use std::time::Duration;
 use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{
     ClientAuth, ClientConfig, CsrfMode, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig,
-    ProviderKind, SameSite, SessionConfig, SiteConfig, TlsFiles,
+    ProviderKind, SameSite, SessionConfig, SiteConfig, TlsFiles, TrustedAudiences,
 };
 use cloakroom::provider::{Attempt, Grant, Provider, RedeemError, Refreshed};
 use cloakroom::secret::{AuthorizationCode, ClientSecret, CodeVerifier, MasterKey, Nonce, RefreshToken, State};
@@ -259,10 +259,12 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         plaintext: false,
         timeout: Duration::from_secs(5),
         tls: TlsFiles::default(),
+        profile: None,
         kind: ProviderKind::Oidc(OidcConfig {
             client,
             id_token_algs: ["ES256", "ES384", "EdDSA", "RS256", "PS256"].map(str::to_owned).to_vec(),
             logout_token_exp: LogoutTokenExp::Required,
+            trusted_audiences: TrustedAudiences::These(Vec::new()),
             frontchannel_logout: false,
             clock_skew: Duration::from_secs(30),
         }),
