@@ -69,11 +69,11 @@ impl Provider {
         let code_flow = |client, server| Kind::CodeFlow(Box::new(CodeFlow::new(site, config, client, server)));
         let kind = match &config.kind {
             ProviderKind::Oidc(oidc) => {
-                let server = Server::Oidc(Oidc::new(config, oidc, caller.clone(), clock)?);
+                let server = Server::Oidc(Box::new(Oidc::new(config, oidc, caller.clone(), clock)?));
                 code_flow(&oidc.client, (caller, server))
             }
             ProviderKind::OAuth2(oauth2) => {
-                let server = Server::OAuth2(OAuth2::new(config, oauth2, caller.clone()));
+                let server = Server::OAuth2(Box::new(OAuth2::new(config, oauth2, caller.clone())));
                 code_flow(&oauth2.client, (caller, server))
             }
             ProviderKind::Relay(relay) => Kind::Relay(Box::new(Relay::new(site, config, relay, caller))),

@@ -45,9 +45,9 @@ impl CodeFlow {
 /// How the server's endpoints and its users are known.
 pub(super) enum Server {
     /// By discovery, and by the ID token.
-    Oidc(Oidc),
+    Oidc(Box<Oidc>),
     /// As written, and by the user endpoint.
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 impl Server {

@@ -62,9 +62,9 @@ mod tests {
             RedeemError::Rejected(_) => "rejected",
             RedeemError::Misconfigured(_) => "misconfigured",
             RedeemError::Unavailable(_) => "unavailable",
+            RedeemError::Throttled(_) => "throttled",
             RedeemError::Invalid(_) => "invalid",
             RedeemError::Unidentified(_) => "unidentified",
-            RedeemError::Throttled(_) => "throttled",
         }
     }
 

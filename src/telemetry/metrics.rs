@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-pub use self::family::{Counter, Family, Gauge, Histogram};
+pub use self::family::{Counter, Family, Gauge, Held, Histogram};
 
 /// Completed and failed logins. `outcome` is one of [`LOGIN_OUTCOMES`].
 pub static LOGINS: Family<Counter, 3> =
@@ -115,6 +115,13 @@ pub static LIVE_SESSIONS: Family<Gauge, 2> = Family::new(
     ["site", "key"],
 );
 
+/// Streams that are open in this process. `kind` is one of [`STREAM_KINDS`].
+pub static OPEN_STREAMS: Family<Gauge, 2> =
+    Family::new("cloakroom_open_streams", "Streams that are open in this process, by kind.", ["site", "kind"]);
+
+/// Streams: WebSockets, event streams of an upstream, and `/bff/events`.
+pub const STREAM_KINDS: [&str; 3] = ["websocket", "event_stream", "events"];
+
 /// Always 1; the label says what runs.
 static BUILD_INFO: Family<Gauge, 1> = Family::new("cloakroom_build_info", "What runs.", ["version"]);
 
@@ -153,6 +160,9 @@ pub fn expect_site<'a>(site: &str, reasons: &[&str], providers: impl Iterator<It
     for reason in reasons {
         SESSIONS_ENDED.with([site, reason]);
     }
+    for kind in STREAM_KINDS {
+        OPEN_STREAMS.with([site, kind]);
+    }
 }
 
 /// Counts one call to a token endpoint.
@@ -167,12 +177,13 @@ pub fn render() -> String {
     BUILD_INFO.with([env!("CARGO_PKG_VERSION")]).set(1);
     STORE_ERRORS.with([]);
     LazyLock::force(&NEAR);
-    let all: [&dyn family::Render; 14] = [
+    let all: [&dyn family::Render; 15] = [
         &BUILD_INFO,
         &LIVE_SESSIONS,
         &LOGINS,
         &LOGOUTS,
         &NEAR_CACHE,
+        &OPEN_STREAMS,
         &PROBLEMS,
         &PROVIDER_PAUSES,
         &PROXIED,

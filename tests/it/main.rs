@@ -44,6 +44,7 @@ mod several_providers;
 mod spa_files;
 mod step_up;
 mod store_contract;
+mod streaming;
 mod support;
 mod support_itself;
 mod tidy;

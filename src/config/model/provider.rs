@@ -48,7 +48,7 @@ pub enum ProviderKind {
     /// `"oidc"`: OpenID Connect, found by discovery; its ID token says who the user is.
     Oidc(OidcConfig),
     /// `"oauth2"`: OAuth 2.0 with endpoints as written; its user endpoint says who the user is.
-    OAuth2(OAuth2Config),
+    OAuth2(Box<OAuth2Config>),
     /// `"relay"`: an API with a JSON login of its own.
     Relay(RelayConfig),
 }

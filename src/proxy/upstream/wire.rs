@@ -28,7 +28,7 @@ pub(super) struct Connection {
 }
 
 /// How much is read at once, to begin with and at the most.
-const PIECE: std::ops::RangeInclusive<usize> = (8 << 10)..=(128 << 10);
+const PIECE: std::ops::RangeInclusive<usize> = (8 << 10)..=(64 << 10);
 
 impl Connection {
     pub(super) fn new(stream: Box<dyn Stream>) -> Self {

@@ -29,7 +29,7 @@ pub(super) fn oauth2(section: &Section<'_>, literal: Literal, plaintext: bool) -
     let (subject, full_name, email) =
         (pointer("sub_pointer", "/sub"), pointer("name_pointer", "/name"), pointer("email_pointer", "/email"));
     let token_endpoint = token?;
-    let kind = ProviderKind::OAuth2(OAuth2Config {
+    let kind = ProviderKind::OAuth2(Box::new(OAuth2Config {
         client: client?,
         authorization_endpoint: authorization?,
         userinfo_endpoint: userinfo?,
@@ -40,7 +40,7 @@ pub(super) fn oauth2(section: &Section<'_>, literal: Literal, plaintext: bool) -
         full_name,
         email,
         token_endpoint: token_endpoint.clone(),
-    });
+    }));
     // Two tenants of one host have token endpoints of their own, and users of their own.
     Some((issuer.unwrap_or_else(|| token_endpoint.into()), kind))
 }
