@@ -61,6 +61,8 @@
 //!    given back in the background and the browser is told the provider's logout URL.
 //!    The provider can ask for the same behind the browser's back: [`auth::Auth::end_by_logout_token`] verifies its token
 //!    before it looks anything up, and acts on each token once.
+//!    One that is allowed to may also do it through a frame in the browser, where no cookie comes along:
+//!    [`auth::Auth::end_by_front_channel`] goes by the `sid` alone.
 //!
 //! 5. *A stream outlives its check.* A WebSocket, `/bff/events` or an upstream's event stream is let in like any call and
 //!    then lives on its session: [`auth::Auth::open_stream`] hands out an [`auth::Live`], and one watcher for each session

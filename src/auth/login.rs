@@ -136,6 +136,7 @@ impl Auth {
         if answer.arrived_at.as_deref() != self.site.own_callback(&pending.provider) {
             return Err(CallbackError::Invalid("the response came to another provider's redirect URI".into()));
         }
+        self.refuse_anothers(provider, answer.iss.as_deref())?;
         provider.check_response_issuer(answer.iss.as_deref()).await?;
         let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
         let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
@@ -162,6 +163,18 @@ impl Auth {
             purse.pause(store, *pause).await;
         }
         Ok(redeemed?)
+    }
+
+    /// An answer that names another provider of this site is that one's, even where `provider` has no issuer of its own to
+    /// compare with (RFC 9207 §2.4).
+    fn refuse_anothers(&self, provider: &Provider, iss: Option<&str>) -> Result<(), CallbackError> {
+        let named = |other: &&Provider| Some(other.issuer()) == iss;
+        match self.providers.iter().find(named) {
+            Some(other) if other.issuer() != provider.issuer() => {
+                Err(CallbackError::Invalid("the response is another provider's".into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Of any number of callbacks with one state, on any number of replicas, one passes.
