@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Auth, End, Session};
 use crate::clock::Timestamp;
 use crate::provider::{Grant, Provider};
+use crate::secret::DpopKey;
 use crate::session::lifecycle::judge;
 use crate::session::record::{Meta, Record, Secrets};
 use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
@@ -18,10 +19,10 @@ impl Auth {
     pub(super) async fn enter(
         self: &Arc<Self>,
         provider: &Provider,
-        grant: Grant,
+        granted: (Grant, Option<DpopKey>),
         previous: Option<Ticket>,
     ) -> Result<Session, StoreError> {
-        let session = self.open_session(provider, grant).await?;
+        let session = self.open_session(provider, granted).await?;
         if let Some(previous) = previous {
             let meta = &session.record.meta;
             self.tell_of_another_user(&previous, &meta.issuer, &meta.subject).await;
@@ -46,12 +47,16 @@ impl Auth {
         }
     }
 
-    async fn open_session(self: &Arc<Self>, provider: &Provider, grant: Grant) -> Result<Session, StoreError> {
+    async fn open_session(
+        self: &Arc<Self>,
+        provider: &Provider,
+        granted: (Grant, Option<DpopKey>),
+    ) -> Result<Session, StoreError> {
         let now = self.clock.now();
         let ends_at = now.plus(self.site.session.absolute);
         let ticket = Ticket::new(ends_at);
         let key = ticket.store_key(&self.site.origin);
-        let record = record_of(provider, grant, now, ends_at);
+        let record = record_of(provider, granted, now, ends_at);
         let meta = &record.meta;
         let mut indexes = vec![self.ring.subject_index(&meta.issuer, &meta.subject)];
         indexes.extend(meta.sid.as_ref().map(|sid| self.ring.sid_index(&meta.issuer, sid)));
@@ -79,7 +84,12 @@ impl Auth {
     }
 }
 
-fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timestamp) -> Record {
+fn record_of(
+    provider: &Provider,
+    (grant, dpop_key): (Grant, Option<DpopKey>),
+    now: Timestamp,
+    ends_at: Timestamp,
+) -> Record {
     let Grant { tokens, user } = grant;
     Record {
         meta: Meta {
@@ -99,6 +109,7 @@ fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timesta
         secrets: Secrets {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
+            dpop_key,
             id_token: tokens.id_token,
             scope: tokens.scope,
             claims: user.claims().clone(),

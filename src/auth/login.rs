@@ -14,7 +14,7 @@ use super::Auth;
 use super::budget::Call;
 use super::pending::{LOGIN_LIFETIME, PendingLogin};
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Attempt, Grant, LoginHints, Provider, RedeemError};
+use crate::provider::{Attempt, AuthorizeError, Grant, LoginHints, Provider, RedeemError};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
@@ -80,9 +80,14 @@ impl Auth {
             state: PendingLogin::new_state(request.restart),
             nonce: Nonce::random(),
             verifier: CodeVerifier::random(),
+            dpop_key: provider.new_dpop_key(),
         };
-        let location = provider.authorization_url(&attempt, &request.hints).await.inspect_err(|_| {
-            metrics::LOGINS.with([&self.name, provider.name(), "provider_unavailable"]).add(1);
+        let location = provider.authorization_url(&attempt, &request.hints).await.inspect_err(|error| {
+            let outcome = match error {
+                AuthorizeError::Unavailable(_) => "provider_unavailable",
+                AuthorizeError::Misconfigured(_) => "misconfigured",
+            };
+            metrics::LOGINS.with([&self.name, provider.name(), outcome]).add(1);
         })?;
         let pending = PendingLogin {
             provider: provider.name().to_owned(),
@@ -90,6 +95,7 @@ impl Auth {
             state: attempt.state,
             nonce: attempt.nonce,
             verifier: attempt.verifier,
+            dpop_key: attempt.dpop_key,
             return_to: request.return_to.as_str().to_owned(),
             started: self.clock.now(),
             silent: request.hints.prompt.as_deref() == Some("none"),
@@ -139,13 +145,14 @@ impl Auth {
         self.refuse_anothers(provider, answer.iss.as_deref())?;
         provider.check_response_issuer(answer.iss.as_deref()).await?;
         let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
-        let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
+        let PendingLogin { state, nonce, verifier, dpop_key, further_scopes, .. } = pending;
+        let attempt = Attempt { state, nonce, verifier, dpop_key };
         let mut grant = self.redeem(provider, &code, &attempt).await?;
         // What is not said is as it was asked for (RFC 6749 §5.1).
-        if grant.tokens.scope.is_none() && !pending.further_scopes.is_empty() {
-            grant.tokens.scope = Some([provider.scopes(), &pending.further_scopes].concat().join(" "));
+        if grant.tokens.scope.is_none() && !further_scopes.is_empty() {
+            grant.tokens.scope = Some([provider.scopes(), &further_scopes].concat().join(" "));
         }
-        let session = self.enter(provider, grant, previous).await?;
+        let session = self.enter(provider, (grant, attempt.dpop_key), previous).await?;
         Ok(Completed { ticket: session.ticket, return_to })
     }
 

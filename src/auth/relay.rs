@@ -66,7 +66,7 @@ impl Auth {
         let gone = || LogInError::Unavailable("it is not configured any more".to_owned());
         let provider = self.provider(name).ok_or_else(gone)?;
         let grant = provider.log_in(credentials).await?;
-        Ok(self.enter(provider, grant, previous).await?)
+        Ok(self.enter(provider, (grant, None), previous).await?)
     }
 
     /// A wrong password is the user's; everything else is for an operator, and some of it will not pass by itself.

@@ -1,10 +1,12 @@
 //! `[[site.provider]]`: what every provider has, and the choice of its kind.
 
 mod client;
+mod client_auth;
 mod logout;
 mod oauth2;
 mod oidc;
 mod relay;
+mod requests;
 
 use std::time::Duration;
 
@@ -35,7 +37,7 @@ enum Kind {
 const KINDS: [(&str, Kind); 3] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2), ("relay", Kind::Relay)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 31] = [
+const OWN_KEYS: [(&str, &[Kind]); 32] = [
     ("client_id", &[Kind::Oidc, Kind::OAuth2]),
     ("client_secret", &[Kind::Oidc, Kind::OAuth2]),
     ("client_auth", &[Kind::Oidc, Kind::OAuth2]),
@@ -56,6 +58,7 @@ const OWN_KEYS: [(&str, &[Kind]); 31] = [
     ("name_pointer", &[Kind::OAuth2, Kind::Relay]),
     ("email_pointer", &[Kind::OAuth2, Kind::Relay]),
     ("id_token_algs", &[Kind::Oidc]),
+    ("userinfo", &[Kind::Oidc]),
     ("trusted_audiences", &[Kind::Oidc]),
     ("logout_token_exp", &[Kind::Oidc]),
     ("frontchannel_logout", &[Kind::Oidc]),
