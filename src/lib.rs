@@ -44,6 +44,8 @@
 //!    verifier are sealed into a login cookie of their own. `endpoints::callback` finds that cookie by the state and
 //!    calls [`auth::Auth::complete_login`]: the state is consumed in the store, the issuer compared, the code redeemed
 //!    once, the user proven; a new random id is written with `insert`; `endpoints::binding` sets the cookie.
+//!    Where the provider has no page, `endpoints::relay` takes the credentials of the app's own form, with the proof of
+//!    same origin and out of a budget of its own, and [`auth::Auth::log_in`] hands them on; the end is the same.
 //! 2. *A proxied call.* `endpoints::door` checks host, the address's budget and path, finds the route; `endpoints::api`
 //!    demands the proof of same origin, opens the ticket, loads and judges the record (from the near cache, while this
 //!    process hears of what others change, else by one read of the store), checks the pin, the session's budget and its

@@ -40,6 +40,7 @@ use url::Url;
 pub use self::grant::{Attempt, Grant, LoginHints, Renewal, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 pub use self::outcome::{AuthorizeError, ProviderStatus, RedeemError, Refreshed, Unavailable};
+pub use self::relay::{Credentials, LogInError, Refusal, Sender};
 pub use self::user::ProvenUser;
 
 use self::client_channel::ClientChannel;
@@ -85,7 +86,7 @@ impl Provider {
                 let server = Server::OAuth2(Box::new(OAuth2::new(config, oauth2, caller.clone(), clock.clone())));
                 code_flow(&oauth2.client, server)?
             }
-            ProviderKind::Relay(_) => Kind::Relay(Box::new(Relay::new(caller))),
+            ProviderKind::Relay(relay) => Kind::Relay(Box::new(Relay::new(site, config, relay, caller))),
         };
         Ok(Self { name: config.name.clone(), issuer: config.issuer.clone(), kind })
     }
@@ -153,12 +154,38 @@ impl Provider {
         }
     }
 
+    /// Whether users log in here with credentials that their page sends, and not on a page of the provider.
+    #[must_use]
+    pub const fn takes_credentials(&self) -> bool {
+        matches!(self.kind, Kind::Relay(_))
+    }
+
+    /// The app's own page for those, a path of the site, where one is configured.
+    #[must_use]
+    pub fn login_page(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::CodeFlow(_) => None,
+            Kind::Relay(relay) => relay.login_page(),
+        }
+    }
+
+    /// Hands credentials on, once, and finds out whose they were.
+    ///
+    /// # Errors
+    /// [`LogInError`] says whose fault it is.
+    pub async fn log_in(&self, credentials: Credentials) -> Result<Grant, LogInError> {
+        match &self.kind {
+            Kind::CodeFlow(_) => Err(LogInError::Unusable("this provider takes no credentials".to_owned())),
+            Kind::Relay(relay) => relay.log_in(credentials).await,
+        }
+    }
+
     /// Gets new tokens; an ID token in the answer must be the same subject's (OpenID Connect Core §12.2), else the answer
     /// counts as [`Refreshed::Rejected`]: the session can no longer be tied to its user.
     pub async fn refresh(&self, renewal: &Renewal<'_>) -> Refreshed {
         match &self.kind {
             Kind::CodeFlow(flow) => token::refresh(flow, renewal).await,
-            Kind::Relay(relay) => relay.refresh(),
+            Kind::Relay(relay) => relay.refresh(renewal.refresh_token, renewal.subject).await,
         }
     }
 
@@ -189,14 +216,21 @@ impl Provider {
         self.oidc().is_some_and(|oidc| oidc.config.frontchannel_logout)
     }
 
-    /// Revokes a refresh token (RFC 7009), as well as can be; a provider without a revocation endpoint is a success.
+    /// Gives tokens back that nobody will use any more, as well as can be: the refresh token is revoked (RFC 7009), or the
+    /// API's own session ended. A provider without an endpoint for it is a success.
     ///
     /// # Errors
     /// [`Unavailable`] when the provider did not confirm it.
-    pub async fn revoke(&self, refresh_token: &RefreshToken, key: Option<&DpopKey>) -> Result<(), Unavailable> {
-        match &self.kind {
-            Kind::CodeFlow(flow) => logout::revoke(flow, refresh_token, key).await,
-            Kind::Relay(_) => Ok(()),
+    pub async fn give_back(
+        &self,
+        access_token: &AccessToken,
+        refresh_token: Option<&RefreshToken>,
+        key: Option<&DpopKey>,
+    ) -> Result<(), Unavailable> {
+        match (&self.kind, refresh_token) {
+            (Kind::CodeFlow(flow), Some(refresh_token)) => logout::revoke(flow, refresh_token, key).await,
+            (Kind::CodeFlow(_), None) => Ok(()),
+            (Kind::Relay(relay), _) => relay.say_goodbye(access_token).await,
         }
     }
 
@@ -229,7 +263,7 @@ impl Provider {
     pub async fn warm_up(&self) -> Result<(), Unavailable> {
         match &self.kind {
             Kind::CodeFlow(flow) => flow.server.warm_up().await,
-            Kind::Relay(_) => Ok(()),
+            Kind::Relay(relay) => relay.warm_up().await,
         }
     }
 

@@ -192,14 +192,14 @@ impl Auth {
         });
     }
 
-    /// Gives a session's refresh token back to the provider, which may take its time (RFC 7009).
+    /// Gives a session's tokens back to the provider, which may take its time.
     pub(super) fn revoke_later(self: &Arc<Self>, record: &Record) {
-        let Some(refresh_token) = record.secrets.refresh_token.clone() else { return };
+        let (access_token, refresh_token) = (record.secrets.access_token.clone(), record.secrets.refresh_token.clone());
         let (auth, name, issuer) = (Arc::clone(self), record.meta.provider.clone(), record.meta.issuer.clone());
         let key = record.secrets.dpop_key.clone();
         self.background.spawn(async move {
             let Some(provider) = auth.provider_of(&name, &issuer) else { return };
-            if let Err(error) = provider.revoke(&refresh_token, key.as_ref()).await {
+            if let Err(error) = provider.give_back(&access_token, refresh_token.as_ref(), key.as_ref()).await {
                 tracing::warn!(event = "revocation_failed", site = %auth.site.origin, provider = name, %error);
             }
         });

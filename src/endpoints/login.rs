@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::bff::Call;
 use super::cookies::MOST_LOGINS;
 use super::problem::Problem;
+use super::relay;
 use super::request::{self, Query};
 use crate::auth::{BeginError, LoginRequest};
 use crate::guard::return_to::ReturnTo;
@@ -45,6 +46,13 @@ pub(super) fn return_to(query: &Query, call: &Call<'_>) -> Result<ReturnTo, Prob
 /// Sends the browser to the provider, with a login cookie of its own for this attempt.
 pub(super) async fn begin(call: &Call<'_>, asked: LoginRequest) -> Result<HttpResponse, Problem> {
     let (auth, names) = (&call.site.auth, &call.site.names);
+    if let Some(provider) = auth.provider_for(asked.provider.as_deref()).filter(|it| it.takes_credentials()) {
+        // Whoever forbids questions goes back as they came: a form is nothing but questions.
+        if asked.hints.prompt.as_deref() == Some("none") {
+            return Ok(see_other(&asked.return_to.on(&auth.site().origin)).finish());
+        }
+        return relay::go_to_page(call, provider, &asked.return_to);
+    }
     let begun = auth.begin_login(asked).await.map_err(|error| match error {
         BeginError::UnknownProvider => Problem::BadRequest("this site has no such provider"),
         BeginError::Provider(AuthorizeError::Unavailable(why)) => {

@@ -6,11 +6,15 @@ use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use bytes::Bytes;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE,
+};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Map, Value};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::{ProviderStatus, Unavailable, json, throttled};
 use crate::config::{ProviderConfig, is_loopback_host};
@@ -54,7 +58,7 @@ pub(super) struct Answer {
     headers: HeaderMap,
     /// How long a 429 wants no more calls.
     pub(super) pause: Option<Duration>,
-    body: Vec<u8>,
+    body: Zeroizing<Vec<u8>>,
 }
 
 impl Answer {
@@ -140,6 +144,26 @@ impl BackChannel {
         self.call(finish(request)).await
     }
 
+    /// One GET with these headers.
+    pub(super) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Answer, Silence> {
+        self.call(self.http.get(url.clone()).headers(headers)).await
+    }
+
+    /// One POST of JSON, or of nothing, with these headers.
+    pub(super) async fn post_json(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        json: Option<Bytes>,
+    ) -> Result<Answer, Silence> {
+        let request = self.http.post(url.clone()).headers(headers);
+        let request = match json {
+            Some(json) => request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(json),
+            None => request.header(CONTENT_LENGTH, HeaderValue::from_static("0")),
+        };
+        self.call(request).await
+    }
+
     pub(super) const fn http(&self) -> &Client {
         &self.http
     }
@@ -195,6 +219,14 @@ async fn exchange(request: RequestBuilder) -> Result<Answer, Silence> {
     }
 }
 
+/// `token` as a bearer (RFC 6750 §2.1), kept out of the logs of the libraries below.
+pub(super) fn bearer(token: &str) -> HeaderValue {
+    let text = Zeroizing::new(format!("Bearer {token}"));
+    let mut bearer = HeaderValue::from_str(&text).expect("tokens are printable ASCII");
+    bearer.set_sensitive(true);
+    bearer
+}
+
 /// The head of a page.
 pub(super) struct Page {
     pub(super) status: u16,
@@ -246,7 +278,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
     let status = response.status().as_u16();
     let pause = throttled::pause(status, response.headers());
     let headers = std::mem::take(response.headers_mut());
-    let mut body = Vec::new();
+    let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = response.chunk().await.map_err(|error| Silence::NoAnswer(describe(&error)))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(too_large());

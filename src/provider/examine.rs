@@ -4,6 +4,7 @@
 //! not gone on with, and the code that is redeemed was never given out.
 
 use super::code_flow::CodeFlow;
+use super::relay::Relay;
 use super::{Attempt, AuthorizeError, Kind, LoginHints, Provider, RedeemError, Unavailable, authorize, refusal, token};
 use crate::dpop;
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
@@ -42,9 +43,38 @@ impl Provider {
     pub async fn examine(&self) -> Vec<Examined> {
         match &self.kind {
             Kind::CodeFlow(flow) => flow.examine().await,
-            Kind::Relay(_) => {
-                vec![Examined { about: "login", outcome: Ok("not to be told without a user's credentials".to_owned()) }]
+            Kind::Relay(relay) => vec![Examined { about: "login", outcome: relay.examine().await }],
+        }
+    }
+}
+
+impl Relay {
+    /// Asks with an empty object for a login: an API that takes credentials says that they are missing. It counts as one
+    /// failed login of this machine there.
+    async fn examine(&self) -> Result<String, Trouble> {
+        let trouble = |wrong, remedy: &str| Err(Trouble { wrong, remedy: remedy.to_owned() });
+        let status = match self.ask_for_nothing().await {
+            Ok(status) => status,
+            Err(Unavailable(wrong)) => return trouble(wrong, REACH),
+        };
+        match status {
+            400 | 401 | 403 | 422 | 429 => Ok(format!("the API answers {status} to a login without credentials")),
+            404 | 405 => trouble(
+                format!("the API answers {status} to a login"),
+                "compare `login_url` with the API's routes; it is asked with POST",
+            ),
+            200..=299 => trouble(
+                format!("the API answers {status} to a login without credentials"),
+                "let it check the credentials, or name its login with `login_url`",
+            ),
+            300..=399 => trouble(
+                format!("the API answers {status}, a redirect"),
+                "redirects are not followed: write where it leads, or let the API answer JSON to whoever accepts JSON",
+            ),
+            500.. => {
+                trouble(format!("the API answers {status} to a login without credentials"), "look at the API's own log")
             }
+            _ => trouble(format!("the API answers {status} to a login"), "compare `login_url` with the API's routes"),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::config::{Empty400, RefreshScope};
 use crate::secret::{AccessToken, AuthorizationCode, DpopKey, IdToken, RefreshToken};
 
 /// No lifetime is believed beyond this.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Redeems `code`; on any doubt about the user everything the answer brought is thrown away, and revoked if it can be.
 pub(super) async fn redeem(flow: &CodeFlow, code: &AuthorizationCode, attempt: &Attempt) -> Result<Grant, RedeemError> {
@@ -157,12 +157,12 @@ fn read(mut members: Map<String, Value>, default_lifetime: Duration, scheme: Sch
 }
 
 /// Printable ASCII (RFC 6749 §A.12), so that it can stand in a header; otherwise opaque.
-fn is_token(token: &str) -> bool {
+pub(super) fn is_token(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
 }
 
 /// A number, or a number as text, as some providers send it; one second when it is over already. `None`: not said.
-fn lifetime(expires_in: Option<&Value>) -> Option<Duration> {
+pub(super) fn lifetime(expires_in: Option<&Value>) -> Option<Duration> {
     let seconds = match expires_in? {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse::<f64>().ok().filter(|number| number.is_finite())?,

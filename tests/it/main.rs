@@ -35,6 +35,7 @@ mod proxy_path;
 mod rate_limits;
 mod refresh;
 mod refresh_answers;
+mod relay;
 mod replay;
 mod replicas;
 mod resources;
