@@ -8,7 +8,9 @@ mod backchannel;
 mod background;
 mod budget;
 mod current;
+mod enter;
 mod frontchannel;
+mod insist;
 mod login;
 mod logout;
 mod opened;
@@ -16,6 +18,7 @@ mod orphan;
 mod pauses;
 mod pending;
 mod refresh;
+mod relay;
 mod replay;
 pub mod sessions;
 mod step_up;
@@ -35,6 +38,7 @@ pub use self::logout::LoggedOut;
 pub use self::opened::Holder;
 pub use self::pending::{LOGIN_LIFETIME, PendingLogin};
 pub use self::refresh::TokenError;
+pub use self::relay::LogInFailure;
 pub use self::streams::{End, Live, News, STREAMS_PER_SESSION, Seen, Streams, TooManyStreams};
 
 use self::activity::Touches;
@@ -151,6 +155,12 @@ impl Auth {
     #[must_use]
     pub const fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The provider of that name, or the default.
+    #[must_use]
+    pub fn provider_for(&self, name: Option<&str>) -> Option<&Provider> {
+        name.map_or_else(|| self.providers.first(), |name| self.provider(name))
     }
 
     fn provider(&self, name: &str) -> Option<&Provider> {

@@ -10,15 +10,12 @@ use url::Url;
 pub use self::failure::{BeginError, CallbackError};
 
 use self::failure::refused;
+use super::Auth;
 use super::budget::Call;
 use super::pending::{LOGIN_LIFETIME, PendingLogin};
-use super::{Auth, End};
-use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Attempt, Grant, LoginHints, Provider, RedeemError};
+use crate::provider::{Attempt, AuthorizeError, Grant, LoginHints, Provider, RedeemError};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
-use crate::session::record::{Meta, Record, Secrets};
-use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
 
@@ -78,18 +75,19 @@ impl Auth {
     }
 
     async fn begin(&self, request: LoginRequest) -> Result<Begun, BeginError> {
-        let provider = match &request.provider {
-            None => self.providers.first(),
-            Some(name) => self.provider(name),
-        };
-        let provider = provider.ok_or(BeginError::UnknownProvider)?;
+        let provider = self.provider_for(request.provider.as_deref()).ok_or(BeginError::UnknownProvider)?;
         let attempt = Attempt {
             state: PendingLogin::new_state(request.restart),
             nonce: Nonce::random(),
             verifier: CodeVerifier::random(),
+            dpop_key: provider.new_dpop_key(),
         };
-        let location = provider.authorization_url(&attempt, &request.hints).await.inspect_err(|_| {
-            metrics::LOGINS.with([&self.name, provider.name(), "provider_unavailable"]).add(1);
+        let location = provider.authorization_url(&attempt, &request.hints).await.inspect_err(|error| {
+            let outcome = match error {
+                AuthorizeError::Unavailable(_) => "provider_unavailable",
+                AuthorizeError::Misconfigured(_) => "misconfigured",
+            };
+            metrics::LOGINS.with([&self.name, provider.name(), outcome]).add(1);
         })?;
         let pending = PendingLogin {
             provider: provider.name().to_owned(),
@@ -97,6 +95,7 @@ impl Auth {
             state: attempt.state,
             nonce: attempt.nonce,
             verifier: attempt.verifier,
+            dpop_key: attempt.dpop_key,
             return_to: request.return_to.as_str().to_owned(),
             started: self.clock.now(),
             silent: request.hints.prompt.as_deref() == Some("none"),
@@ -146,21 +145,15 @@ impl Auth {
         self.refuse_anothers(provider, answer.iss.as_deref())?;
         provider.check_response_issuer(answer.iss.as_deref()).await?;
         let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
-        let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
+        let PendingLogin { state, nonce, verifier, dpop_key, further_scopes, .. } = pending;
+        let attempt = Attempt { state, nonce, verifier, dpop_key };
         let mut grant = self.redeem(provider, &code, &attempt).await?;
         // What is not said is as it was asked for (RFC 6749 §5.1).
-        if grant.tokens.scope.is_none() && !pending.further_scopes.is_empty() {
-            grant.tokens.scope = Some([provider.scopes(), &pending.further_scopes].concat().join(" "));
+        if grant.tokens.scope.is_none() && !further_scopes.is_empty() {
+            grant.tokens.scope = Some([provider.scopes(), &further_scopes].concat().join(" "));
         }
-        let (issuer, subject) = (grant.user.issuer().to_owned(), grant.user.subject().to_owned());
-        let ticket = self.open_session(provider, grant).await?;
-        if let Some(previous) = previous {
-            self.tell_of_another_user(&previous, &issuer, &subject).await;
-            // What fails now is tried again by itself.
-            let _ =
-                self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
-        }
-        Ok(Completed { ticket, return_to })
+        let session = self.enter(provider, (grant, attempt.dpop_key), previous).await?;
+        Ok(Completed { ticket: session.ticket, return_to })
     }
 
     /// Redeems the code when it is this login's turn at the token endpoint.
@@ -191,82 +184,10 @@ impl Auth {
         }
     }
 
-    /// The streams of a session that a login replaces learn whether it is another user's. Those on other replicas do not:
-    /// their session ends, and whoever looks for the next one sees its pin.
-    async fn tell_of_another_user(&self, previous: &Ticket, issuer: &str, subject: &str) {
-        let key = previous.store_key(&self.site.origin);
-        if !self.streams.has(&key) {
-            return;
-        }
-        let Ok(Loaded::Live(stored)) = self.background.store().load(&key).await else { return };
-        let Ok(record) = Record::open(&self.ring, &key, previous.secret(), &stored) else { return };
-        if (record.meta.issuer.as_str(), record.meta.subject.as_str()) != (issuer, subject) {
-            self.streams.end(&key, End::IdentityChanged);
-        }
-    }
-
     /// Of any number of callbacks with one state, on any number of replicas, one passes.
     async fn consume(&self, state: &State) -> Result<(), CallbackError> {
         let key = self.note_key(b"login", state.expose());
         let first = self.background.store().put_once(&key, bytes::Bytes::new(), LOGIN_LIFETIME).await?;
         if first { Ok(()) } else { Err(CallbackError::Consumed) }
-    }
-
-    async fn open_session(self: &Arc<Self>, provider: &Provider, grant: Grant) -> Result<Ticket, CallbackError> {
-        let now = self.clock.now();
-        let ends_at = now.plus(self.site.session.absolute);
-        let ticket = Ticket::new(ends_at);
-        let key = ticket.store_key(&self.site.origin);
-        let record = record_of(provider, grant, now, ends_at);
-        let meta = &record.meta;
-        let mut indexes = vec![self.ring.subject_index(&meta.issuer, &meta.subject)];
-        indexes.extend(meta.sid.as_ref().map(|sid| self.ring.sid_index(&meta.issuer, sid)));
-        let entry =
-            NewEntry { sealed: record.seal(&self.ring, &key, ticket.secret(), 1), expires_at: ends_at, indexes };
-        let written = match self.background.store().insert(&key, entry).await {
-            Ok(true) => Ok(ticket),
-            Ok(false) => Err(StoreError("a fresh random key is taken".into())),
-            Err(error) => Err(error),
-        };
-        let user = self.ring.pin(&meta.issuer, &meta.subject);
-        match &written {
-            Ok(_) => tracing::info!(
-                event = "login", site = %self.site.origin, session = %self.ring.log_name(&key), user, provider = meta.provider
-            ),
-            // Nobody can use these tokens any more: give them back, and let no record of them stay that was written after all.
-            Err(_) => {
-                self.revoke_later(&record);
-                self.bury(key, ends_at);
-            }
-        }
-        Ok(written?)
-    }
-}
-
-fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timestamp) -> Record {
-    let Grant { tokens, user } = grant;
-    Record {
-        meta: Meta {
-            provider: provider.name().to_owned(),
-            issuer: user.issuer().to_owned(),
-            subject: user.subject().to_owned(),
-            sid: user.sid().map(str::to_owned),
-            created_at: now,
-            ends_at,
-            last_seen: now,
-            token_since: now,
-            token_until: now.plus(tokens.expires_in),
-            generation: 1,
-            refreshable: tokens.refresh_token.is_some(),
-            newer: serde_json::Map::new(),
-        },
-        secrets: Secrets {
-            access_token: tokens.access_token,
-            refresh_token: tokens.refresh_token,
-            id_token: tokens.id_token,
-            scope: tokens.scope,
-            claims: user.claims().clone(),
-            newer: serde_json::Map::new(),
-        },
     }
 }

@@ -51,8 +51,11 @@ fn site_table(site: &SiteConfig) -> String {
         table.push_str(&row);
         table.push('\n');
     }
-    table.push_str("  to register at the provider:\n");
-    for (what, uri) in uris(site) {
+    let uris = uris(site);
+    if !uris.is_empty() {
+        table.push_str("  to register at the provider:\n");
+    }
+    for (what, uri) in uris {
         writeln!(table, "    {what:<24}  {uri}").expect("a string takes every write");
     }
     for provider in &site.providers {

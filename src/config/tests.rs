@@ -6,6 +6,7 @@ mod profiles;
 mod reference;
 mod refusals;
 mod secrets;
+mod signing_keys;
 mod sites;
 
 use std::path::{Path, PathBuf};
@@ -71,6 +72,17 @@ fn values() -> Vec<String> {
     schema::paths().into_iter().filter_map(is_value).collect()
 }
 
+/// The keys that a relay alone has.
+const RELAY: [&str; 7] = [
+    "login_url",
+    "login_page",
+    "refresh_url",
+    "user_url",
+    "token_pointer",
+    "expires_in_pointer",
+    "refresh_token_pointer",
+];
+
 /// Where a key is written, `site.route.path` for one: the headings above it, its name, and the key that faults name.
 fn spot(path: &str) -> (&str, &str, String) {
     let (table, name) = path.rsplit_once('.').expect("every value stands in a table");
@@ -85,6 +97,9 @@ fn spot(path: &str) -> (&str, &str, String) {
         "site.limits" => ("[[site]]\n[site.limits]", "site[0].limits"),
         "site.spa" if ["dir", "fallback", "dev_server"].contains(&name) => ("[[site]]\n[site.spa]", "site[0].spa"),
         "site.spa" => ("[[site]]\n[site.spa]\ndev_server = \"https://a.example\"", "site[0].spa"),
+        "site.provider" if RELAY.contains(&name) => {
+            ("[[site]]\n[[site.provider]]\nkind = \"relay\"", "site[0].provider[0]")
+        }
         "site.provider" if name.ends_with("_pointer") || name.ends_with("_endpoint") => {
             ("[[site]]\n[[site.provider]]\nkind = \"oauth2\"", "site[0].provider[0]")
         }

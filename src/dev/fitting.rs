@@ -8,7 +8,7 @@ use super::DevError;
 use super::provider::Profile;
 use crate::config::{
     ClientAuth, ClientConfig, Empty400, JsonPointer, LogoutConfig, LogoutHint, LogoutPage, LogoutTemplate,
-    LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind, TlsFiles, TrustedAudiences,
+    LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind, RequestConfig, TlsFiles, TrustedAudiences,
 };
 use crate::secret::ClientSecret;
 
@@ -34,6 +34,7 @@ impl Fitting<'_> {
             client_auth: prove(secret.clone()),
             scopes: needs.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             authorization_params: needs.parameters.iter().map(owned).collect(),
+            requests: RequestConfig::default(),
             own_callback: false,
             logout: self.logout()?,
             empty_400: Empty400::Unavailable,
@@ -97,6 +98,7 @@ fn oidc(client: ClientConfig) -> ProviderKind {
     ProviderKind::Oidc(OidcConfig {
         client,
         id_token_algs: vec!["ES256".to_owned()],
+        userinfo: false,
         logout_token_exp: LogoutTokenExp::Required,
         trusted_audiences: TrustedAudiences::These(Vec::new()),
         frontchannel_logout: false,

@@ -1,5 +1,7 @@
 //! The table of our own paths, one short handler each. Anything else under the base path is 404.
 
+use std::net::IpAddr;
+
 use actix_session::Session as Binding;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
@@ -7,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookies::BrowserCookies;
 use super::problem::Problem;
-use super::{Site, backchannel, callback, client_js, events, frontchannel, login, logout, session};
+use super::{Site, backchannel, callback, client_js, events, frontchannel, login, logout, relay, session};
 use crate::telemetry::RequestId;
 
 /// One request to one of our own endpoints.
@@ -16,6 +18,8 @@ pub(super) struct Call<'a> {
     pub(super) request: &'a HttpRequest,
     /// What the browser's cookies said, before actix-session saw the session's.
     pub(super) cookies: BrowserCookies,
+    /// The browser's address.
+    pub(super) client: IpAddr,
     /// The request's id.
     pub(super) id: RequestId,
     /// The cookie's tie to the session: written at login and logout, and to seal it again; nowhere else.
@@ -28,6 +32,7 @@ pub(super) struct Call<'a> {
 pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, Problem> {
     match (path, call.request.method()) {
         ("/login", &Method::GET) => login::start(&call).await,
+        ("/login", &Method::POST) if relay::is_possible(call.site) => relay::log_in(call).await,
         ("/callback", &Method::GET) => callback::complete(call, None).await,
         ("/session", &Method::GET | &Method::HEAD) => session::show(call).await,
         ("/session/extend", &Method::POST) => session::extend(call).await,
@@ -37,6 +42,7 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
         ("/frontchannel-logout", &Method::GET) => frontchannel::end(&call).await,
         ("/events", &Method::GET | &Method::HEAD) => events::open(&call).await,
         ("/client.js", &Method::GET | &Method::HEAD) => Ok(client_js::serve(call.request)),
+        ("/login", _) if relay::is_possible(call.site) => Err(Problem::Method("GET, POST".into())),
         ("/login" | "/callback" | "/logout/callback", _) => Err(Problem::Method("GET".into())),
         ("/frontchannel-logout", _) if call.site.auth.takes_front_channel_logout() => {
             Err(Problem::Method("GET".into()))

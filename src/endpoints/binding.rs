@@ -6,6 +6,7 @@
 //! key of the ring, and hands it on under the key that seals now; on the way out it puts the key's id in front.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use actix_session::config::CookieContentSecurity;
@@ -29,6 +30,14 @@ use crate::telemetry::RequestId;
 const TICKET: &str = "ticket";
 
 type Endpoints = dyn Fn(ServiceRequest) -> LocalBoxFuture<'static, Result<ServiceResponse, actix_web::Error>>;
+
+/// Who makes a request, and what it is called in logs.
+pub(super) struct Caller {
+    /// The browser's address.
+    pub(super) client: IpAddr,
+    /// The request's id.
+    pub(super) id: RequestId,
+}
 
 /// One site's own endpoints behind its session cookie.
 pub(super) struct BoundEndpoints {
@@ -54,13 +63,13 @@ impl BoundEndpoints {
     }
 
     /// Answers a request whose path is under the base path.
-    pub(super) async fn answer(&self, request: HttpRequest, payload: Payload, id: RequestId) -> ServiceResponse {
+    pub(super) async fn answer(&self, request: HttpRequest, payload: Payload, caller: Caller) -> ServiceResponse {
         let (names, ring) = (&self.site.names, self.site.auth.ring());
         let mut request = ServiceRequest::from_parts(request, payload);
         let cookies = BrowserCookies::read(request.headers(), names, ring);
         hand_on(&mut request, &cookies, names, ring);
         request.extensions_mut().insert(cookies);
-        request.extensions_mut().insert(id);
+        request.extensions_mut().insert(caller);
         let asked = request.request().clone();
         match (self.endpoints)(request).await {
             Ok(mut response) => {
@@ -109,11 +118,12 @@ fn resealed(cookie: &str, own: &str, ring: &Keyring) -> Option<HeaderValue> {
 async fn handle(site: Rc<Site>, request: ServiceRequest) -> Result<ServiceResponse, actix_web::Error> {
     let (request, body) = request.into_parts();
     let cookies = request.extensions_mut().remove::<BrowserCookies>().unwrap_or_default();
-    let id = request.extensions_mut().remove::<RequestId>().unwrap_or_else(RequestId::random);
+    let Caller { client, id } =
+        request.extensions_mut().remove::<Caller>().expect("the endpoints are reached through `answer` alone");
     let base = site.auth.site().base_path.len();
     let path = request.uri().path().get(base..).unwrap_or_default();
     let binding = request.get_session();
-    let call = Call { site: &site, request: &request, cookies, id: id.clone(), binding, body };
+    let call = Call { site: &site, request: &request, cookies, client, id: id.clone(), binding, body };
     let response = match bff::answer(path, call).await {
         Ok(response) => response,
         Err(problem) => problem.respond(&door::asker(&request, &id, Some(&site))),

@@ -195,6 +195,19 @@ export function createSession({ basePath = new URL('.', import.meta.url).pathnam
     },
 
     /**
+     * Logs in with what the page's own form holds, where the provider has no login page. Throws with the `response` that
+     * says what is wrong with it: a `status` and JSON of the API's, such as Laravel's `errors`, or the gateway's refusal
+     * with its `X-BFF-Reason`.
+     * @param {Record<string, unknown>} credentials @param {{ provider?: string }} [options] @returns {Promise<Session>}
+     */
+    async loginWith(credentials, { provider } = {}) {
+      const query = provider ? `?provider=${encodeURIComponent(provider)}` : '';
+      const headers = { 'Content-Type': 'application/json', 'X-BFF': '1' };
+      const init = { method: 'POST', headers, body: JSON.stringify(credentials) };
+      return share(await body(await fetch(`${basePath}/login${query}`, init)));
+    },
+
+    /**
      * Ends the session, here and then at the provider.
      * @param {{ everywhere?: boolean, returnTo?: string }} [options] `everywhere` ends all of the user's sessions at this site.
      */

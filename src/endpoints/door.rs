@@ -4,6 +4,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::binding::Caller;
 use super::problem::{Asker, Problem};
 use super::request::Incoming;
 use super::{Site, SiteDoor, Worker, api, request, spa};
@@ -51,7 +52,7 @@ async fn answer_at(
         if path.has_encoded_slash() {
             return refuse(&Problem::BadPath("it holds an encoded slash"), request, id, Some(site));
         }
-        return door.endpoints.answer(request, payload, id.clone()).await;
+        return door.endpoints.answer(request, payload, Caller { client, id: id.clone() }).await;
     }
     let incoming = Incoming { request: &request, payload, path: &path, client, id };
     match pass_on(site, incoming).await {

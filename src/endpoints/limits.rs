@@ -24,6 +24,7 @@ const WAYS: usize = 8;
 pub struct Limits {
     session: Option<Budgets<Monotonic>>,
     address: Option<Budgets<Monotonic>>,
+    logins: Option<Budgets<Monotonic>>,
 }
 
 impl Limits {
@@ -31,7 +32,11 @@ impl Limits {
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
         let budgets = |rate: Option<Rate>| rate.map(|rate| Budgets::new(rate, Monotonic(Instant::now())));
-        Self { session: budgets(config.per_session), address: budgets(config.per_address) }
+        Self {
+            session: budgets(config.per_session),
+            address: budgets(config.per_address),
+            logins: budgets(config.logins),
+        }
     }
 
     /// Takes one request from the session's budget.
@@ -39,13 +44,23 @@ impl Limits {
         self.session.as_ref().map_or(Ok(()), |budgets| budgets.take(session.as_bytes()))
     }
 
-    /// Takes one request from the address's budget. An IPv6 client chooses freely among 2⁶⁴ addresses: its network counts.
+    /// Takes one request from the address's budget.
     pub(super) fn admit_address(&self, address: IpAddr) -> Result<(), Problem> {
-        self.address.as_ref().map_or(Ok(()), |budgets| match address {
-            IpAddr::V4(address) => budgets.take(&address.octets()),
-            IpAddr::V6(address) => budgets.take(&address.octets()[..8]),
-        })
+        admit(self.address.as_ref(), address)
     }
+
+    /// Takes one login with credentials from the address's budget for those.
+    pub(super) fn admit_login(&self, address: IpAddr) -> Result<(), Problem> {
+        admit(self.logins.as_ref(), address)
+    }
+}
+
+/// An IPv6 client chooses freely among 2⁶⁴ addresses: its network counts.
+fn admit(budgets: Option<&Budgets<Monotonic>>, address: IpAddr) -> Result<(), Problem> {
+    budgets.map_or(Ok(()), |budgets| match address {
+        IpAddr::V4(address) => budgets.take(&address.octets()),
+        IpAddr::V6(address) => budgets.take(&address.octets()[..8]),
+    })
 }
 
 /// One limit's budgets, each by a hash that nobody outside can foresee.
@@ -165,7 +180,7 @@ mod tests {
     fn an_ipv6_network_has_one_budget() {
         let one = NonZeroU32::MIN;
         let rate = Some(Rate { count: one, period: Duration::from_secs(3600), burst: one });
-        let limits = Limits::new(&LimitsConfig { per_session: None, per_address: rate });
+        let limits = Limits::new(&LimitsConfig { per_address: rate, ..LimitsConfig::default() });
         let ask = |address: &str| limits.admit_address(address.parse().unwrap());
         assert!(ask("2001:db8::1").is_ok() && ask("2001:db8::ffff:1").is_err() && ask("2001:db8:0:1::1").is_ok());
         assert!(ask("192.0.2.1").is_ok() && ask("192.0.2.1").is_err() && ask("192.0.2.2").is_ok());

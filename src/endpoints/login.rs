@@ -6,10 +6,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::bff::Call;
 use super::cookies::MOST_LOGINS;
 use super::problem::Problem;
+use super::relay;
 use super::request::{self, Query};
 use crate::auth::{BeginError, LoginRequest};
 use crate::guard::return_to::ReturnTo;
 use crate::guard::same_origin;
+use crate::provider::AuthorizeError;
 use crate::provider::LoginHints;
 
 /// What a browser keeps of one cookie, name included (RFC 6265bis §5.6), with room for the name.
@@ -44,10 +46,21 @@ pub(super) fn return_to(query: &Query, call: &Call<'_>) -> Result<ReturnTo, Prob
 /// Sends the browser to the provider, with a login cookie of its own for this attempt.
 pub(super) async fn begin(call: &Call<'_>, asked: LoginRequest) -> Result<HttpResponse, Problem> {
     let (auth, names) = (&call.site.auth, &call.site.names);
+    if let Some(provider) = auth.provider_for(asked.provider.as_deref()).filter(|it| it.takes_credentials()) {
+        // Whoever forbids questions goes back as they came: a form is nothing but questions.
+        if asked.hints.prompt.as_deref() == Some("none") {
+            return Ok(see_other(&asked.return_to.on(&auth.site().origin)).finish());
+        }
+        return relay::go_to_page(call, provider, &asked.return_to);
+    }
     let begun = auth.begin_login(asked).await.map_err(|error| match error {
         BeginError::UnknownProvider => Problem::BadRequest("this site has no such provider"),
-        BeginError::Unavailable(why) => {
+        BeginError::Provider(AuthorizeError::Unavailable(why)) => {
             tracing::warn!(event = "login_unavailable", site = %auth.site().origin, %why);
+            Problem::ProviderUnavailable(2)
+        }
+        BeginError::Provider(AuthorizeError::Misconfigured(why)) => {
+            tracing::error!(event = "login_misconfigured", site = %auth.site().origin, why);
             Problem::ProviderUnavailable(2)
         }
     })?;

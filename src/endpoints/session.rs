@@ -56,7 +56,8 @@ pub(super) async fn extend(call: Call<'_>) -> Result<HttpResponse, Problem> {
     Ok(shown(&call, &session))
 }
 
-fn same_origin(call: &Call<'_>) -> Result<(), Problem> {
+/// The proof of same origin that the session endpoints demand.
+pub(super) fn same_origin(call: &Call<'_>) -> Result<(), Problem> {
     let site = call.site.auth.site();
     let words = request::words(call.request);
     same_origin::check(&words, &site.origin, site.csrf).map_err(|error| Problem::CrossSite(error.0))?;
@@ -78,6 +79,11 @@ fn shown(call: &Call<'_>, session: &Session) -> HttpResponse {
     {
         binding::tie(&call.binding, &cookie.ticket);
     }
+    shown_to(call, session)
+}
+
+/// What the page may know of `session`.
+pub(super) fn shown_to(call: &Call<'_>, session: &Session) -> HttpResponse {
     respond(&Body::of(call.site.auth.view(session), &call.site.login_url, &call.site.logout_url))
 }
 

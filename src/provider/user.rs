@@ -38,3 +38,43 @@ impl ProvenUser {
         &self.claims
     }
 }
+
+/// A text as it is, a whole number as its decimal digits; at most 255 visible characters, as any subject (OpenID Connect
+/// Core §2).
+pub(super) fn subject(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_u64() || number.is_i64() => number.to_string(),
+        _ => return None,
+    };
+    let is_subject = (1..=255).contains(&text.len()) && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    is_subject.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_subject_is_a_text_or_a_whole_number_and_nothing_else() {
+        for (value, expected) in [
+            (json!("a7"), Some("a7")),
+            (json!(7), Some("7")),
+            (json!(-7), Some("-7")),
+            (json!(u64::MAX), Some("18446744073709551615")),
+            (json!(7.0), None),
+            (json!(1e300), None),
+            (json!(""), None),
+            (json!("x".repeat(256)), None),
+            (json!("a\nb"), None),
+            (json!("ä"), None),
+            (json!(true), None),
+            (json!(null), None),
+            (json!([7]), None),
+        ] {
+            assert_eq!(subject(&value).as_deref(), expected, "{value}");
+        }
+    }
+}

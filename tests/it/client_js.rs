@@ -11,6 +11,11 @@ use crate::support::{Process, Setup, World, root};
 /// Debian's Chromium, unless its package is called otherwise here.
 const CHROMIUM: [&str; 3] = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
+/// The browser of this machine.
+pub fn chromium() -> &'static str {
+    CHROMIUM.iter().find(|path| Path::new(path).exists()).expect("no browser; apt-get install chromium")
+}
+
 #[test]
 fn the_helper_is_a_script_with_a_tag_and_is_open_to_all_pages_of_the_site() {
     let world = World::new();
@@ -34,7 +39,7 @@ fn the_helper_is_a_script_with_a_tag_and_is_open_to_all_pages_of_the_site() {
 fn two_tabs_of_a_browser_share_one_stream() {
     let dir = root().join("tests/browser");
     assert!(dir.join("node_modules").is_dir(), "run tests/run, or npm ci in {}", dir.display());
-    let chromium = CHROMIUM.iter().find(|path| Path::new(path).exists()).expect("no browser; apt-get install chromium");
+    let chromium = chromium();
     let mut setup = Setup::one_site();
     setup.sites[0].spa.push(format!("dir = \"{}\"", dir.join("tabs").display()));
     let world = World::of(setup);

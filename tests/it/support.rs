@@ -14,6 +14,7 @@ mod relay;
 mod replicas;
 mod setup;
 mod tls;
+mod token_api;
 mod upstream;
 mod world;
 
@@ -29,7 +30,8 @@ pub use redis_groups::{RedisCluster, Sentinels};
 pub use relay::Relay;
 pub use replicas::{Replicas, Seen};
 pub use setup::{Setup, Site, fresh_key};
-pub use tls::{Pair, TlsClient, answer, ask};
+pub use tls::{Pair, TlsClient, answer, ask, private_key};
+pub use token_api::{Manners, PASSWORD, TokenApi};
 pub use upstream::{Recorded, Reply, Upstream};
 pub use world::World;
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::super::AppliedProfile;
-use super::{JsonPointer, LogoutTemplate, RelayConfig, TlsFiles};
-use crate::secret::ClientSecret;
+use super::{ClientAuth, JsonPointer, LogoutTemplate, RelayConfig, RequestConfig, TlsFiles};
 
 /// `[[site.provider]]`: who logs a site's users in, and what every kind of it has.
 #[derive(Clone, Debug)]
@@ -92,6 +91,8 @@ pub struct ClientConfig {
     pub scopes: Vec<String>,
     /// Further authorization parameters, such as `prompt` or `audience`; none that the gateway sets itself.
     pub authorization_params: Vec<(String, String)>,
+    /// What is asked for beside scopes, and how.
+    pub requests: RequestConfig,
     /// Whether the redirect URI is this provider's alone.
     pub own_callback: bool,
     /// What a logout does at the provider.
@@ -127,6 +128,8 @@ pub struct OidcConfig {
     pub client: ClientConfig,
     /// Signature algorithms accepted on ID tokens; asymmetric ones only.
     pub id_token_algs: Vec<String>,
+    /// Whether the UserInfo endpoint is asked at a login.
+    pub userinfo: bool,
     /// Who may stand beside this client in `aud`.
     pub trusted_audiences: TrustedAudiences,
     /// Whether a logout token must say when it expires.
@@ -160,17 +163,6 @@ pub struct OAuth2Config {
     pub full_name: JsonPointer,
     /// Where the e-mail address stands.
     pub email: JsonPointer,
-}
-
-/// How the client proves itself (RFC 6749 §2.3).
-#[derive(Clone, Debug)]
-pub enum ClientAuth {
-    /// A public client: PKCE alone.
-    None,
-    /// `client_secret_basic`
-    Basic(ClientSecret),
-    /// `client_secret_post`
-    Post(ClientSecret),
 }
 
 /// `empty_400`: a refusal of the token endpoint that does not say what it refuses, though RFC 6749 §5.2 asks for it.

@@ -9,18 +9,18 @@ use super::JsonPointer;
 pub struct RelayConfig {
     /// Where the SPA's credentials go.
     pub login_url: Url,
+    /// The SPA's own page for it, a path of the site, where navigations to the login are sent.
+    pub login_page: Option<String>,
     /// How a new token is had; `None` is not at all, so that the session ends with the token.
     pub refresh: Option<RelayRefresh>,
-    /// Where the API ends its own session.
-    pub logout_url: Option<Url>,
+    /// What is told at the end of a session with its token as the bearer, so that the API ends the token.
+    pub logout_hook: Option<Url>,
     /// Who the bearer of a token is, as JSON; `None` where the login's answer says it.
     pub user_url: Option<Url>,
     /// Where the access token stands in the login's answer.
     pub token: JsonPointer,
     /// Where its lifetime in seconds stands.
     pub expires_in: JsonPointer,
-    /// Where the refresh token stands.
-    pub refresh_token: JsonPointer,
     /// Where the subject stands in the user's description.
     pub subject: JsonPointer,
     /// Where the name stands.
@@ -39,10 +39,10 @@ pub struct RelayRefresh {
 }
 
 /// What a refresh is asked for with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelayRefreshToken {
     /// The current access token as the bearer, as tymon/jwt-auth takes it.
     Bearer,
-    /// The refresh token, as the member `refresh_token` of a JSON object.
-    Member,
+    /// The refresh token that stands there in the answers, as a JSON object with one member of the same name.
+    Member(JsonPointer),
 }

@@ -97,6 +97,8 @@ pub struct LimitsConfig {
     pub per_session: Option<Rate>,
     /// All requests, of one client address.
     pub per_address: Option<Rate>,
+    /// Logins with credentials, of one client address; none where no provider takes them.
+    pub logins: Option<Rate>,
 }
 
 /// So many requests in a period, and so many at once by those who have saved them up.

@@ -1,18 +1,23 @@
 //! `[[site.provider]]`: what every provider has, and the choice of its kind.
 
 mod client;
+mod client_auth;
 mod logout;
 mod oauth2;
 mod oidc;
+mod relay;
+mod requests;
 
-use super::{choice_with_later, hours, minutes, seconds};
+use std::time::Duration;
+
+use super::{hours, minutes, seconds};
 use crate::config::address::tls_files;
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::profile;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
-use crate::config::value::{budget, duration, flag, text};
+use crate::config::value::{budget, choice, duration, flag, text};
 use crate::config::{ProviderConfig, ProviderKind};
 
 pub(super) use self::client::scope;
@@ -25,43 +30,81 @@ pub(super) const DEFAULT_NAME: &str = "main";
 enum Kind {
     Oidc,
     OAuth2,
+    Relay,
 }
 
 /// The words of the kinds.
-const KINDS: [(&str, Kind); 2] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2)];
+const KINDS: [(&str, Kind); 3] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2), ("relay", Kind::Relay)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 13] = [
+const OWN_KEYS: [(&str, &[Kind]); 32] = [
+    ("client_id", &[Kind::Oidc, Kind::OAuth2]),
+    ("client_secret", &[Kind::Oidc, Kind::OAuth2]),
+    ("client_auth", &[Kind::Oidc, Kind::OAuth2]),
+    ("scopes", &[Kind::Oidc, Kind::OAuth2]),
+    ("authorization_params", &[Kind::Oidc, Kind::OAuth2]),
+    ("own_callback", &[Kind::Oidc, Kind::OAuth2]),
+    ("profile", &[Kind::Oidc, Kind::OAuth2]),
+    ("logout", &[Kind::Oidc, Kind::OAuth2]),
+    ("logout_url", &[Kind::Oidc, Kind::OAuth2]),
+    ("logout_params", &[Kind::Oidc, Kind::OAuth2]),
+    ("logout_hint", &[Kind::Oidc, Kind::OAuth2]),
     ("authorization_endpoint", &[Kind::OAuth2]),
     ("token_endpoint", &[Kind::OAuth2]),
     ("userinfo_endpoint", &[Kind::OAuth2]),
     ("revocation_endpoint", &[Kind::OAuth2]),
     ("end_session_endpoint", &[Kind::OAuth2]),
-    ("sub_pointer", &[Kind::OAuth2]),
-    ("name_pointer", &[Kind::OAuth2]),
-    ("email_pointer", &[Kind::OAuth2]),
+    ("sub_pointer", &[Kind::OAuth2, Kind::Relay]),
+    ("name_pointer", &[Kind::OAuth2, Kind::Relay]),
+    ("email_pointer", &[Kind::OAuth2, Kind::Relay]),
     ("id_token_algs", &[Kind::Oidc]),
+    ("userinfo", &[Kind::Oidc]),
     ("trusted_audiences", &[Kind::Oidc]),
     ("logout_token_exp", &[Kind::Oidc]),
     ("frontchannel_logout", &[Kind::Oidc]),
     ("clock_skew", &[Kind::Oidc]),
+    ("login_url", &[Kind::Relay]),
+    ("login_page", &[Kind::Relay]),
+    ("refresh_url", &[Kind::Relay]),
+    ("user_url", &[Kind::Relay]),
+    ("token_pointer", &[Kind::Relay]),
+    ("expires_in_pointer", &[Kind::Relay]),
+    ("refresh_token_pointer", &[Kind::Relay]),
 ];
 
 /// What a kind's own reader finds: whose users these are, and the rest.
 type Found = Option<(String, ProviderKind)>;
 
+/// What a provider's entry is read by, of the site that it belongs to.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    /// Whether secrets may be written literally.
+    pub(super) literal: Literal,
+    /// Where the gateway's own endpoints live.
+    pub(super) base_path: &'a str,
+    /// How long a session lives at most.
+    pub(super) absolute: Duration,
+}
+
 /// The provider; `None` when a key without a default is missing or wrong.
-pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<ProviderConfig> {
-    let kind = section.or("kind", Kind::Oidc, choice_with_later(&KINDS, &["relay"]));
+pub(super) fn provider(section: &Section<'_>, site: Surroundings<'_>) -> Option<ProviderConfig> {
+    let literal = site.literal;
+    let kind = section.or("kind", Kind::Oidc, choice(&KINDS));
     misplaced(section, kind);
     let name = section.or("name", DEFAULT_NAME.to_owned(), name);
     let plaintext = section.or("plaintext", false, flag);
-    let default_token_lifetime = section.or("default_token_lifetime", minutes(5), duration(seconds(1)..=hours(24)));
+    // A token that an API gives without a word about its end lives until someone logs out.
+    let (lifetime, longest) = match kind {
+        Kind::Oidc | Kind::OAuth2 => (minutes(5), hours(24)),
+        Kind::Relay => (site.absolute, hours(30 * 24)),
+    };
+    let default_token_lifetime = section.or("default_token_lifetime", lifetime, duration(seconds(1)..=longest));
     let timeout = section.or("timeout", seconds(10), duration(seconds(1)..=minutes(1)));
     let budget = section.or("budget", None, budget);
     let (found, speaks_to): (Found, _) = match kind {
         Kind::Oidc => (oidc::oidc(section, literal, plaintext), "issuer"),
         Kind::OAuth2 => (oauth2::oauth2(section, literal, plaintext), "token_endpoint"),
+        Kind::Relay => (relay::relay(section, plaintext, site.base_path), "login_url"),
     };
     let encrypted = section.written_text(speaks_to).is_none_or(|url| !url.starts_with("http:"));
     let tls = tls_files(section, speaks_to, encrypted);

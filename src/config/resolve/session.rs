@@ -1,5 +1,7 @@
 //! `[site.session]`: lifetimes, the cookie, and the keys that seal it.
 
+use std::time::Duration;
+
 use super::site::Draft;
 use super::{hours, minutes, seconds};
 use crate::config::secret_ref::{Literal, fetch};
@@ -8,11 +10,14 @@ use crate::config::value::{choice, duration, word};
 use crate::config::{Origin, SameSite, SessionConfig, StoreConfig, StoreKind, master_key, units};
 use crate::secret::MasterKey;
 
+/// A working day.
+pub(super) const ABSOLUTE: Duration = hours(12);
+
 /// The session's rules, with the keys that [`keys`] read; `None` without them.
 pub(super) fn session(section: &Section<'_>, keys: Option<Vec<MasterKey>>) -> Option<SessionConfig> {
     let longest = hours(30 * 24);
     let same_sites = [("lax", SameSite::Lax), ("strict", SameSite::Strict)];
-    let absolute = section.or("absolute", hours(12), duration(seconds(1)..=longest));
+    let absolute = section.or("absolute", ABSOLUTE, duration(seconds(1)..=longest));
     let idle = section.or("idle", minutes(30).min(absolute), duration(seconds(1)..=longest));
     let same_site = section.or("same_site", SameSite::Lax, choice(&same_sites));
     let claims = section.list("claims", word).unwrap_or_else(|| ["sub", "name", "email"].map(str::to_owned).into());

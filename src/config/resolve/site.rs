@@ -1,7 +1,9 @@
 //! `[[site]]`: one origin, and what its parts must agree on.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::provider::Surroundings;
 use super::{provider, route, session, spa};
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
@@ -9,11 +11,17 @@ use crate::config::path::{base_path, is_under};
 use crate::config::secret_ref::Literal;
 use crate::config::section::{Section, unique};
 use crate::config::value::{choice, duration, flag, rate, text};
-use crate::config::{CsrfMode, Hsts, LimitsConfig, Origin, Scheme, SiteConfig, address, is_loopback_host};
+use crate::config::{
+    CsrfMode, Hsts, LimitsConfig, Origin, ProviderConfig, ProviderKind, Rate, Scheme, SiteConfig, address,
+    is_loopback_host,
+};
 use crate::secret::MasterKey;
 
 /// What browser vendors and ASVS 3.4.1 ask for.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What a person needs who has forgotten which password it was, and no more.
+const LOGINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
 
 /// A site of which so much is read as the other sites and the store are compared with.
 pub(super) struct Draft<'a> {
@@ -67,17 +75,13 @@ pub(super) fn site(draft: Draft<'_>) -> Option<SiteConfig> {
     let csrf = section.or("csrf", CsrfMode::Origin, choice(&modes));
     let session = session::session(&section.table("session"), keys);
 
-    let limits = section.table("limits");
-    let limits = LimitsConfig {
-        per_session: limits.or("per_session", None, rate),
-        per_address: limits.or("per_address", None, rate),
-    };
-
     let provider_sections = section.tables("provider");
     if !section.has("provider") {
         section.fault("provider", "the site has no provider", "add a [[site.provider]] with `issuer` and `client_id`");
     }
-    let providers: Vec<_> = provider_sections.iter().map(|section| provider::provider(section, literal)).collect();
+    let absolute = session.as_ref().map_or(session::ABSOLUTE, |session| session.absolute);
+    let surroundings = Surroundings { literal, base_path: &base_path, absolute };
+    let providers: Vec<_> = provider_sections.iter().map(|section| provider::provider(section, surroundings)).collect();
     unique(
         provider_sections
             .iter()
@@ -87,10 +91,15 @@ pub(super) fn site(draft: Draft<'_>) -> Option<SiteConfig> {
         "give each provider its own `name`",
     );
 
+    let takes_credentials = |provider: &ProviderConfig| matches!(provider.kind, ProviderKind::Relay(_));
+    let limits = limits(&section.table("limits"), providers.iter().flatten().any(takes_credentials));
     let spa = spa::spa(&section.table("spa"));
     let route_sections = section.tables("route");
     let routes: Vec<_> = route_sections.iter().map(route::route).collect();
     paths_differ(&route_sections, &base_path);
+    if !providers.is_empty() && providers.iter().all(|found| found.as_ref().is_some_and(takes_credentials)) {
+        nobody_grants_scopes(&route_sections);
+    }
 
     let hsts = hsts(&section, origin.as_ref());
     Some(SiteConfig {
@@ -104,6 +113,29 @@ pub(super) fn site(draft: Draft<'_>) -> Option<SiteConfig> {
         spa,
         routes: routes.into_iter().collect::<Option<Vec<_>>>()?,
     })
+}
+
+/// Logins with credentials are limited where there are any: passwords can be guessed.
+fn limits(section: &Section<'_>, credentials: bool) -> LimitsConfig {
+    let logins = Rate { count: LOGINS_PER_MINUTE, period: Duration::from_secs(60), burst: LOGINS_PER_MINUTE };
+    LimitsConfig {
+        per_session: section.or("per_session", None, rate),
+        per_address: section.or("per_address", None, rate),
+        logins: section.or("logins", Some(logins), rate).filter(|_| credentials),
+    }
+}
+
+/// An API with a login of its own tells no scopes, and there is no page that could ask for more.
+fn nobody_grants_scopes(routes: &[Section<'_>]) {
+    for section in
+        routes.iter().filter(|section| section.node("scopes").and_then(Node::list).is_some_and(|all| !all.is_empty()))
+    {
+        section.fault(
+            "scopes",
+            "can never be had: every provider of this site is of kind = \"relay\"",
+            "remove `scopes`, and let the API judge what its tokens may do",
+        );
+    }
 }
 
 /// Loopback names are never told: they are everyone's on that machine, and the next project on one may be plain http.

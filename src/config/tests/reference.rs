@@ -69,7 +69,7 @@ fn every_key_is_read_and_its_type_is_judged() {
 
 #[test]
 fn the_examples_are_accepted() {
-    for name in ["two-domains.toml", "one-domain-redis.toml", "local-development.toml"] {
+    for name in ["two-domains.toml", "one-domain-redis.toml", "local-development.toml", "tutorials/jwt-auth.toml"] {
         assert!(meaning(&shipped(name)).contains("sites: [SiteConfig"), "{name}");
     }
 }

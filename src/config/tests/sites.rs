@@ -9,7 +9,6 @@ fn a_provider_is_asked_safely_or_not_at_all() {
         "client_id",
         "site[0].provider[0]",
         &[
-            ("kind = \"relay\"", "kind", "not supported by this version", "\"oidc\""),
             ("kind = \"saml\"", "kind", "not a choice", "\"oidc\""),
             ("scopes = [\"profile\"]", "scopes", "does not contain \"openid\"", "add \"openid\""),
             ("id_token_algs = [\"none\"]", "id_token_algs[0]", "nobody signed", "RS256"),
@@ -19,7 +18,7 @@ fn a_provider_is_asked_safely_or_not_at_all() {
             ("authorization_params = { prompt = 1 }", "authorization_params.prompt", "expected a string", "string"),
             ("client_auth = \"none\"", "client_secret", "says that there is none", "remove one"),
             (
-                "client_auth = \"private_key_jwt\"",
+                "client_auth = \"client_secret_jwt\"",
                 "client_auth",
                 "not supported by this version",
                 "client_secret_basic",
@@ -51,6 +50,77 @@ fn a_provider_is_asked_safely_or_not_at_all() {
     let faults = faults_of(&format!("{SITE}{twice}"));
     assert_eq!(faults[0].key, "site[0].provider[1].name");
     assert!(faults[0].wrong.contains("\"main\" is the name of an earlier provider"), "{}", faults[0]);
+}
+
+/// An API with a login of its own, and nothing but what is required.
+const RELAY: &str = "kind = \"relay\"\nlogin_url = \"https://api.example/login?v=2\"";
+
+fn relay(lines: &str) -> String {
+    let without_client = |line: &&str| !line.starts_with("client_");
+    let site: Vec<&str> = SITE.lines().filter(without_client).collect();
+    site.join("\n").replace("issuer = \"https://id.example\"", &format!("{RELAY}\n{lines}"))
+}
+
+#[test]
+fn a_relay_needs_its_login_alone_and_everything_else_has_a_default() {
+    let config = understood(&relay(""));
+    let site = &config.sites[0];
+    let provider = &site.providers[0];
+    assert_eq!(provider.issuer, "https://api.example/login", "users are kept apart by the login's place");
+    assert_eq!(provider.default_token_lifetime, site.session.absolute);
+    let ProviderKind::Relay(relay_config) = &provider.kind else { panic!("{provider:?}") };
+    assert!(relay_config.refresh.is_none() && relay_config.logout_hook.is_none() && relay_config.login_page.is_none());
+    let pointers = |relay: &RelayConfig| {
+        [&relay.token, &relay.expires_in, &relay.subject, &relay.full_name, &relay.email]
+            .map(|it| it.as_str().to_owned())
+    };
+    assert_eq!(pointers(relay_config), ["/access_token", "/expires_in", "/user/id", "/user/name", "/user/email"]);
+    let logins = site.limits.logins.expect("passwords are not guessed without a limit");
+    assert_eq!((logins.count.get(), logins.burst.get(), logins.period.as_secs()), (10, 10, 60));
+    let config =
+        understood(&relay("user_url = \"https://api.example/me\"\nrefresh_url = \"https://api.example/refresh\""));
+    let ProviderKind::Relay(relay_config) = &config.sites[0].providers[0].kind else { panic!("a relay") };
+    assert_eq!(pointers(relay_config)[2..], ["/id", "/name", "/email"]);
+    assert_eq!(relay_config.refresh.as_ref().map(|refresh| &refresh.with), Some(&RelayRefreshToken::Bearer));
+    assert!(understood(SITE).sites[0].limits.logins.is_none(), "where no provider takes credentials nothing is kept");
+    let off = relay("").replace("[[site.provider]]", "[site.limits]\nlogins = \"off\"\n[[site.provider]]");
+    assert!(understood(&off).sites[0].limits.logins.is_none());
+}
+
+#[test]
+fn a_relay_is_told_nothing_that_it_cannot_do_and_speaks_in_the_clear_to_nobody() {
+    for (lines, key, wrong, remedy) in [
+        ("client_id = \"a\"", "client_id", "has no effect with kind = \"relay\"", "kind = \"oidc\""),
+        ("scopes = [\"a\"]", "scopes", "has no effect with kind = \"relay\"", "kind = \"oauth2\""),
+        ("token_endpoint = \"https://a.example\"", "token_endpoint", "has no effect", "kind = \"oauth2\""),
+        ("own_callback = true", "own_callback", "has no effect with kind = \"relay\"", "kind = \"oauth2\""),
+        ("profile = \"google\"", "profile", "has no effect with kind = \"relay\"", "kind = \"oauth2\""),
+        ("refresh_url = \"http://api.example/r\"", "refresh_url", "plain http beyond loopback", "plaintext = true"),
+        ("logout_hook = \"https://u:pw@api.example/\"", "logout_hook", "carries a user name", "@"),
+        ("user_url = \"ftp://api.example/\"", "user_url", "is not spoken here", "https://"),
+        ("refresh_token_pointer = \"/r\"", "refresh_token_pointer", "without `refresh_url`", "add `refresh_url`"),
+        ("token_pointer = \"token\"", "token_pointer", "not a JSON Pointer", "\"/token\""),
+        ("login_page = \"login\"", "login_page", "not a path of the site", "\"/login\""),
+        ("login_page = \"//evil.example\"", "login_page", "not a path of the site", "\"/login\""),
+        ("login_page = \"/\\\\evil.example\"", "login_page", "not a path of the site", "\"/login\""),
+        ("login_page = \"https://evil.example\"", "login_page", "not a path of the site", "\"/login\""),
+        ("login_page = \"/a b\"", "login_page", "not a path of the site", "\"/login\""),
+        ("login_page = \"/bff/login\"", "login_page", "lies under `base_path`", "\"/login\""),
+        ("default_token_lifetime = \"31d\"", "default_token_lifetime", "too long", "\"30d\""),
+    ] {
+        let faults = faults_of(&relay(lines));
+        let [fault] = faults.as_slice() else { panic!("{lines}: one fault: {}", Faults(faults)) };
+        assert_eq!(fault.key, format!("site[0].provider[0].{key}"), "{fault}");
+        assert!(fault.wrong.contains(wrong) && fault.remedy.contains(remedy), "{lines}: {fault}");
+        assert!(!fault.to_string().contains("pw@"), "{fault}");
+    }
+    let faults = faults_of(&relay("").replace("login_url", "#login_url"));
+    assert!(faults.len() == 1 && faults[0].wrong == "is missing", "{}", Faults(faults));
+    let faults = faults_of(&format!("{}\nscopes = [\"orders\"]", relay("")));
+    assert!(faults[0].wrong.contains("can never be had"), "{}", Faults(faults));
+    understood(&relay(
+        "login_page = \"/#/login?from=gateway\"\nplaintext = true\nlogout_hook = \"http://api.example/out\"",
+    ));
 }
 
 /// A provider without discovery, with nothing but what is required.

@@ -1,0 +1,119 @@
+//! What every login comes to, however its user was proven: a session with a new id, and the end of the one before.
+
+use std::sync::Arc;
+
+use super::{Auth, End, Session};
+use crate::clock::Timestamp;
+use crate::provider::{Grant, Provider};
+use crate::secret::DpopKey;
+use crate::session::lifecycle::judge;
+use crate::session::record::{Meta, Record, Secrets};
+use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
+use crate::session::ticket::Ticket;
+
+impl Auth {
+    /// Makes a session of what `provider` granted; then the `previous` one of the same browser ends.
+    ///
+    /// # Errors
+    /// [`StoreError`]: there is no session, what was granted is given back, and the previous one goes on.
+    pub(super) async fn enter(
+        self: &Arc<Self>,
+        provider: &Provider,
+        granted: (Grant, Option<DpopKey>),
+        previous: Option<Ticket>,
+    ) -> Result<Session, StoreError> {
+        let session = self.open_session(provider, granted).await?;
+        if let Some(previous) = previous {
+            let meta = &session.record.meta;
+            self.tell_of_another_user(&previous, &meta.issuer, &meta.subject).await;
+            // What fails now is tried again by itself.
+            let _ =
+                self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
+        }
+        Ok(session)
+    }
+
+    /// The streams of a session that a login replaces learn whether it is another user's. Those on other replicas do not:
+    /// their session ends, and whoever looks for the next one sees its pin.
+    async fn tell_of_another_user(&self, previous: &Ticket, issuer: &str, subject: &str) {
+        let key = previous.store_key(&self.site.origin);
+        if !self.streams.has(&key) {
+            return;
+        }
+        let Ok(Loaded::Live(stored)) = self.background.store().load(&key).await else { return };
+        let Ok(record) = Record::open(&self.ring, &key, previous.secret(), &stored) else { return };
+        if (record.meta.issuer.as_str(), record.meta.subject.as_str()) != (issuer, subject) {
+            self.streams.end(&key, End::IdentityChanged);
+        }
+    }
+
+    async fn open_session(
+        self: &Arc<Self>,
+        provider: &Provider,
+        granted: (Grant, Option<DpopKey>),
+    ) -> Result<Session, StoreError> {
+        let now = self.clock.now();
+        let ends_at = now.plus(self.site.session.absolute);
+        let ticket = Ticket::new(ends_at);
+        let key = ticket.store_key(&self.site.origin);
+        let record = record_of(provider, granted, now, ends_at);
+        let meta = &record.meta;
+        let mut indexes = vec![self.ring.subject_index(&meta.issuer, &meta.subject)];
+        indexes.extend(meta.sid.as_ref().map(|sid| self.ring.sid_index(&meta.issuer, sid)));
+        let entry =
+            NewEntry { sealed: record.seal(&self.ring, &key, ticket.secret(), 1), expires_at: ends_at, indexes };
+        let written = match self.background.store().insert(&key, entry).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StoreError("a fresh random key is taken".into())),
+            Err(error) => Err(error),
+        };
+        let user = self.ring.pin(&meta.issuer, &meta.subject);
+        match &written {
+            Ok(()) => tracing::info!(
+                event = "login", site = %self.site.origin, session = %self.ring.log_name(&key), user, provider = meta.provider
+            ),
+            // Nobody can use these tokens any more: give them back, and let no record of them stay that was written after all.
+            Err(_) => {
+                self.revoke_later(&record);
+                self.bury(key, ends_at);
+            }
+        }
+        written?;
+        let life = judge(meta, self.site.session.idle, now).expect("a session that begins now is not over");
+        Ok(Session { ticket, key, version: 1, record: Arc::new(record), life, current_key: true })
+    }
+}
+
+fn record_of(
+    provider: &Provider,
+    (grant, dpop_key): (Grant, Option<DpopKey>),
+    now: Timestamp,
+    ends_at: Timestamp,
+) -> Record {
+    let Grant { tokens, user } = grant;
+    Record {
+        meta: Meta {
+            provider: provider.name().to_owned(),
+            issuer: user.issuer().to_owned(),
+            subject: user.subject().to_owned(),
+            sid: user.sid().map(str::to_owned),
+            created_at: now,
+            ends_at,
+            last_seen: now,
+            token_since: now,
+            token_until: now.plus(tokens.expires_in),
+            generation: 1,
+            refreshable: tokens.refresh_token.is_some(),
+            newer: serde_json::Map::new(),
+        },
+        secrets: Secrets {
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
+            dpop_key,
+            id_token: tokens.id_token,
+            scope: tokens.scope,
+            claims: user.claims().clone(),
+            newer: serde_json::Map::new(),
+        },
+    }
+}

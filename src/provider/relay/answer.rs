@@ -1,0 +1,85 @@
+//! What the answers of an API say, at the places that the configuration names.
+
+use serde_json::{Map, Value};
+
+use super::Relay;
+use super::cleanse::cleanse;
+use crate::config::{JsonPointer, RelayRefreshToken};
+use crate::provider::back_channel::Answer;
+use crate::provider::token::{LONGEST, is_token, lifetime};
+use crate::provider::user::{ProvenUser, subject};
+use crate::provider::{Refreshed, Tokens};
+use crate::secret::{AccessToken, RefreshToken};
+
+impl Relay {
+    /// Where tokens stand in the answers.
+    pub(super) fn token_places(&self) -> Vec<&JsonPointer> {
+        let refresh_token = self.config.refresh.as_ref().and_then(|refresh| match &refresh.with {
+            RelayRefreshToken::Bearer => None,
+            RelayRefreshToken::Member(place) => Some(place),
+        });
+        [&self.config.token].into_iter().chain(refresh_token).collect()
+    }
+
+    /// The tokens in the answer to a login or a refresh. Where the access token itself is what a refresh is asked for
+    /// with, it is the refresh token as well.
+    pub(super) fn tokens(&self, document: &Value) -> Result<Tokens, &'static str> {
+        let token = |place: &JsonPointer| match place.find(document) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(token)) if is_token(token) => Ok(Some(token.clone())),
+            Some(_) => Err("one of its tokens is malformed"),
+        };
+        let access_token = token(&self.config.token)?.ok_or("there is no token where `token` points")?;
+        let refresh_token = match self.config.refresh.as_ref().map(|refresh| &refresh.with) {
+            None => None,
+            Some(RelayRefreshToken::Bearer) => Some(access_token.clone()),
+            Some(RelayRefreshToken::Member(place)) => token(place)?,
+        };
+        let expires_in = lifetime(self.config.expires_in.find(document)).unwrap_or(self.default_token_lifetime);
+        Ok(Tokens {
+            access_token: AccessToken::new(access_token),
+            refresh_token: refresh_token.map(RefreshToken::new),
+            id_token: None,
+            scope: None,
+            expires_in: expires_in.min(LONGEST),
+        })
+    }
+
+    /// What a refresh gave. An answer that names another user ends the session; one that grants something and cannot be
+    /// used may have spent the token.
+    pub(super) fn renewed(&self, answer: &Answer, of: &str) -> Refreshed {
+        let document = match answer.json() {
+            Ok(members) => Value::Object(members),
+            Err(error) => return Refreshed::Unknown(error.to_string()),
+        };
+        let named = self.config.user_url.is_none().then(|| self.config.subject.find(&document).and_then(subject));
+        if named.flatten().is_some_and(|named| named != of) {
+            return Refreshed::Rejected("the new token is another user's".to_owned());
+        }
+        match self.tokens(&document) {
+            Ok(tokens) => Refreshed::Tokens(tokens),
+            Err(wrong) => Refreshed::Unknown(wrong.to_owned()),
+        }
+    }
+
+    /// The user that `document` describes: what stands beside the subject, as far as the site shows it, with subject, name
+    /// and e-mail address under the names that they have in OpenID Connect (Core §5.1).
+    pub(super) fn user(&self, mut document: Value) -> Result<ProvenUser, &'static str> {
+        cleanse(&mut document, &self.token_places());
+        let subject = self.config.subject.find(&document).and_then(subject);
+        let subject = subject.ok_or("nothing names the user where `sub` points")?;
+        let said = |place: &JsonPointer| place.find(&document).filter(|value| value.is_string()).cloned();
+        let named = [("name", said(&self.config.full_name)), ("email", said(&self.config.email))];
+        let beside = self.config.subject.parent().and_then(|place| place.find(&document)?.as_object());
+        let mut claims: Map<String, Value> = beside.cloned().unwrap_or_default();
+        claims.insert("sub".to_owned(), subject.clone().into());
+        for (claim, value) in named {
+            match value {
+                Some(value) => claims.insert(claim.to_owned(), value),
+                None => claims.remove(claim),
+            };
+        }
+        claims.retain(|claim, _| self.claims.contains(claim));
+        Ok(ProvenUser { issuer: self.issuer.clone(), subject, sid: None, claims })
+    }
+}

@@ -1,0 +1,93 @@
+// What the helper of `/bff/client.js` does for a page whose own form logs in.
+//
+//   node form.mjs '{"site": "http://one.localhost:8080", "email": "ada@example.com", "password": "…"}'
+//
+// Prints one JSON object: `{"ok", "error", "steps", "answers"}`.
+
+import { chromium } from 'playwright-core';
+
+const { site, email, password, executable = '/usr/bin/chromium' } = JSON.parse(process.argv[2]);
+const report = { ok: false, error: null, steps: [], answers: [] };
+
+const browser = await chromium.launch({
+  executablePath: executable,
+  headless: true,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+const context = await browser.newContext();
+context.setDefaultTimeout(10_000);
+context.on('response', async (answer) => {
+  const { pathname } = new URL(answer.url());
+  if (pathname === '/bff/events' || pathname.endsWith('.js')) return;
+  report.answers.push(`${answer.status()} ${pathname} ${await answer.text().catch(() => '')}`);
+});
+const faults = [];
+context.on('weberror', (error) => faults.push(error.error().message));
+
+try {
+  const one = await tab();
+  const two = await tab();
+  await step('a wrong password is the form\'s to show', async () => {
+    const said = await one.evaluate(async (credentials) => {
+      try {
+        await client.loginWith(credentials);
+      } catch (error) {
+        return { status: error.response.status, body: await error.response.json() };
+      }
+    }, { email, password: 'wrong' });
+    equal(JSON.stringify(said), JSON.stringify({ status: 401, body: { error: 'Unauthorized' } }));
+    equal((await one.evaluate(() => client.session())).authenticated, false);
+  });
+  await step('the right one logs in, and the other tab hears of it', async () => {
+    const session = await one.evaluate((credentials) => client.loginWith(credentials), { email, password });
+    equal(session.user.email, email);
+    await heard(one, 'session');
+    await heard(two, 'session');
+    equal(await two.evaluate(async () => (await client.fetch('/api/orders')).status), 200);
+  });
+  await step('no script finds a token', async () => {
+    const found = await one.evaluate(() => document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage));
+    equal(found, '{}{}');
+  });
+  await step('a logout ends it in both', async () => {
+    await two.evaluate(() => void changes.splice(0));
+    await one.evaluate(() => void client.logout());
+    equal((await heard(two, 'ended')).reason, 'revoked');
+  });
+  await step('the login of a visitor leads to the page with the form', async () => {
+    await two.evaluate(() => void client.login('/orders?page=2'));
+    await two.waitForURL(`${site}/login?return_to=%2Forders%3Fpage%3D2`);
+  });
+  equal(JSON.stringify(faults), '[]');
+  report.ok = true;
+} catch (error) {
+  report.error = error.message;
+} finally {
+  await browser.close();
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+async function tab() {
+  const page = await context.newPage();
+  await page.goto(site);
+  await page.waitForSelector('[data-ready=yes]', { state: 'attached' });
+  return page;
+}
+
+async function heard(page, type) {
+  const found = await page.waitForFunction((wanted) => window.changes?.find((change) => change.type === wanted), type);
+  return found.jsonValue();
+}
+
+async function step(name, act) {
+  try {
+    await act();
+  } catch (error) {
+    throw new Error(`${name}: ${error.message}`);
+  }
+  report.steps.push(name);
+}
+
+function equal(found, wanted) {
+  if (found !== wanted) throw new Error(`found ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`);
+}

@@ -1,0 +1,76 @@
+//! `GET /bff/login` where the login is a form of the app: where a navigation ends up.
+
+use super::{Stage, Wish};
+use crate::support::{Browser, Manners, Request};
+
+fn with_page() -> Stage {
+    Stage::of(Wish { provider: &["login_page = \"/login\""], ..Wish::new(Manners::JwtAuth) })
+}
+
+fn location(login_page: &str, query: &str) -> String {
+    let line = format!("login_page = \"{login_page}\"");
+    let stage = Stage::of(Wish { provider: &[&line], ..Wish::new(Manners::JwtAuth) });
+    let page = Browser::new().open_until(&format!("{}/bff/login{query}", stage.origin), "return_to=");
+    assert_eq!(page.response.status, 303, "{}", page.response.text());
+    assert_eq!(page.response.header("cache-control"), Some("no-store"));
+    page.url.strip_prefix(&stage.origin).expect("the site's own").to_owned()
+}
+
+#[test]
+fn a_navigation_to_the_login_ends_on_the_apps_own_page() {
+    assert_eq!(location("/login", ""), "/login?return_to=%2F");
+    assert_eq!(
+        location("/login?theme=dark", "?return_to=/orders%3Fpage%3D2%23top"),
+        "/login?theme=dark&return_to=%2Forders%3Fpage%3D2%23top"
+    );
+    assert_eq!(location("/#/login", "?provider=api"), "/#/login?return_to=%2F");
+}
+
+#[test]
+fn what_a_login_refuses_elsewhere_it_refuses_here() {
+    let stage = with_page();
+    let mut browser = Browser::new();
+    for bad in ["https://evil.example", "//evil.example", "/bff/logout", "/%5Cevil.example"] {
+        let page = browser.open(&format!("{}/bff/login?return_to={bad}", stage.origin));
+        assert_eq!((page.response.status, page.response.reason()), (400, "bad_return_to"), "{bad}");
+    }
+    browser.get(&stage.origin, "/bff/login").refuses(403, "cross_site");
+    let page = browser.open(&format!("{}/bff/login?provider=other", stage.origin));
+    assert_eq!((page.response.status, page.response.reason()), (400, "bad_request"));
+}
+
+#[test]
+fn without_a_page_a_navigation_is_told_where_the_login_is() {
+    let stage = Stage::new(Manners::JwtAuth);
+    let page = Browser::new().open(&format!("{}/bff/login", stage.origin));
+    assert_eq!((page.response.status, page.response.reason()), (400, "bad_request"));
+    assert!(page.response.text().contains("a form of the app itself"), "{}", page.response.text());
+    let authority = stage.origin.split_once("://").expect("a scheme").1;
+    stage.send(&Request::new("GET", "/bff/login").header("Host", authority)).refuses(400, "bad_request");
+}
+
+#[test]
+fn a_login_that_may_ask_nothing_goes_back_as_it_came() {
+    for provider in [&["login_page = \"/login\""][..], &[]] {
+        let stage = Stage::of(Wish { provider, ..Wish::new(Manners::JwtAuth) });
+        let url = format!("{}/bff/login?prompt=none&return_to=/orders", stage.origin);
+        let page = Browser::new().open_until(&url, "/orders");
+        assert_eq!((page.response.status, page.url), (303, format!("{}/orders", stage.origin)));
+    }
+}
+
+#[test]
+fn a_call_without_a_session_names_the_login_as_everywhere() {
+    let stage = with_page();
+    let refused = Browser::new().get(&stage.origin, "/api/x");
+    refused.refuses(401, "no_session");
+    assert_eq!(refused.json()["login_url"], "/bff/login");
+}
+
+#[test]
+fn a_callback_that_nobody_waits_for_ends_on_the_page_as_well() {
+    let stage = with_page();
+    let url = format!("{}/bff/callback?code=x&state=abcdefghijkl", stage.origin);
+    let page = Browser::new().open_until(&url, "/login?");
+    assert_eq!(page.url, format!("{}/login?return_to=%2F", stage.origin));
+}
