@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cloakroom::clock::Clock;
 use cloakroom::config::{AssertionAud, AssertionConfig, AssertionTyp, ClientAuth, TlsFiles};
 use cloakroom::provider::{Provider, Refreshed};
-use cloakroom::secret::{RefreshToken, SigningKey};
+use cloakroom::secret::{AccessToken, RefreshToken, SigningKey};
 use rustls::{ServerConfig, ServerConnection, Stream};
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ async fn an_assertion_says_for_whom_it_is_and_for_how_long() {
     let client = op.client_with(|config| client_of(config).client_auth = ClientAuth::PrivateKeyJwt(assertion_config()));
     redeem(&client).await.unwrap();
     assert!(matches!(refresh(&client).await, Refreshed::Rejected(_) | Refreshed::Tokens(_)));
-    client.revoke(&RefreshToken::new("rt-1"), None).await.unwrap();
+    client.give_back(&AccessToken::new("at-1"), Some(&RefreshToken::new("rt-1")), None).await.unwrap();
     let requests = [op.requests("/token"), op.requests("/revoke")].concat();
     let mut jtis = Vec::new();
     for request in &requests {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cloakroom::provider::{Attempt, Grant, LoginHints, Provider, RedeemError, Refreshed, Renewal};
-use cloakroom::secret::{AuthorizationCode, DpopKey, RefreshToken, State};
+use cloakroom::secret::{AccessToken, AuthorizationCode, DpopKey, RefreshToken, State};
 use serde_json::{Value, json};
 
 use super::hostile::{Hostile, Reply, Request, attempt, client_of, oidc_of};
@@ -61,7 +61,7 @@ async fn every_token_request_of_a_session_is_proven_by_its_one_key() {
         url.query_pairs().find(|(name, _)| name == "dpop_jkt").expect("the code is bound, too").1.into_owned();
     client.redeem(&AuthorizationCode::new("c-1"), &attempt).await.unwrap();
     assert!(matches!(refresh(&client, key).await, Refreshed::Tokens(_) | Refreshed::Rejected(_)));
-    client.revoke(&RefreshToken::new("rt-1"), key).await.unwrap();
+    client.give_back(&AccessToken::new("at-1"), Some(&RefreshToken::new("rt-1")), key).await.unwrap();
     let requests = [op.requests("/token"), op.requests("/revoke")].concat();
     let proofs: Vec<_> = requests.iter().map(proof).collect();
     assert_eq!(proofs.len(), 3);
