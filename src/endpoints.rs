@@ -14,6 +14,8 @@ mod client_js;
 mod cookies;
 mod door;
 mod events;
+mod form;
+mod form_post;
 mod known;
 mod limits;
 mod login;

@@ -14,6 +14,7 @@ mod discovery;
 pub mod examine;
 mod grant;
 mod id_token;
+mod jarm;
 mod json;
 mod jwks;
 mod jws;
@@ -25,6 +26,7 @@ mod oidc;
 mod outcome;
 mod refusal;
 mod relay;
+mod response;
 mod signature;
 mod token;
 mod user;
@@ -34,6 +36,7 @@ use url::Url;
 pub use self::grant::{Attempt, Grant, LoginHints, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 pub use self::outcome::{ProviderStatus, RedeemError, Refreshed, Unavailable};
+pub use self::response::{Answer, Response};
 pub use self::user::ProvenUser;
 
 use self::code_flow::{CodeFlow, Server};
@@ -41,7 +44,7 @@ use self::oauth2::OAuth2;
 use self::oidc::Oidc;
 use self::relay::Relay;
 use crate::clock::Clock;
-use crate::config::{ProviderConfig, ProviderKind, SiteConfig};
+use crate::config::{ProviderConfig, ProviderKind, ResponseMode, SiteConfig};
 use crate::secret::{AuthorizationCode, IdToken, RefreshToken, State};
 
 /// Who logs a site's users in, and what this gateway is there.
@@ -108,6 +111,27 @@ impl Provider {
         match &self.kind {
             Kind::CodeFlow(flow) => authorize::url(flow, attempt, hints).await,
             Kind::Relay(_) => Err(relay::no_page()),
+        }
+    }
+
+    /// How this provider is asked to hand over its answers.
+    #[must_use]
+    pub fn response_mode(&self) -> ResponseMode {
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.client.response_mode,
+            Kind::Relay(_) => ResponseMode::Query,
+        }
+    }
+
+    /// What an answer says to the attempt with `state`, which asked for it by `mode`: it came so, and if it is signed, this
+    /// provider signed it for this client and this attempt (JARM §2.4).
+    ///
+    /// # Errors
+    /// [`RedeemError`] when it is not to be believed, or the keys cannot be had.
+    pub async fn believe(&self, answer: Answer, mode: ResponseMode, state: &State) -> Result<Response, RedeemError> {
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.server.believe(answer, mode, state).await,
+            Kind::Relay(_) => Err(relay::no_page().into()),
         }
     }
 

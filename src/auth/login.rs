@@ -13,8 +13,8 @@ use super::pending::{LOGIN_LIFETIME, PendingLogin};
 use super::{Auth, End};
 use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Attempt, Grant, LoginHints, Provider};
-use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
+use crate::provider::{Answer, Attempt, Grant, LoginHints, Provider};
+use crate::secret::{CodeVerifier, Nonce, State};
 use crate::session::record::{Meta, Record, Secrets};
 use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
 use crate::session::ticket::Ticket;
@@ -40,15 +40,6 @@ pub struct Begun {
     pub location: Url,
     /// What its login cookie must bring back.
     pub pending: PendingLogin,
-}
-
-/// What the provider sent back (RFC 6749 §4.1.2).
-#[derive(Debug)]
-pub struct Answer {
-    /// A code, or the provider's `error`.
-    pub outcome: Result<AuthorizationCode, String>,
-    /// `iss` (RFC 9207)
-    pub iss: Option<String>,
 }
 
 /// A login that is complete.
@@ -92,6 +83,7 @@ impl Auth {
             verifier: attempt.verifier,
             return_to: request.return_to.as_str().to_owned(),
             started: self.clock.now(),
+            response_mode: provider.response_mode(),
             silent: request.hints.prompt.as_deref() == Some("none"),
             further_scopes: request.hints.further_scopes,
         };
@@ -132,8 +124,9 @@ impl Auth {
             .provider_of(&pending.provider, &pending.issuer)
             .ok_or_else(|| CallbackError::Invalid("the provider of this login is not configured any more".into()))?;
         self.consume(&pending.state).await?;
-        provider.check_response_issuer(answer.iss.as_deref()).await?;
-        let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
+        let response = provider.believe(answer, pending.response_mode, &pending.state).await?;
+        provider.check_response_issuer(response.iss.as_deref()).await?;
+        let code = response.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
         let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
         let mut grant = provider.redeem(&code, &attempt).await?;
         // What is not said is as it was asked for (RFC 6749 §5.1).

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Auth;
 use crate::clock::Timestamp;
+use crate::config::ResponseMode;
 use crate::secret::{CodeVerifier, Nonce, State};
 use crate::session::keyring::CookiePurpose;
 
@@ -28,6 +29,9 @@ pub struct PendingLogin {
     pub(super) return_to: String,
     pub(super) started: Timestamp,
     pub(super) silent: bool,
+    /// How the answer was asked for, whatever a reload makes of the configuration meanwhile.
+    #[serde(default)]
+    pub(super) response_mode: ResponseMode,
     /// What a step-up asked for beside the configured scopes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) further_scopes: Vec<String>,

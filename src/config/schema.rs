@@ -72,6 +72,7 @@ const PROVIDER: &[Key] = &[
     value("name_pointer"),
     value("email_pointer"),
     value("id_token_algs"),
+    value("response_mode"),
     value("logout_hint"),
     value("logout_token_exp"),
     value("default_token_lifetime"),

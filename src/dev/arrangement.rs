@@ -10,8 +10,8 @@ use super::provider::Client;
 use crate::config::{
     Access, AdminConfig, CachePolicy, ClientAuth, ClientConfig, Config, CsrfMode, Documents, EncodedSlash,
     LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig,
-    ProviderKind, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig, StoreConfig, StoreKind,
-    TlsFiles, UpstreamConfig,
+    ProviderKind, ResponseMode, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig, StoreConfig,
+    StoreKind, TlsFiles, UpstreamConfig,
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
@@ -90,6 +90,7 @@ impl Arrangement<'_> {
             client_auth: ClientAuth::Basic(secret.clone()),
             scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
             authorization_params: Vec::new(),
+            response_mode: ResponseMode::Query,
             logout_hint: LogoutHint::IdToken,
         };
         ProviderConfig {

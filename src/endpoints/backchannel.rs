@@ -3,40 +3,17 @@
 //! It is the provider that calls, so there is no cookie, no origin and no header of ours to ask for; the logout token
 //! alone says what may happen, and what is wrong with it is said in the log, not to whoever sent it.
 
-use std::time::Duration;
-
 use actix_web::HttpResponse;
-use actix_web::dev::Payload;
-use actix_web::http::header;
-use futures_util::StreamExt as _;
 
 use super::bff::Call;
+use super::form;
 use super::problem::Problem;
-use super::request;
 use crate::auth::BackchannelError;
 use crate::provider::ReceivedLogoutToken;
 
-/// The largest body that is read.
-const LARGEST: usize = 64 * 1024;
-/// How long the body may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Ends the sessions that a logout token names. 200 only when they are over; everything else is 400, an outage included.
 pub(super) async fn end(mut call: Call<'_>) -> Result<HttpResponse, Problem> {
-    let content_type = request::one(call.request.headers(), "content-type").unwrap_or_default();
-    let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    if !media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
-        return Err(Problem::BadRequest("the body is not a form"));
-    }
-    let announced = request::one(call.request.headers(), header::CONTENT_LENGTH.as_str());
-    if announced
-        .and_then(|length| std::str::from_utf8(length).ok()?.parse().ok())
-        .is_some_and(|n: u64| n > LARGEST as u64)
-    {
-        return Err(Problem::TooLarge);
-    }
-    let body = tokio::time::timeout(PATIENCE, read(&mut call.body)).await;
-    let body = body.map_err(|_| Problem::BadRequest("the body did not arrive in time"))??;
+    let body = form::read(call.request, &mut call.body).await?;
     let received = ReceivedLogoutToken::read(logout_token(&body)?).map_err(BackchannelError::from);
     let ended = match received {
         Ok(token) => call.site.auth.end_by_logout_token(token).await,
@@ -46,18 +23,6 @@ pub(super) async fn end(mut call: Call<'_>) -> Result<HttpResponse, Problem> {
     let mut answer = HttpResponse::Ok();
     super::close_to_browsers(&mut answer);
     Ok(answer.finish())
-}
-
-async fn read(payload: &mut Payload) -> Result<Vec<u8>, Problem> {
-    let mut body = Vec::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Problem::BadRequest("the body broke off"))?;
-        if body.len() + chunk.len() > LARGEST {
-            return Err(Problem::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 /// The one `logout_token`; other parameters are ignored (§2.5).

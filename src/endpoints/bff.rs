@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookies::BrowserCookies;
 use super::problem::Problem;
-use super::{Site, backchannel, callback, client_js, events, login, logout, session};
+use super::{Site, backchannel, callback, client_js, events, form_post, login, logout, session};
 use crate::telemetry::RequestId;
 
 /// One request to one of our own endpoints.
@@ -29,6 +29,7 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
     match (path, call.request.method()) {
         ("/login", &Method::GET) => login::start(&call).await,
         ("/callback", &Method::GET) => callback::complete(call).await,
+        ("/callback", &Method::POST) if call.site.auth.takes_posted_answers() => form_post::send_on(call).await,
         ("/session", &Method::GET | &Method::HEAD) => session::show(call).await,
         ("/session/extend", &Method::POST) => session::extend(call).await,
         ("/logout", &Method::POST) => logout::end(call).await,
@@ -36,6 +37,7 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
         ("/backchannel-logout", &Method::POST) => backchannel::end(call).await,
         ("/events", &Method::GET | &Method::HEAD) => events::open(&call).await,
         ("/client.js", &Method::GET | &Method::HEAD) => Ok(client_js::serve(call.request)),
+        ("/callback", _) if call.site.auth.takes_posted_answers() => Err(Problem::Method("GET, POST".into())),
         ("/login" | "/callback" | "/logout/callback", _) => Err(Problem::Method("GET".into())),
         ("/session" | "/events" | "/client.js", _) => Err(Problem::Method("GET, HEAD".into())),
         ("/session/extend" | "/logout" | "/backchannel-logout", _) => Err(Problem::Method("POST".into())),

@@ -7,20 +7,17 @@ use super::bff::Call;
 use super::problem::Problem;
 use super::request::Query;
 use super::{binding, door, login};
-use crate::auth::{Answer, CallbackError, Completed, CurrentError, LoginRequest, PendingLogin};
+use crate::auth::{CallbackError, Completed, CurrentError, LoginRequest, PendingLogin};
 use crate::guard::return_to::ReturnTo;
-use crate::provider::LoginHints;
-use crate::secret::AuthorizationCode;
+use crate::provider::{Answer, LoginHints};
 
 /// Completes a login, or says why not. The login cookie and the state are checked before anything is asked of anybody.
 pub(super) async fn complete(mut call: Call<'_>) -> Result<HttpResponse, Problem> {
     login::navigation_only(call.request)?;
-    let query = Query::read(call.request.uri())?;
-    let state = query.get("state").filter(|state| !state.is_empty());
-    let state = state.ok_or(Problem::BadRequest("the answer has no state"))?;
-    let answer = answer_of(&query)?;
-    let Some((cookie, pending)) = attempt(&call, state) else {
-        return without_attempt(&call, state, &answer).await;
+    let (answer, fresh) = answer(&call)?;
+    let state = answer.state().to_owned();
+    let Some((cookie, pending)) = attempt(&call, &state).filter(|_| fresh) else {
+        return without_attempt(&call, &answer).await;
     };
     let previous = call.cookies.session.take().map(|cookie| cookie.ticket);
     match call.site.auth.complete_login(pending, answer, previous.clone()).await {
@@ -33,7 +30,7 @@ pub(super) async fn complete(mut call: Call<'_>) -> Result<HttpResponse, Problem
             Some(previous) if is_live(&call, previous.clone()).await? => {
                 Ok(go(&call, &ReturnTo::front_page(), Some(cookie)))
             }
-            _ => restart(&call, state, Some(cookie)).await,
+            _ => restart(&call, &state, Some(cookie)).await,
         },
         // The state was not used up: the same callback works when the store is back.
         Err(CallbackError::Store(error)) => Err(error.into()),
@@ -46,21 +43,16 @@ pub(super) async fn complete(mut call: Call<'_>) -> Result<HttpResponse, Problem
     }
 }
 
-/// What the provider said: exactly one of `code` and `error` (RFC 6749 §4.1.2).
-fn answer_of(query: &Query) -> Result<Answer, Problem> {
-    let outcome = match (query.get("code"), query.get("error")) {
-        (Some(code), None) if !code.is_empty() => Ok(AuthorizationCode::new(code)),
-        (None, Some(error)) => Err(error_code(error)),
-        (Some(_), Some(_)) => return Err(Problem::BadRequest("the answer has both a code and an error")),
-        _ => return Err(Problem::BadRequest("the answer has neither a code nor an error")),
+/// The answer in the query, or the one that was posted a moment ago and comes back sealed; and whether it may still be used.
+fn answer(call: &Call<'_>) -> Result<(Answer, bool), Problem> {
+    let query = Query::read(call.request.uri())?;
+    let is_posted = query.get("state").or(query.get("response")).is_none();
+    let Some(sealed) = query.get("answer").filter(|_| is_posted) else {
+        return Ok((Answer::read(false, |name| query.get(name)).map_err(Problem::BadRequest)?, true));
     };
-    Ok(Answer { outcome, iss: query.get("iss").map(str::to_owned) })
-}
-
-/// An error code as RFC 6749 §4.1.2.1 allows it, cut to what a person can read.
-fn error_code(text: &str) -> String {
-    let allowed = |character: &char| matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
-    text.chars().filter(allowed).take(80).collect()
+    let opened = call.site.auth.open_posted(sealed);
+    let (posted, fresh) = opened.ok_or(Problem::BadRequest("the answer was not posted to this site"))?;
+    Ok((Answer::read(true, |name| posted.get(name)).map_err(Problem::BadRequest)?, fresh))
 }
 
 /// The attempt of this browser that `state` belongs to, with its cookie's name.
@@ -72,16 +64,16 @@ fn attempt(call: &Call<'_>, state: &str) -> Option<(String, PendingLogin)> {
 
 /// A callback that this browser has no attempt for: a reload, a second tab, a lost cookie, or a forgery. None of them
 /// may reach the provider with this answer.
-async fn without_attempt(call: &Call<'_>, state: &str, answer: &Answer) -> Result<HttpResponse, Problem> {
+async fn without_attempt(call: &Call<'_>, answer: &Answer) -> Result<HttpResponse, Problem> {
     tracing::info!(event = "callback_without_attempt", site = %call.site.auth.site().origin);
     if let Some(cookie) = &call.cookies.session
         && is_live(call, cookie.ticket.clone()).await?
     {
         return Ok(go(call, &ReturnTo::front_page(), None));
     }
-    match &answer.outcome {
-        Err(error) => Err(failed(call, &CallbackError::Refused(error.clone()))),
-        Ok(_) => restart(call, state, None).await,
+    match answer.error() {
+        Some(error) => Err(failed(call, &CallbackError::Refused(error.to_owned()))),
+        None => restart(call, answer.state(), None).await,
     }
 }
 

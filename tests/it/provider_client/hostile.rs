@@ -7,7 +7,7 @@ use std::time::Duration;
 use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{
     ClientAuth, ClientConfig, CsrfMode, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig, ProviderKind,
-    SameSite, SessionConfig, SiteConfig, TlsFiles,
+    ResponseMode, SameSite, SessionConfig, SiteConfig, TlsFiles,
 };
 use cloakroom::provider::{Attempt, Grant, Provider, RedeemError, Refreshed};
 use cloakroom::secret::{AuthorizationCode, ClientSecret, CodeVerifier, MasterKey, Nonce, RefreshToken, State};
@@ -248,6 +248,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         client_auth: ClientAuth::Basic(ClientSecret::new("s3cret")),
         scopes: vec!["openid".to_owned(), "profile".to_owned()],
         authorization_params: Vec::new(),
+        response_mode: ResponseMode::Query,
         logout_hint: LogoutHint::IdToken,
     };
     ProviderConfig {

@@ -6,7 +6,7 @@ use crate::config::fault::Wrong;
 use crate::config::secret_ref::{Literal, fetch};
 use crate::config::section::{Section, wrong_type};
 use crate::config::value::{choice, text, word};
-use crate::config::{ClientAuth, ClientConfig, LogoutHint};
+use crate::config::{ClientAuth, ClientConfig, LogoutHint, ResponseMode};
 use crate::secret::ClientSecret;
 
 /// What every authorization request must get from the login attempt itself.
@@ -34,12 +34,14 @@ pub(super) fn client(section: &Section<'_>, literal: Literal, scopes: &[&str]) -
     let hints = [("id_token", LogoutHint::IdToken), ("client_id", LogoutHint::ClientId)];
     let written = section.list("scopes", scope);
     let authorization_params = authorization_params(section);
+    let response_mode = section.or("response_mode", ResponseMode::Query, choice(&ResponseMode::ALL));
     let logout_hint = section.or("logout_hint", LogoutHint::IdToken, choice(&hints));
     Some(ClientConfig {
         client_id: client_id?,
         client_auth: client_auth?,
         scopes: written.unwrap_or_else(|| scopes.iter().map(|scope| (*scope).to_owned()).collect()),
         authorization_params,
+        response_mode,
         logout_hint,
     })
 }

@@ -1,0 +1,25 @@
+//! `POST /bff/callback` (OAuth 2.0 Form Post Response Mode): the answer comes in a form that the provider's page posts.
+//!
+//! Such a form is sent without the login cookie, which is `SameSite=Lax`, and no cookie is loosened for it: the browser is
+//! sent on to `GET /bff/callback` with the sealed answer, a navigation that does bring the cookie. Nothing is believed and
+//! nobody is asked before that.
+
+use actix_web::HttpResponse;
+
+use super::bff::Call;
+use super::problem::Problem;
+use super::request::Query;
+use super::{form, login};
+use crate::provider::Answer;
+
+/// Sends the browser on with what it posted.
+pub(super) async fn send_on(mut call: Call<'_>) -> Result<HttpResponse, Problem> {
+    login::navigation_only(call.request)?;
+    let body = form::read(call.request, &mut call.body).await?;
+    let form = Query::of_form(&body)?;
+    // What cannot become a login is refused here, where the form is; its like is not sealed.
+    Answer::read(true, |name| form.get(name)).map_err(Problem::BadRequest)?;
+    let sealed = call.site.auth.seal_posted(|name| form.get(name)).ok_or(Problem::TooLarge)?;
+    let site = call.site.auth.site();
+    Ok(login::see_other(&format!("{}{}/callback?answer={sealed}", site.origin, site.base_path)).finish())
+}
