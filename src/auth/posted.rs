@@ -30,6 +30,10 @@ pub struct PostedAnswer {
 }
 
 impl PostedAnswer {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        now.since(self.at) <= LIFETIME
+    }
+
     /// A parameter's value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -59,7 +63,19 @@ impl Auth {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let json = Zeroizing::new(self.ring.open(Purpose::Note, CONTEXT, &sealed)?);
         let posted: PostedAnswer = serde_json::from_slice(&json).ok()?;
-        let fresh = self.clock.now().since(posted.at) <= LIFETIME;
+        let fresh = posted.is_fresh(self.clock.now());
         Some((posted, fresh))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_posted_answer_is_good_for_a_minute() {
+        let posted = PostedAnswer { at: Timestamp::from_secs(1000), parameters: Vec::new() };
+        assert!(posted.is_fresh(Timestamp::from_secs(1060)));
+        assert!(!posted.is_fresh(Timestamp::from_secs(1061)));
     }
 }

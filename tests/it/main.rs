@@ -6,6 +6,7 @@
 
 mod activity;
 mod admin;
+mod answers;
 mod backchannel;
 mod browser_journeys;
 mod callback;

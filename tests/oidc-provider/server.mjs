@@ -169,6 +169,7 @@ function newProvider() {
     features: {
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
+      jwtResponseModes: { enabled: true },
       revocation: { enabled: true },
       introspection: { enabled: true },
       resourceIndicators: {
