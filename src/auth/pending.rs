@@ -69,6 +69,12 @@ impl PendingLogin {
         self.started
     }
 
+    /// Whether this attempt is a restart.
+    #[must_use]
+    pub fn is_restart(&self) -> bool {
+        Self::was_restarted(self.state.expose())
+    }
+
     /// Whether the attempt that `state` belongs to was a restart already.
     #[must_use]
     pub fn was_restarted(state: &str) -> bool {

@@ -77,9 +77,12 @@ async fn without_attempt(call: &Call<'_>, answer: &Answer) -> Result<HttpRespons
     }
 }
 
-/// Starts the login once more, but only once: the new state is marked.
+/// Starts the login once more, but only once: the new state is marked, which tells a browser that keeps no cookies, and so
+/// is the attempt in its cookie, which tells a provider that answers with a state of nobody's.
 async fn restart(call: &Call<'_>, state: &str, cookie: Option<String>) -> Result<HttpResponse, Problem> {
-    if PendingLogin::was_restarted(state) {
+    let attempts = &call.cookies.logins;
+    let mut attempts = attempts.iter().filter_map(|(name, sealed)| call.site.auth.open_login(name, sealed));
+    if PendingLogin::was_restarted(state) || attempts.any(|attempt| attempt.is_restart()) {
         return Err(Problem::LoginFailed(
             "The login could not be tied to this browser. Allow cookies for this site, and finish the login within ten \
              minutes and in the same browser."

@@ -2,7 +2,7 @@
 
 use std::sync::Barrier;
 
-use crate::support::{Browser, Page, Response, Setup, World};
+use crate::support::{Browser, Page, Response, Setup, World, eventually};
 
 /// A site whose provider answers by `mode`.
 fn world(mode: &str) -> World {
@@ -48,6 +48,12 @@ fn posted(world: &World, browser: &mut Browser, form: &str) -> Page {
 fn field(form: &str, name: &str) -> String {
     let mut pairs = url::form_urlencoded::parse(form.as_bytes());
     pairs.find(|(own, _)| own == name).unwrap_or_else(|| panic!("no {name} in {form}")).1.into_owned()
+}
+
+fn says(world: &World, reason: &str) {
+    eventually(&format!("the log should say {reason:?}"), || {
+        world.gateway.process.output().contains(reason).then_some(())
+    });
 }
 
 #[track_caller]
@@ -228,8 +234,7 @@ fn an_answer_in_the_query_does_not_complete_a_login_that_asked_for_a_form() {
     let form = held(&world, &mut browser).hidden_fields();
     let page = browser.open(&format!("{}/bff/callback?{form}", world.one()));
     refused(&world, &mut browser, &page);
-    let log = world.gateway.process.output();
-    assert!(log.contains("it came as query and was asked for as form_post"), "{log}");
+    says(&world, "it came as query and was asked for as form_post");
 }
 
 #[test]
@@ -292,8 +297,7 @@ fn a_plain_answer_does_not_complete_a_login_that_asked_for_a_signed_one() {
     assert_eq!(page.response.status, 400);
     assert!(!browser.is_signed_in(&world.one()));
     assert_eq!(world.redemptions(), 0);
-    let log = world.gateway.process.output();
-    assert!(log.contains("it came as query and was asked for as query.jwt"), "{log}");
+    says(&world, "it came as query and was asked for as query.jwt");
 }
 
 #[test]

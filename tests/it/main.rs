@@ -12,6 +12,7 @@ mod browser_journeys;
 mod callback;
 mod client_js;
 mod commands;
+mod conformance;
 mod cookies;
 mod dev_provider;
 mod doctor;

@@ -26,7 +26,7 @@ pub use redis_groups::{RedisCluster, Sentinels};
 pub use replicas::{Replicas, Seen};
 pub use setup::{Setup, Site, fresh_key};
 pub use tls::{Pair, TlsClient, answer, ask};
-pub use upstream::{Reply, Upstream};
+pub use upstream::{Recorded, Reply, Upstream};
 pub use world::World;
 
 use std::net::TcpListener;

@@ -13,6 +13,6 @@ mod keys;
 mod logout;
 mod logout_token;
 mod metadata;
-mod signing;
+pub(crate) mod signing;
 mod tls;
 mod token;
