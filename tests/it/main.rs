@@ -19,6 +19,7 @@ mod doctor;
 mod door_tls;
 mod events;
 mod framing;
+mod hostile;
 mod hosts;
 mod login;
 mod logout;
