@@ -56,7 +56,8 @@ impl Run {
         assert_eq!(browser.get(&self.world.one(), "/api/x").status, 200);
         let token = self.suite.state().access_tokens.last().cloned();
         assert_eq!(Some(self.world.upstream.last().bearer().to_owned()), token);
-        assert!(self.suite.state().faults.is_empty(), "{:?}", self.suite.state().faults);
+        let faults = self.suite.state().faults.clone();
+        assert!(faults.is_empty(), "{faults:?}");
         browser
     }
 
