@@ -6,10 +6,13 @@
 mod activity;
 mod backchannel;
 mod background;
+mod budget;
 mod current;
+mod frontchannel;
 mod login;
 mod logout;
 mod opened;
+mod orphan;
 mod pauses;
 mod pending;
 mod posted;
@@ -27,7 +30,8 @@ use arc_swap::ArcSwapOption;
 pub use self::backchannel::BackchannelError;
 pub use self::background::Background;
 pub use self::current::{CurrentError, Session, SessionView, Why};
-pub use self::login::{BeginError, Begun, CallbackError, Completed, LoginRequest};
+pub use self::frontchannel::FrontchannelError;
+pub use self::login::{Arrival, BeginError, Begun, CallbackError, Completed, LoginRequest};
 pub use self::logout::LoggedOut;
 pub use self::opened::Holder;
 pub use self::pending::{LOGIN_LIFETIME, PendingLogin};
@@ -36,6 +40,7 @@ pub use self::refresh::TokenError;
 pub use self::streams::{End, Live, News, STREAMS_PER_SESSION, Seen, Streams, TooManyStreams};
 
 use self::activity::Touches;
+use self::budget::Purse;
 use self::refresh::Flights;
 use self::sessions::SiteSessions;
 use crate::clock::Clock;
@@ -53,6 +58,8 @@ pub struct Auth {
     ring: Arc<Keyring>,
     sessions: Arc<SiteSessions>,
     providers: Vec<Provider>,
+    /// What may be asked of each of them, in their order.
+    purses: Vec<Purse>,
     clock: Clock,
     background: Background,
     flights: Arc<Flights>,
@@ -82,6 +89,8 @@ impl Auth {
             .collect::<Result<Vec<_>, _>>()?;
         let ring = Arc::new(Keyring::new(&site.origin, &site.session.keys).ok_or("the site has no key")?);
         let sessions = Arc::new(SiteSessions::new(&site, Arc::clone(&ring), clock.clone()));
+        let purse = |config| Purse::new(site.origin.as_str(), config, clock.clone());
+        let purses = site.providers.iter().map(purse).collect();
         let flights = predecessor.map(|auth| Arc::clone(&auth.flights)).unwrap_or_default();
         let name = site.origin.to_string();
         metrics::expect_site(&name, &EndReason::ALL.map(EndReason::as_str), providers.iter().map(Provider::name));
@@ -92,6 +101,7 @@ impl Auth {
             ring,
             sessions,
             providers,
+            purses,
             clock,
             background,
             flights,
@@ -104,6 +114,15 @@ impl Auth {
     /// Lets `successor` go on with what this one watches over.
     pub fn succeeded_by(&self, successor: &Arc<Self>) {
         self.successor.store(Some(Arc::clone(successor)));
+    }
+
+    /// What reloads have put in this one's place by now; itself without any.
+    fn latest(self: &Arc<Self>) -> Arc<Self> {
+        let mut latest = Arc::clone(self);
+        while let Some(successor) = latest.successor.load_full() {
+            latest = successor;
+        }
+        latest
     }
 
     /// The site.
@@ -144,6 +163,12 @@ impl Auth {
     /// out, a code or a token, is never shown to another.
     fn provider_of(&self, name: &str, issuer: &str) -> Option<&Provider> {
         self.provider(name).filter(|provider| provider.issuer() == issuer)
+    }
+
+    /// What may be asked of a provider of this site.
+    fn purse(&self, provider: &Provider) -> &Purse {
+        let purse = self.purses.iter().find(|purse| purse.provider() == provider.name());
+        purse.expect("every provider has one")
     }
 
     /// The key of a short-lived note of this site.

@@ -9,10 +9,12 @@ mod address;
 mod document;
 mod fault;
 mod json_pointer;
+mod logout_template;
 mod master_key;
 mod model;
 mod origin;
 mod path;
+mod profile;
 mod redis_url;
 mod resolve;
 mod route_table;
@@ -29,6 +31,7 @@ mod tests;
 pub use fault::{Fault, Faults};
 pub use model::*;
 pub use origin::{NotAnOrigin, Origin, Scheme, is_loopback_host};
+pub use profile::AppliedProfile;
 pub use redis_url::NotARedisUrl;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -108,6 +111,9 @@ fn understand(
         }
     }
     let readable = faults.iter().all(|fault| !fault.key.is_empty());
+    if let Some(root) = &mut merged {
+        profile::apply(root, &mut faults);
+    }
     let config = merged.as_ref().and_then(|root| resolve::config(&reader, root, readable));
     let (found, watched) = reader.into_parts();
     faults.extend(found);

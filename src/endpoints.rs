@@ -16,6 +16,7 @@ mod door;
 mod events;
 mod form;
 mod form_post;
+mod frontchannel;
 mod known;
 mod limits;
 mod login;

@@ -28,6 +28,7 @@ mod refusal;
 mod relay;
 mod response;
 mod signature;
+mod throttled;
 mod token;
 mod user;
 
@@ -45,7 +46,7 @@ use self::oidc::Oidc;
 use self::relay::Relay;
 use crate::clock::Clock;
 use crate::config::{ProviderConfig, ProviderKind, ResponseMode, SiteConfig};
-use crate::secret::{AuthorizationCode, IdToken, RefreshToken, State};
+use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken, State};
 
 /// Who logs a site's users in, and what this gateway is there.
 pub struct Provider {
@@ -70,11 +71,11 @@ impl Provider {
         let code_flow = |client, server| Kind::CodeFlow(Box::new(CodeFlow::new(site, config, client, server)));
         let kind = match &config.kind {
             ProviderKind::Oidc(oidc) => {
-                let server = Server::Oidc(Oidc::new(config, oidc, caller.clone(), clock)?);
+                let server = Server::Oidc(Box::new(Oidc::new(config, oidc, caller.clone(), clock)?));
                 code_flow(&oidc.client, (caller, server))
             }
             ProviderKind::OAuth2(oauth2) => {
-                let server = Server::OAuth2(OAuth2::new(config, oauth2, caller.clone()));
+                let server = Server::OAuth2(Box::new(OAuth2::new(config, oauth2, caller.clone())));
                 code_flow(&oauth2.client, (caller, server))
             }
             ProviderKind::Relay(_) => Kind::Relay(Box::new(Relay::new(caller))),
@@ -173,6 +174,24 @@ impl Provider {
             Kind::CodeFlow(flow) => logout::url(flow, id_token, state).await,
             Kind::Relay(_) => None,
         }
+    }
+
+    /// Tells whoever the configuration names that the session of this access token is over, as well as can be; nobody to
+    /// tell is a success.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when it was not confirmed.
+    pub async fn tell_of_logout(&self, access_token: &AccessToken) -> Result<(), Unavailable> {
+        match &self.kind {
+            Kind::CodeFlow(flow) => logout::tell(flow, access_token).await,
+            Kind::Relay(_) => Ok(()),
+        }
+    }
+
+    /// Whether this provider may end sessions through the browser (OpenID Connect Front-Channel Logout §2).
+    #[must_use]
+    pub fn takes_front_channel_logout(&self) -> bool {
+        self.oidc().is_some_and(|oidc| oidc.config.frontchannel_logout)
     }
 
     /// Revokes a refresh token (RFC 7009), as well as can be; a provider without a revocation endpoint is a success.

@@ -2,8 +2,7 @@
 //!
 //! [`route`] finds the way, [`forward`] walks it with its [`bearer`]: [`headers`] cleans what goes and what comes, [`body`]
 //! carries bytes in both directions no faster than the receiver takes them, [`tunnel`] does both for WebSockets,
-//! [`upstream`] holds the connections, and `seam` is the one
-//! place where the two generations of the `http` crate meet.
+//! [`upstream`] speaks to the other side, and `seam` looks once more at what is written to it.
 
 pub mod bearer;
 pub mod body;

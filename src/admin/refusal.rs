@@ -30,6 +30,8 @@ pub(super) enum Refusal {
     MediaType,
     /// 503
     StoreUnavailable,
+    /// 503, and what was done all the same.
+    PartlyDone(String),
 }
 
 #[derive(Serialize)]
@@ -53,7 +55,7 @@ impl Refusal {
             Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", "The method is not allowed here"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", "The body is of the wrong type"),
-            Self::StoreUnavailable => {
+            Self::StoreUnavailable | Self::PartlyDone(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The store does not answer")
             }
         }
@@ -61,7 +63,7 @@ impl Refusal {
 
     fn detail(&self) -> &str {
         match self {
-            Self::BadRequest(what) => what,
+            Self::BadRequest(what) | Self::PartlyDone(what) => what,
             Self::NoToken | Self::WrongToken => "Send Authorization: Bearer with the configured admin.token.",
             Self::Closed => "The configuration has no admin.token, which opens this.",
             Self::NotFound => "The operators' paths are /livez, /readyz, /metrics, /admin/sessions and /admin/keys.",
@@ -85,7 +87,7 @@ impl Refusal {
                 answer.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"cloakroom\", error=\"invalid_token\""))
             }
             Self::Method(allowed) => answer.insert_header((header::ALLOW, *allowed)),
-            Self::StoreUnavailable => answer.insert_header((header::RETRY_AFTER, "2")),
+            Self::StoreUnavailable | Self::PartlyDone(_) => answer.insert_header((header::RETRY_AFTER, "2")),
             _ => &mut answer,
         };
         let r#type = format!("urn:cloakroom:problem:{reason}");
@@ -115,6 +117,7 @@ impl From<RosterError> for Refusal {
         match error {
             RosterError::UnknownSite(_) | RosterError::BadCursor => Self::BadRequest(error.to_string()),
             RosterError::Store(error) => error.into(),
+            RosterError::Partly { .. } => Self::PartlyDone(error.to_string()),
         }
     }
 }

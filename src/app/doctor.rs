@@ -13,7 +13,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesOrdered;
 
 use crate::clock::Clock;
-use crate::config::{Config, SiteConfig, SpaConfig, StoreConfig, StoreKind, UpstreamConfig};
+use crate::config::{Config, Origin, SiteConfig, SpaConfig, StoreConfig, StoreKind, UpstreamConfig};
 use crate::provider::Provider;
 use crate::provider::examine::Trouble;
 use crate::proxy::route::Route;
@@ -22,6 +22,9 @@ use crate::session::store::{EndReason, Ended, Loaded, NewEntry, Store, StoreErro
 
 /// How long the session that is written to the store could live; only the word of its end stays longer.
 const SHORT: Duration = Duration::from_secs(10);
+
+/// How often the store is asked whether it is there.
+const ATTEMPTS: usize = 3;
 
 /// One thing that was looked at.
 pub struct Finding {
@@ -42,8 +45,8 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     for site in &config.sites {
         questions.push_back(Box::pin(examine_providers(site)));
     }
-    for (upstream, paths) in upstreams(config) {
-        questions.push_back(Box::pin(async { vec![examine_upstream(upstream, paths).await] }));
+    for used in upstreams(config) {
+        questions.push_back(Box::pin(async { vec![examine_upstream(used).await] }));
     }
     questions.collect::<Vec<_>>().await.into_iter().flatten().collect()
 }
@@ -83,11 +86,21 @@ async fn try_store(config: &StoreConfig) -> Result<(), Trouble> {
     let config = StoreConfig { grace: Duration::ZERO, ..config.clone() };
     let stores = Stores::open(&config, Clock::System).map_err(cannot_be_used)?;
     let store = stores.connect();
-    store.ping().await.map_err(|StoreError(wrong)| Trouble {
+    reach(&*store).await.map_err(|StoreError(wrong)| Trouble {
         remedy: "check `url`, its credentials, and that this machine reaches the server".to_owned(),
         wrong,
     })?;
     live_and_end(&*store).await
+}
+
+/// A few attempts: the first opens the connection as well, in the short time that a request would have for both.
+async fn reach(store: &dyn Store) -> Result<(), StoreError> {
+    for _ in 1..ATTEMPTS {
+        if store.ping().await.is_ok() {
+            return Ok(());
+        }
+    }
+    store.ping().await
 }
 
 /// The life of a session in small: written, read, ended. A user without the rights, a replica that only reads and a
@@ -132,9 +145,18 @@ async fn examine_providers(site: &SiteConfig) -> Vec<Finding> {
     findings
 }
 
-/// Each upstream once, with the places that lead to it.
-fn upstreams(config: &Config) -> Vec<(&UpstreamConfig, Vec<String>)> {
-    let mut found: Vec<(&UpstreamConfig, Vec<String>)> = Vec::new();
+/// An upstream, and what leads to it.
+struct Used<'a> {
+    upstream: &'a UpstreamConfig,
+    /// The first site that uses it.
+    origin: &'a Origin,
+    /// Such as `https://app.example/api`.
+    places: Vec<String>,
+}
+
+/// Each upstream once.
+fn upstreams(config: &Config) -> Vec<Used<'_>> {
+    let mut found: Vec<Used<'_>> = Vec::new();
     for site in &config.sites {
         let dev_server = site.spa.as_ref().and_then(|spa| match spa {
             SpaConfig::DevServer(upstream) => Some(("/", upstream)),
@@ -143,20 +165,20 @@ fn upstreams(config: &Config) -> Vec<(&UpstreamConfig, Vec<String>)> {
         let routes = site.routes.iter().map(|route| (&*route.path, &route.upstream));
         for (path, upstream) in routes.chain(dev_server) {
             let place = format!("{}{path}", site.origin);
-            match found.iter_mut().find(|(known, _)| *known == upstream) {
-                Some((_, places)) => places.push(place),
-                None => found.push((upstream, vec![place])),
+            match found.iter_mut().find(|known| known.upstream == upstream) {
+                Some(known) => known.places.push(place),
+                None => found.push(Used { upstream, origin: &site.origin, places: vec![place] }),
             }
         }
     }
     found
 }
 
-async fn examine_upstream(upstream: &UpstreamConfig, places: Vec<String>) -> Finding {
-    let name = format!("{} for {}", upstream.url, places.join(", "));
+async fn examine_upstream(Used { upstream, origin, places }: Used<'_>) -> Finding {
+    let name = format!("{upstream} for {}", places.join(", "));
     let began = Instant::now();
     let answer = match UpstreamClients::for_upstreams([upstream]) {
-        Ok(clients) => Route::dev_server(upstream).examine(&clients).await,
+        Ok(clients) => Route::dev_server(upstream).examine(&clients, origin).await,
         Err(error) => Err(error.to_string()),
     };
     let outcome = match answer {

@@ -66,7 +66,7 @@ impl Auth {
         loop {
             match store.hold(&key, holder, LEASE).await? {
                 Lease::Mine => break,
-                Lease::Taken => tokio::time::sleep(PAUSE).await,
+                Lease::Taken(_) => tokio::time::sleep(PAUSE).await,
                 Lease::Decided(_) => {
                     tracing::info!(event = "logout_token_replayed", site = self.name, provider = provider.name());
                     return Ok(());

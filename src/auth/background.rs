@@ -1,8 +1,10 @@
 //! Where work runs that must outlive the request that asked for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::session::store::Store;
@@ -14,13 +16,14 @@ pub struct Background {
     runtime: Handle,
     store: Arc<dyn Store>,
     tasks: TaskTracker,
+    stopping: CancellationToken,
 }
 
 impl Background {
     /// Work on `runtime`, with a store whose connection belongs to that runtime.
     #[must_use]
     pub fn new(runtime: Handle, store: Arc<dyn Store>) -> Self {
-        Self { runtime, store, tasks: TaskTracker::new() }
+        Self { runtime, store, tasks: TaskTracker::new(), stopping: CancellationToken::new() }
     }
 
     /// The store for work done here.
@@ -51,8 +54,17 @@ impl Background {
         }
     }
 
+    /// Waits for `time`, or for a shutdown, which does not wait for what has not begun; whether the time has passed.
+    pub async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(time) => true,
+            () = self.stopping.cancelled() => false,
+        }
+    }
+
     /// Waits until everything that was started has ended.
     pub async fn finish(&self) {
+        self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }

@@ -3,22 +3,27 @@
 mod failure;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use url::Url;
 
 pub use self::failure::{BeginError, CallbackError};
 
 use self::failure::refused;
+use super::budget::Call;
 use super::pending::{LOGIN_LIFETIME, PendingLogin};
 use super::{Auth, End};
 use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Answer, Attempt, Grant, LoginHints, Provider};
-use crate::secret::{CodeVerifier, Nonce, State};
+use crate::provider::{Answer, Attempt, Grant, LoginHints, Provider, RedeemError};
+use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 use crate::session::record::{Meta, Record, Secrets};
 use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
+
+/// How long a browser that comes back waits for its turn at the token endpoint.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a browser asks for when it starts a login.
 #[derive(Clone, Debug)]
@@ -40,6 +45,15 @@ pub struct Begun {
     pub location: Url,
     /// What its login cookie must bring back.
     pub pending: PendingLogin,
+}
+
+/// What the browser came back with.
+#[derive(Debug)]
+pub struct Arrival {
+    /// What the provider sent.
+    pub answer: Answer,
+    /// The name of the provider whose own redirect URI it came to; `None` is the shared one.
+    pub at: Option<String>,
 }
 
 /// A login that is complete.
@@ -98,13 +112,13 @@ impl Auth {
     pub async fn complete_login(
         self: &Arc<Self>,
         pending: PendingLogin,
-        answer: Answer,
+        arrival: Arrival,
         previous: Option<Ticket>,
     ) -> Result<Completed, CallbackError> {
         let auth = Arc::clone(self);
         let work = async move {
             let provider = pending.provider.clone();
-            let completed = auth.complete(pending, answer, previous).await;
+            let completed = auth.complete(pending, arrival, previous).await;
             let outcome = completed.as_ref().map_or_else(CallbackError::word, |_| "success");
             metrics::LOGINS.with([&auth.name, &provider, outcome]).add(1);
             completed
@@ -115,7 +129,7 @@ impl Auth {
     async fn complete(
         self: &Arc<Self>,
         pending: PendingLogin,
-        answer: Answer,
+        arrival: Arrival,
         previous: Option<Ticket>,
     ) -> Result<Completed, CallbackError> {
         let return_to = ReturnTo::parse(&pending.return_to, &self.site.base_path)
@@ -124,11 +138,15 @@ impl Auth {
             .provider_of(&pending.provider, &pending.issuer)
             .ok_or_else(|| CallbackError::Invalid("the provider of this login is not configured any more".into()))?;
         self.consume(&pending.state).await?;
-        let response = provider.believe(answer, pending.response_mode, &pending.state).await?;
+        // Else one provider could have another's code sent to itself (RFC 9700 §4.4).
+        if arrival.at.as_deref() != self.site.own_callback(&pending.provider) {
+            return Err(CallbackError::Invalid("the response came to another provider's redirect URI".into()));
+        }
+        let response = provider.believe(arrival.answer, pending.response_mode, &pending.state).await?;
         provider.check_response_issuer(response.iss.as_deref()).await?;
         let code = response.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
         let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
-        let mut grant = provider.redeem(&code, &attempt).await?;
+        let mut grant = self.redeem(provider, &code, &attempt).await?;
         // What is not said is as it was asked for (RFC 6749 §5.1).
         if grant.tokens.scope.is_none() && !pending.further_scopes.is_empty() {
             grant.tokens.scope = Some([provider.scopes(), &pending.further_scopes].concat().join(" "));
@@ -142,6 +160,22 @@ impl Auth {
                 self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
         }
         Ok(Completed { ticket, return_to })
+    }
+
+    /// Redeems the code when it is this login's turn at the token endpoint.
+    async fn redeem(
+        &self,
+        provider: &Provider,
+        code: &AuthorizationCode,
+        attempt: &Attempt,
+    ) -> Result<Grant, CallbackError> {
+        let (purse, store) = (self.purse(provider), self.background.store());
+        purse.turn(store, Call::Login, PATIENCE).await.map_err(CallbackError::Busy)?;
+        let redeemed = provider.redeem(code, attempt).await;
+        if let Err(RedeemError::Throttled(pause)) = &redeemed {
+            purse.pause(store, *pause).await;
+        }
+        Ok(redeemed?)
     }
 
     /// The streams of a session that a login replaces learn whether it is another user's. Those on other replicas do not:
@@ -186,8 +220,11 @@ impl Auth {
             Ok(_) => tracing::info!(
                 event = "login", site = %self.site.origin, session = %self.ring.log_name(&key), user, provider = meta.provider
             ),
-            // Nobody can use these tokens any more: give them back.
-            Err(_) => self.revoke_later(&record),
+            // Nobody can use these tokens any more: give them back, and let no record of them stay that was written after all.
+            Err(_) => {
+                self.revoke_later(&record);
+                self.bury(key, ends_at);
+            }
         }
         Ok(written?)
     }

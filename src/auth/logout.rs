@@ -12,7 +12,7 @@ use crate::guard::return_to::ReturnTo;
 use crate::secret::State;
 use crate::session::keyring::Purpose;
 use crate::session::record::Record;
-use crate::session::store::{EndReason, Loaded, StoreError, StoreKey};
+use crate::session::store::{EndReason, Ended, Loaded, StoreError, StoreKey};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
 
@@ -20,8 +20,8 @@ use crate::telemetry::metrics;
 const LOGOUT_LIFETIME: Duration = Duration::from_secs(600);
 
 /// How long to wait between attempts to write an end that must not be lost.
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_LAST: Duration = Duration::from_secs(1);
+pub(super) const RETRY_FIRST: Duration = Duration::from_millis(100);
+pub(super) const RETRY_LAST: Duration = Duration::from_secs(1);
 
 /// A logout that is done here.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Auth {
                 return Err(error);
             }
             Err(error) => {
-                self.end_surely(key, EndReason::Revoked, ticket.ends_at()).await?;
+                let _ = self.end_surely(key, EndReason::Revoked, ticket.ends_at()).await?;
                 return Err(error);
             }
         };
@@ -102,13 +102,19 @@ impl Auth {
     ) -> Result<Option<Record>, StoreError> {
         let key = ticket.store_key(&self.site.origin);
         let ended = self.end_surely(key, EndReason::Revoked, ticket.ends_at()).await;
-        let Loaded::Live(stored) = found else { return ended.map(|()| None) };
+        // A refresh may have come in between: the newest refresh token is in the record that ended.
+        let (ended, newest) = match ended {
+            Ok(Ended::Now(stored)) => (Ok(()), Some(stored)),
+            other => (other.map(drop), None),
+        };
+        let Loaded::Live(read) = found else { return ended.map(|()| None) };
+        let stored = newest.as_ref().unwrap_or(read);
         metrics::LOGOUTS.with([&self.name, if everywhere { "everywhere" } else { "browser" }]).add(1);
         tracing::info!(event = "logout", site = %self.site.origin, session = %self.ring.log_name(&key), everywhere);
         let Ok(record) = Record::open(&self.ring, &key, ticket.secret(), stored) else {
             return ended.map(|()| None);
         };
-        self.revoke_later(&record);
+        self.hand_back_later(&record);
         let others = if everywhere { self.end_all_surely(&record).await } else { Ok(()) };
         ended.and(others).map(|()| Some(record))
     }
@@ -164,7 +170,7 @@ impl Auth {
     async fn end_each_surely(self: &Arc<Self>, keys: Vec<StoreKey>, until: Timestamp) -> Result<(), StoreError> {
         let mut outcome = Ok(());
         for key in keys {
-            outcome = outcome.and(self.end_surely(key, EndReason::Revoked, until).await);
+            outcome = outcome.and(self.end_surely(key, EndReason::Revoked, until).await.map(drop));
         }
         outcome
     }
@@ -179,6 +185,20 @@ impl Auth {
             tracing::debug!(%error, "this logout will end on the front page");
         }
         Some(url)
+    }
+
+    /// Tells the provider's logout hook, then gives the refresh token back: the access token may end with that.
+    fn hand_back_later(self: &Arc<Self>, record: &Record) {
+        let (auth, record) = (Arc::clone(self), record.clone());
+        self.background.spawn(async move {
+            let meta = &record.meta;
+            if let Some(provider) = auth.provider_of(&meta.provider, &meta.issuer)
+                && let Err(error) = provider.tell_of_logout(&record.secrets.access_token).await
+            {
+                tracing::warn!(event = "logout_hook_failed", site = auth.name, provider = meta.provider, %error);
+            }
+            auth.revoke_later(&record);
+        });
     }
 
     /// Gives a session's refresh token back to the provider, which may take its time (RFC 7009).
@@ -202,7 +222,7 @@ impl Auth {
         key: StoreKey,
         reason: EndReason,
         ends_at: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Ended, StoreError> {
         let ended = self.sessions.end(self.background.store(), &key, reason).await;
         if ended.is_err() {
             let auth = Arc::clone(self);
@@ -219,6 +239,6 @@ impl Auth {
                 }
             });
         }
-        ended.map(drop)
+        ended
     }
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Auth;
 use crate::clock::Timestamp;
-use crate::provider::Answer;
+use crate::provider::{Answer, Provider};
 use crate::session::keyring::Purpose;
 
 /// How long the way may take; browsers go it at once.
@@ -42,10 +42,11 @@ impl PostedAnswer {
 }
 
 impl Auth {
-    /// Whether any provider of this site has its answers posted.
+    /// Whether answers are posted to the redirect URI of the provider called `at`, or to the shared one.
     #[must_use]
-    pub fn takes_posted_answers(&self) -> bool {
-        self.providers.iter().any(|provider| provider.response_mode().is_posted())
+    pub fn takes_posted_answers(&self, at: Option<&str>) -> bool {
+        let is_here = |provider: &&Provider| self.site.own_callback(provider.name()) == at;
+        self.providers.iter().filter(is_here).any(|provider| provider.response_mode().is_posted())
     }
 
     /// Seals what `get` finds of an answer's parameters, for a URL; `None` when it is too much for one.

@@ -4,8 +4,11 @@
 //! its outcome. Over all processes the flight that holds the session's lease in the store calls the provider; the other
 //! flights wait for the record to change. `flight` is that task; this file is what a request sees of it.
 
+mod ask;
 mod flight;
 mod keep;
+mod reject;
+mod vigil;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -29,9 +32,9 @@ pub enum TokenError {
     /// The session is over.
     #[error("no session: {}", .0.as_str())]
     Ended(Why),
-    /// The token is over, and the provider cannot give a new one now.
-    #[error("the provider cannot be reached for a new token")]
-    ProviderUnavailable,
+    /// The token is over, and the provider cannot give a new one now; when it may be able to.
+    #[error("the provider cannot be asked for a new token")]
+    ProviderUnavailable(Duration),
     /// The token is over, and the store cannot say what is newest.
     #[error("the store cannot be asked for the session")]
     StoreUnavailable,
@@ -42,7 +45,8 @@ pub enum TokenError {
 enum Outcome {
     Token(AccessToken),
     Ended(Why),
-    ProviderUnavailable,
+    /// For this time.
+    ProviderUnavailable(Duration),
     StoreUnavailable,
 }
 
@@ -112,7 +116,7 @@ impl Auth {
         let failed = match settled(waiting).await {
             Outcome::Token(token) => return Ok(Cow::Owned(token)),
             Outcome::Ended(why) => return Err(TokenError::Ended(why)),
-            Outcome::ProviderUnavailable => TokenError::ProviderUnavailable,
+            Outcome::ProviderUnavailable(time) => TokenError::ProviderUnavailable(time),
             Outcome::StoreUnavailable => TokenError::StoreUnavailable,
         };
         if token_still_valid(&session.record.meta, self.clock.now()) { Ok(own) } else { Err(failed) }
@@ -123,7 +127,7 @@ impl Auth {
         let (waiting, tell) = self.flights.join(session.key, generation);
         if let Some(tell) = tell {
             let landing = Landing { auth: Arc::clone(self), key: session.key, generation };
-            let flight = flight::Flight::new(Arc::clone(self), session.ticket.clone(), generation, tell);
+            let flight = flight::Flight::new(Arc::clone(self), session, tell);
             self.background.spawn(async move {
                 let _landing = landing;
                 flight.fly().await;
@@ -135,8 +139,8 @@ impl Auth {
 
 async fn settled(mut waiting: Waiting) -> Outcome {
     match waiting.wait_for(Option::is_some).await {
-        Ok(outcome) => outcome.clone().unwrap_or(Outcome::ProviderUnavailable),
+        Ok(outcome) => outcome.clone().unwrap_or(Outcome::ProviderUnavailable(COOL_DOWN)),
         // The task broke off: nothing is known, as if the provider had not answered.
-        Err(_) => Outcome::ProviderUnavailable,
+        Err(_) => Outcome::ProviderUnavailable(COOL_DOWN),
     }
 }

@@ -18,7 +18,7 @@ use crate::config::{Origin, SiteConfig};
 use crate::session::keyring::{KeyId, Keyring};
 use crate::session::lifecycle::judge;
 use crate::session::record::{Meta, key_id};
-use crate::session::store::{EndReason, Ended, Loaded, Store, StoreError, StoreKey, Stored};
+use crate::session::store::{EndReason, Ended, Loaded, Replaced, Store, StoreError, StoreKey, Stored};
 use crate::telemetry::metrics;
 
 /// The sessions of one site.
@@ -69,11 +69,11 @@ impl SiteSessions {
     /// The keys of one user's sessions, whichever provider vouched for the user and whichever key was current then. Keys
     /// of sessions that are over may be among them.
     pub(super) async fn of_subject(&self, store: &dyn Store, subject: &str) -> Result<Vec<StoreKey>, StoreError> {
-        let mut indexes = Vec::new();
-        for issuer in &self.issuers {
-            indexes.extend(self.ring.subject_indexes(issuer, subject));
-        }
-        filed(store, &indexes).await
+        filed(store, &self.subject_indexes(subject)).await
+    }
+
+    fn subject_indexes(&self, subject: &str) -> Vec<StoreKey> {
+        self.issuers.iter().flat_map(|issuer| self.ring.subject_indexes(issuer, subject)).collect()
     }
 
     /// Ends all sessions of a user that one issuer vouched for; how many that were.
@@ -107,7 +107,7 @@ impl SiteSessions {
         let mut ended = Ok(0);
         for key in filed(store, indexes).await? {
             let one = self.end(store, &key, EndReason::Revoked).await;
-            ended = ended.and_then(|count| Ok(count + u64::from(one? == Ended::Now)));
+            ended = ended.and_then(|count| Ok(count + u64::from(one?.is_now())));
         }
         ended
     }
@@ -115,13 +115,32 @@ impl SiteSessions {
     /// Ends one session, and counts it if it was live.
     pub(super) async fn end(&self, store: &dyn Store, key: &StoreKey, reason: EndReason) -> Result<Ended, StoreError> {
         let ended = store.end(key, reason).await?;
-        if ended == Ended::Now {
-            tracing::info!(
-                event = "session_ended", site = self.name, session = %self.ring.log_name(key), reason = reason.as_str()
-            );
-            metrics::SESSIONS_ENDED.with([&self.name, reason.as_str()]).add(1);
+        if ended.is_now() {
+            self.count_end(key, reason);
         }
         Ok(ended)
+    }
+
+    /// The same of one version only.
+    pub(super) async fn end_version(
+        &self,
+        store: &dyn Store,
+        key: &StoreKey,
+        version: u64,
+        reason: EndReason,
+    ) -> Result<Replaced, StoreError> {
+        let ended = store.end_version(key, version, reason).await?;
+        if ended == Replaced::Done {
+            self.count_end(key, reason);
+        }
+        Ok(ended)
+    }
+
+    fn count_end(&self, key: &StoreKey, reason: EndReason) {
+        tracing::info!(
+            event = "session_ended", site = self.name, session = %self.ring.log_name(key), reason = reason.as_str()
+        );
+        metrics::SESSIONS_ENDED.with([&self.name, reason.as_str()]).add(1);
     }
 
     /// What stands under `key`, if it is a live session of this site.

@@ -13,15 +13,44 @@ use super::{TlsFiles, UpstreamConfig, is_loopback_host};
 
 /// An upstream under `key`, with the `plaintext` and the certificates that stand next to it.
 pub(super) fn upstream(section: &Section<'_>, key: &str) -> Option<UpstreamConfig> {
-    let url = section.get(key, upstream_url);
+    let place = section.get(key, upstream_place);
     let plaintext = section.or("plaintext", false, flag);
-    let tls = tls_files(section, key, url.as_ref().is_none_or(|url| url.scheme() == "https"));
-    let url = url?;
-    if is_exposed(&url) && !plaintext {
-        section.fault(key, exposed(url.as_str()), EXPOSED_REMEDY);
+    let tls = tls_files(section, key, place.as_ref().is_none_or(|place| place.url.scheme() == "https"));
+    let place = place?;
+    if is_exposed(&place.url) && !plaintext {
+        section.fault(key, exposed(place.url.as_str()), EXPOSED_REMEDY);
     }
-    Some(UpstreamConfig { url, tls })
+    Some(UpstreamConfig { tls, ..place })
 }
+
+fn upstream_place(node: &Node) -> Result<UpstreamConfig, Wrong> {
+    match text(node)?.strip_prefix("unix:") {
+        Some(rest) => socket(rest),
+        None => upstream_url(node).map(UpstreamConfig::at),
+    }
+}
+
+/// `/run/api.sock`, or `/run/api.sock:/prefix`. A socket is on this machine, so nothing is encrypted.
+fn socket(text: &str) -> Result<UpstreamConfig, Wrong> {
+    let (path, prefix) = text.split_once(':').unwrap_or((text, "/"));
+    if !path.starts_with('/') || path.starts_with("//") || path.ends_with('/') {
+        return Err(Wrong::new(
+            format!("{path:?} is not the absolute path of a socket"),
+            "write unix:/run/api.sock, or unix:/run/api.sock:/prefix to put a path in front",
+        ));
+    }
+    if path.len() > LONGEST_SOCKET {
+        let remedy = format!("give the socket a path of at most {LONGEST_SOCKET} bytes");
+        return Err(Wrong::new(format!("the socket's path has {} bytes, too many for one", path.len()), remedy));
+    }
+    let url = Url::parse("http://localhost").and_then(|url| url.join(prefix)).ok();
+    let url = url.filter(|url| prefix.starts_with('/') && !is_ambiguous(prefix) && url.path() == prefix);
+    let url = url.ok_or_else(|| ambiguous(prefix))?;
+    Ok(UpstreamConfig { socket: Some(path.into()), ..UpstreamConfig::at(url) })
+}
+
+/// What the address of a socket has room for on Linux, its end included, less that end.
+const LONGEST_SOCKET: usize = 107;
 
 /// An `http` or `https` URL without user name, query or fragment; the text goes with it, since the parser repairs some.
 pub(super) fn http_url(node: &Node) -> Result<(Url, &str), Wrong> {
@@ -65,15 +94,19 @@ fn upstream_url(node: &Node) -> Result<Url, Wrong> {
     let (url, text) = http_url(node)?;
     let after_scheme = text.split_once("://").map_or("", |(_, rest)| rest);
     let path = after_scheme.find('/').map_or("/", |start| &after_scheme[start..]);
+    if is_ambiguous(path) || path != url.path() { Err(ambiguous(path)) } else { Ok(url) }
+}
+
+fn is_ambiguous(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
-    let ambiguous = ["//", ";", "\\", "%2f", "%5c", "%00", "%2e"].iter().any(|part| lower.contains(part));
-    if ambiguous || path != url.path() {
-        return Err(Wrong::new(
-            format!("the path {path:?} is ambiguous"),
-            "write it without dot segments, //, ;, \\ and encoded separators",
-        ));
-    }
-    Ok(url)
+    ["//", ";", "\\", "%2f", "%5c", "%00", "%2e"].iter().any(|part| lower.contains(part))
+}
+
+fn ambiguous(path: &str) -> Wrong {
+    Wrong::new(
+        format!("the path {path:?} is ambiguous"),
+        "write it without dot segments, //, ;, \\ and encoded separators",
+    )
 }
 
 /// Whether what is said to `url` can be read on the way.

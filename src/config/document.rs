@@ -15,6 +15,8 @@ pub(super) struct Node {
     pub(super) kind: Kind,
     file: Rc<Path>,
     line: usize,
+    /// Whether a profile has written it, and not the operator.
+    preset: bool,
 }
 
 /// The types of TOML, as far as the configuration uses them.
@@ -66,6 +68,77 @@ impl Node {
         }
     }
 
+    /// What stands at `name` of this table.
+    pub(super) fn at(&self, name: &str) -> Option<&Node> {
+        self.table()?.get(name)
+    }
+
+    /// The entries of the array at `name` of this table.
+    pub(super) fn children_mut(&mut self, name: &str) -> &mut [Node] {
+        let Kind::Table(table) = &mut self.kind else { return &mut [] };
+        match table.get_mut(name).map(|node| &mut node.kind) {
+            Some(Kind::List(list)) => list,
+            _ => &mut [],
+        }
+    }
+
+    /// Adds what this table lacks.
+    pub(super) fn add(&mut self, entries: Vec<(String, Node)>) {
+        if let Kind::Table(table) = &mut self.kind {
+            for (name, node) in entries {
+                table.entry(name).or_insert(node);
+            }
+        }
+    }
+
+    /// Whether a profile has written it.
+    pub(super) const fn is_preset(&self) -> bool {
+        self.preset
+    }
+
+    /// Whether `word` stands in one of its texts.
+    pub(super) fn mentions(&self, word: &str) -> bool {
+        match &self.kind {
+            Kind::Text(text) => text.contains(word),
+            Kind::List(list) => list.iter().any(|node| node.mentions(word)),
+            Kind::Table(table) => table.values().any(|node| node.mentions(word)),
+            Kind::Integer(_) | Kind::Flag(_) | Kind::Other(_) => false,
+        }
+    }
+
+    /// A copy of this at `key`, as a profile's, with each text changed by `fill`.
+    pub(super) fn preset(&self, key: &str, fill: &dyn Fn(&str) -> String) -> Self {
+        let kind = match &self.kind {
+            Kind::Text(text) => Kind::Text(fill(text)),
+            Kind::Integer(number) => Kind::Integer(*number),
+            Kind::Flag(flag) => Kind::Flag(*flag),
+            Kind::Other(name) => Kind::Other(name),
+            Kind::List(list) => Kind::List(
+                list.iter().enumerate().map(|(index, node)| node.preset(&format!("{key}[{index}]"), fill)).collect(),
+            ),
+            Kind::Table(table) => Kind::Table(
+                table.iter().map(|(name, node)| (name.clone(), node.preset(&join(key, name), fill))).collect(),
+            ),
+        };
+        Self { key: key.to_owned(), kind, file: Rc::clone(&self.file), line: self.line, preset: true }
+    }
+
+    /// The value as it would be written.
+    pub(super) fn as_written(&self) -> String {
+        let all = |nodes: Vec<String>| nodes.join(", ");
+        match &self.kind {
+            Kind::Text(text) => format!("{text:?}"),
+            Kind::Integer(number) => number.to_string(),
+            Kind::Flag(flag) => flag.to_string(),
+            Kind::Other(name) => (*name).to_owned(),
+            Kind::List(list) => format!("[{}]", all(list.iter().map(Self::as_written).collect())),
+            Kind::Table(table) => {
+                let entry = |(name, node): (&String, &Self)| format!("{name} = {}", node.as_written());
+                format!("{{ {} }}", all(table.iter().map(entry).collect()))
+            }
+        }
+    }
+
     pub(super) fn list(&self) -> Option<&[Node]> {
         match &self.kind {
             Kind::List(list) => Some(list),
@@ -80,14 +153,14 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Node, Vec<Fault>> {
     let reader = Parser { file: Rc::from(file), text };
     if errors.is_empty() {
         let kind = reader.table("", table.into_inner());
-        return Ok(Node { key: String::new(), kind, file: reader.file, line: 0 });
+        return Ok(Node { key: String::new(), kind, file: reader.file, line: 0, preset: false });
     }
     Err(errors.iter().map(|error| reader.syntax_fault(error)).collect())
 }
 
 /// Adds `later` to `earlier`: sites are appended, tables are merged key by key, and a key set twice is a fault.
 pub(super) fn merge(earlier: &mut Node, later: Node, faults: &mut Vec<Fault>) {
-    let Node { key, kind, file, line } = later;
+    let Node { key, kind, file, line, preset } = later;
     match (&mut earlier.kind, kind) {
         (Kind::Table(into), Kind::Table(from)) => {
             for (name, node) in from {
@@ -102,7 +175,7 @@ pub(super) fn merge(earlier: &mut Node, later: Node, faults: &mut Vec<Fault>) {
         (Kind::List(into), Kind::List(from)) if key == "site" => into.extend(from),
         (_, kind) => {
             let first = earlier.file.display();
-            faults.push(Node { key, kind, file, line }.fault(Wrong::new(
+            faults.push(Node { key, kind, file, line, preset }.fault(Wrong::new(
                 format!("is already set in {first}"),
                 "keep it in one of the files; later files only add sites and keys that are not set yet",
             )));
@@ -133,7 +206,7 @@ impl Parser<'_> {
             ),
             DeValue::Table(table) => self.table(&key, table),
         };
-        Node { key, kind, file: Rc::clone(&self.file), line }
+        Node { key, kind, file: Rc::clone(&self.file), line, preset: false }
     }
 
     fn table(&self, key: &str, table: DeTable<'_>) -> Kind {

@@ -11,14 +11,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::provider::{
-    ClientAuth, ClientConfig, LogoutHint, LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind,
-    ResponseMode,
+    Budget, ClientAuth, ClientConfig, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig,
+    ProviderConfig, ProviderKind, ResponseMode, TrustedAudiences,
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken};
 pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
 pub use self::site::{CsrfMode, Hsts, LimitsConfig, Rate, SameSite, SessionConfig, SiteConfig};
 pub use super::json_pointer::{JsonPointer, NotAPointer};
+pub use super::logout_template::{LogoutTemplate, NotATemplate, Placeholder};
 use crate::secret::AdminToken;
 use ipnet::IpNet;
 

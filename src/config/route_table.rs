@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Access, Config, RouteConfig, SiteConfig, SpaConfig, StoreKind, units};
+use super::{Access, AppliedProfile, Config, ProviderKind, RouteConfig, SiteConfig, SpaConfig, StoreKind, units};
 
 impl Config {
     /// Listeners and store, then every site with its endpoints, routes and SPA, in aligned columns. Holds no secret.
@@ -51,14 +51,48 @@ fn site_table(site: &SiteConfig) -> String {
         table.push_str(&row);
         table.push('\n');
     }
+    table.push_str("  to register at the provider:\n");
+    for (what, uri) in uris(site) {
+        writeln!(table, "    {what:<24}  {uri}").expect("a string takes every write");
+    }
+    for provider in &site.providers {
+        if let Some(profile) = &provider.profile {
+            table.push_str(&profile_table(&provider.name, profile));
+        }
+    }
     table
-        + &format!(
-            "  to register at the provider:\n    redirect URI              {}\n    post-logout redirect URI  {}\n    \
-             back-channel logout URI   {}\n",
-            site.redirect_uri(),
-            site.post_logout_redirect_uri(),
-            site.backchannel_logout_uri(),
-        )
+}
+
+/// What a profile set, and what the file has set in its place.
+fn profile_table(provider: &str, profile: &AppliedProfile) -> String {
+    let mut table = format!("  {provider} has the profile {:?} ({}):\n", profile.name, profile.source);
+    for (key, value, overridden) in &profile.keys {
+        let note = if *overridden { "  (overridden by this file)" } else { "" };
+        writeln!(table, "    {key} = {value}{note}").expect("a string takes every write");
+    }
+    table
+}
+
+/// What a provider must know of the site; with several, whose redirect URI is whose.
+fn uris(site: &SiteConfig) -> Vec<(String, String)> {
+    let several = site.providers.len() > 1;
+    let (mut uris, mut oidc, mut framed) = (Vec::new(), false, false);
+    for provider in &site.providers {
+        if provider.kind.client().is_some() {
+            let whose = if several { format!("redirect URI of {}", provider.name) } else { "redirect URI".to_owned() };
+            uris.push((whose, site.redirect_uri_of(&provider.name)));
+        }
+        if let ProviderKind::Oidc(config) = &provider.kind {
+            (oidc, framed) = (true, framed || config.frontchannel_logout);
+        }
+    }
+    let mut add = |needed: bool, what: &str, uri: String| uris.extend(needed.then(|| (what.to_owned(), uri)));
+    let page =
+        site.providers.iter().filter_map(|provider| provider.kind.client()).any(|client| client.logout.page.is_some());
+    add(page, "post-logout redirect URI", site.post_logout_redirect_uri());
+    add(oidc, "back-channel logout URI", site.backchannel_logout_uri());
+    add(framed, "front-channel logout URI", site.frontchannel_logout_uri());
+    uris
 }
 
 fn route_row(route: &RouteConfig) -> [String; 4] {
@@ -68,7 +102,7 @@ fn route_row(route: &RouteConfig) -> [String; 4] {
         Access::Optional => "optional",
         Access::None => "none",
     };
-    let upstream = route.upstream.url.as_str().trim_end_matches('/');
+    let upstream = &route.upstream;
     let note = match (route.strip_prefix, route.websocket) {
         (true, true) => " (prefix stripped, WebSockets)",
         (true, false) => " (prefix stripped)",
@@ -82,9 +116,7 @@ fn route_row(route: &RouteConfig) -> [String; 4] {
 fn spa_row(spa: &SpaConfig) -> [String; 4] {
     let (methods, target) = match spa {
         SpaConfig::Dir { dir, fallback } => ("GET,HEAD", format!("{} (navigations: {fallback})", dir.display())),
-        SpaConfig::DevServer(server) => {
-            ("any", format!("{} (development server)", server.url.as_str().trim_end_matches('/')))
-        }
+        SpaConfig::DevServer(server) => ("any", format!("{server} (development server)")),
     };
     ["(the rest)".to_owned(), methods.to_owned(), "-".to_owned(), target]
 }

@@ -92,6 +92,11 @@ impl<'a> Section<'a> {
         self.node(key).is_some()
     }
 
+    /// Whether something is written at `key` by the operator, and not by a profile.
+    pub(super) fn is_written_here(&self, key: &str) -> bool {
+        self.node(key).is_some_and(|node| !node.is_preset())
+    }
+
     /// The table at `key`, written or not.
     pub(super) fn table(&self, key: &str) -> Self {
         match self.node(key) {

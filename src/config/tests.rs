@@ -2,6 +2,7 @@
 
 mod faults;
 mod files;
+mod profiles;
 mod reference;
 mod refusals;
 mod secrets;
@@ -210,6 +211,21 @@ proptest! {
         let value = if many { format!("[\"{value}\"]") } else { format!("\"{value}\"") };
         let faults = faults_of(&format!("{heading}\n{name} = {value}"));
         prop_assert!(!faults.iter().any(|fault| fault.key.is_empty()), "{}", Faults(faults));
+    }
+}
+
+#[test]
+fn an_upstream_may_be_a_socket_on_this_machine() {
+    for (written, path, shown) in [
+        ("unix:/run/api.sock", "/", "unix:/run/api.sock"),
+        ("unix:/run/api.sock:/", "/", "unix:/run/api.sock"),
+        ("unix:/run/api.sock:/v1/", "/v1/", "unix:/run/api.sock:/v1"),
+    ] {
+        let config = understood(&SITE.replace("https://api.example", written));
+        let upstream = &config.sites[0].routes[0].upstream;
+        assert_eq!(upstream.socket.as_deref(), Some(Path::new("/run/api.sock")));
+        assert_eq!((upstream.url.path(), upstream.to_string().as_str()), (path, shown));
+        assert!(config.route_table().contains(&format!("  {shown}\n")), "{}", config.route_table());
     }
 }
 

@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::Rate;
 use super::fault::Wrong;
+use super::{Budget, Rate};
 
 /// A whole number and `ms`, `s`, `m`, `h` or `d`.
 pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
@@ -39,14 +39,31 @@ pub(super) fn size(text: &str) -> Result<u64, Wrong> {
 /// `COUNT/s`, `/m` or `/h`, and what may come at once when it is not the count: `50/s burst 200`.
 pub(super) fn rate(text: &str) -> Result<Rate, Wrong> {
     let (rate, burst) = text.split_once(" burst ").map_or((text, None), |(rate, burst)| (rate, Some(burst)));
-    let parsed = rate.split_once('/').and_then(|(count, unit)| {
-        let count: NonZeroU32 = count.parse().ok()?;
-        let seconds = [("s", 1), ("m", 60), ("h", 3600)].into_iter().find(|(name, _)| *name == unit)?.1;
+    let parsed = per(rate).and_then(|(count, period)| {
         let burst = burst.map_or(Some(count), |burst| burst.parse().ok())?;
-        Some(Rate { count, period: Duration::from_secs(seconds), burst })
+        Some(Rate { count, period, burst })
     });
     parsed
         .ok_or_else(|| Wrong::new(format!("{text:?} is not a rate"), "write \"50/s\", \"600/m burst 50\", or \"off\""))
+}
+
+/// `COUNT/s`, `/m` or `/h`; nothing is saved up for later, since the other side does not count that way.
+pub(super) fn budget(text: &str) -> Result<Budget, Wrong> {
+    let remedy = "write \"60/min\", \"10/s\", \"1000/h\", or \"off\"";
+    let parsed = per(text).map(|(count, period)| Budget { count, period });
+    parsed.ok_or_else(|| Wrong::new(format!("{text:?} is not a budget"), remedy))
+}
+
+/// A count and the time it is for.
+fn per(text: &str) -> Option<(NonZeroU32, Duration)> {
+    let (count, unit) = text.split_once('/')?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    Some((count.parse().ok()?, Duration::from_secs(seconds)))
 }
 
 /// The duration as an operator would write it.

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::document::{Kind, Node};
 use super::fault::Wrong;
 use super::section::wrong_type;
-use super::{JsonPointer, Rate, suggest, units};
+use super::{Budget, JsonPointer, Rate, suggest, units};
 
 /// A string.
 pub(super) fn text(node: &Node) -> Result<&str, Wrong> {
@@ -125,6 +125,14 @@ pub(super) fn rate(node: &Node) -> Result<Option<Rate>, Wrong> {
     match text(node)? {
         "off" => Ok(None),
         rate => units::rate(rate).map(Some),
+    }
+}
+
+/// A budget, or `"off"`.
+pub(super) fn budget(node: &Node) -> Result<Option<Budget>, Wrong> {
+    match text(node)? {
+        "off" => Ok(None),
+        budget => units::budget(budget).map(Some),
     }
 }
 

@@ -9,9 +9,9 @@ use super::DevError;
 use super::provider::Client;
 use crate::config::{
     Access, AdminConfig, CachePolicy, ClientAuth, ClientConfig, Config, CsrfMode, Documents, EncodedSlash,
-    LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig,
-    ProviderKind, ResponseMode, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig, StoreConfig,
-    StoreKind, TlsFiles, UpstreamConfig,
+    LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin,
+    ProviderConfig, ProviderKind, ResponseMode, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig,
+    SpaConfig, StoreConfig, StoreKind, TlsFiles, TrustedAudiences, UpstreamConfig,
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
@@ -91,19 +91,24 @@ impl Arrangement<'_> {
             scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
             authorization_params: Vec::new(),
             response_mode: ResponseMode::Query,
-            logout_hint: LogoutHint::IdToken,
+            own_callback: false,
+            logout: LogoutConfig::standard(LogoutHint::IdToken),
         };
         ProviderConfig {
             name: "main".to_owned(),
             issuer: self.issuer.to_owned(),
             default_token_lifetime: Duration::from_secs(60),
+            budget: None,
             plaintext: false,
             timeout: Duration::from_secs(10),
             tls: TlsFiles::default(),
+            profile: None,
             kind: ProviderKind::Oidc(OidcConfig {
                 client,
                 id_token_algs: vec!["ES256".to_owned()],
                 logout_token_exp: LogoutTokenExp::Required,
+                trusted_audiences: TrustedAudiences::These(Vec::new()),
+                frontchannel_logout: false,
                 clock_skew: Duration::from_secs(10),
             }),
         }
@@ -151,7 +156,7 @@ fn title(name: &str) -> String {
 
 /// An upstream without certificates of its own.
 pub(super) fn upstream(url: &Url) -> UpstreamConfig {
-    UpstreamConfig { url: url.clone(), tls: TlsFiles::default() }
+    UpstreamConfig::at(url.clone())
 }
 
 #[cfg(test)]

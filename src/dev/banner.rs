@@ -30,7 +30,7 @@ pub(super) fn text(config: &Config, wanted: &Wanted, issuer: &str) -> String {
         Some(SpaConfig::Dir { dir, .. }) => dir.display().to_string(),
         None => String::new(),
     };
-    let api = site.and_then(|site| site.routes.first()).map(|route| route.upstream.url.to_string()).unwrap_or_default();
+    let api = site.and_then(|site| site.routes.first()).map(|route| route.upstream.to_string()).unwrap_or_default();
     let whose = |demo: bool, what: &'static str| if demo { format!("demo {what}") } else { format!("your {what}") };
     let rows = [
         ("gateway", format!("http://{}", config.server.listen), "sessions in memory: gone when this stops".to_owned()),

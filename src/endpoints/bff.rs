@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookies::BrowserCookies;
 use super::problem::Problem;
-use super::{Site, backchannel, callback, client_js, events, form_post, login, logout, session};
+use super::{Site, backchannel, callback, client_js, events, form_post, frontchannel, login, logout, session};
 use crate::telemetry::RequestId;
 
 /// One request to one of our own endpoints.
@@ -28,19 +28,37 @@ pub(super) struct Call<'a> {
 pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, Problem> {
     match (path, call.request.method()) {
         ("/login", &Method::GET) => login::start(&call).await,
-        ("/callback", &Method::GET) => callback::complete(call).await,
-        ("/callback", &Method::POST) if call.site.auth.takes_posted_answers() => form_post::send_on(call).await,
+        ("/callback", &Method::GET) => callback::complete(call, None).await,
+        ("/callback", &Method::POST) if call.site.auth.takes_posted_answers(None) => {
+            form_post::send_on(call, None).await
+        }
         ("/session", &Method::GET | &Method::HEAD) => session::show(call).await,
         ("/session/extend", &Method::POST) => session::extend(call).await,
         ("/logout", &Method::POST) => logout::end(call).await,
         ("/logout/callback", &Method::GET) => logout::after(&call).await,
         ("/backchannel-logout", &Method::POST) => backchannel::end(call).await,
+        ("/frontchannel-logout", &Method::GET) => frontchannel::end(&call).await,
         ("/events", &Method::GET | &Method::HEAD) => events::open(&call).await,
         ("/client.js", &Method::GET | &Method::HEAD) => Ok(client_js::serve(call.request)),
-        ("/callback", _) if call.site.auth.takes_posted_answers() => Err(Problem::Method("GET, POST".into())),
+        ("/callback", _) if call.site.auth.takes_posted_answers(None) => Err(Problem::Method("GET, POST".into())),
         ("/login" | "/callback" | "/logout/callback", _) => Err(Problem::Method("GET".into())),
+        ("/frontchannel-logout", _) if call.site.auth.takes_front_channel_logout() => {
+            Err(Problem::Method("GET".into()))
+        }
         ("/session" | "/events" | "/client.js", _) => Err(Problem::Method("GET, HEAD".into())),
         ("/session/extend" | "/logout" | "/backchannel-logout", _) => Err(Problem::Method("POST".into())),
-        _ => Err(Problem::NoRoute),
+        _ => match (path.strip_prefix("/callback/"), call.request.method()) {
+            (Some(provider), &Method::GET) => callback::complete(call, Some(provider)).await,
+            (Some(provider), &Method::POST) if call.site.auth.takes_posted_answers(Some(provider)) => {
+                form_post::send_on(call, Some(provider)).await
+            }
+            (Some(provider), _) if call.site.auth.takes_posted_answers(Some(provider)) => {
+                Err(Problem::Method("GET, POST".into()))
+            }
+            (Some(provider), _) if call.site.auth.site().own_callback(provider).is_some() => {
+                Err(Problem::Method("GET".into()))
+            }
+            _ => Err(Problem::NoRoute),
+        },
     }
 }

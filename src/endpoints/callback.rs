@@ -7,20 +7,23 @@ use super::bff::Call;
 use super::problem::Problem;
 use super::request::Query;
 use super::{binding, door, login};
-use crate::auth::{CallbackError, Completed, CurrentError, LoginRequest, PendingLogin};
+use crate::auth::{Arrival, CallbackError, Completed, CurrentError, LoginRequest, PendingLogin};
 use crate::guard::return_to::ReturnTo;
 use crate::provider::{Answer, LoginHints};
 
-/// Completes a login, or says why not. The login cookie and the state are checked before anything is asked of anybody.
-pub(super) async fn complete(mut call: Call<'_>) -> Result<HttpResponse, Problem> {
+/// Completes a login, or says why not; `at` is the end of the redirect URI that it came to, if it is one provider's own. The
+/// login cookie and the state are checked before anything is asked of anybody.
+pub(super) async fn complete(mut call: Call<'_>, at: Option<&str>) -> Result<HttpResponse, Problem> {
+    let at = at.map(|name| call.site.auth.site().own_callback(name).map(str::to_owned).ok_or(Problem::NoRoute));
+    let at = at.transpose()?;
     login::navigation_only(call.request)?;
     let (answer, fresh) = answer(&call)?;
     let state = answer.state().to_owned();
     let Some((cookie, pending)) = attempt(&call, &state).filter(|_| fresh) else {
-        return without_attempt(&call, &answer).await;
+        return without_attempt(&call, &answer, at).await;
     };
     let previous = call.cookies.session.take().map(|cookie| cookie.ticket);
-    match call.site.auth.complete_login(pending, answer, previous.clone()).await {
+    match call.site.auth.complete_login(pending, Arrival { answer, at: at.clone() }, previous.clone()).await {
         Ok(Completed { ticket, return_to }) => {
             binding::tie(&call.binding, &ticket);
             Ok(go(&call, &return_to, Some(cookie)))
@@ -30,7 +33,7 @@ pub(super) async fn complete(mut call: Call<'_>) -> Result<HttpResponse, Problem
             Some(previous) if is_live(&call, previous.clone()).await? => {
                 Ok(go(&call, &ReturnTo::front_page(), Some(cookie)))
             }
-            _ => restart(&call, &state, Some(cookie)).await,
+            _ => restart(&call, &state, at, Some(cookie)).await,
         },
         // The state was not used up: the same callback works when the store is back.
         Err(CallbackError::Store(error)) => Err(error.into()),
@@ -64,7 +67,7 @@ fn attempt(call: &Call<'_>, state: &str) -> Option<(String, PendingLogin)> {
 
 /// A callback that this browser has no attempt for: a reload, a second tab, a lost cookie, or a forgery. None of them
 /// may reach the provider with this answer.
-async fn without_attempt(call: &Call<'_>, answer: &Answer) -> Result<HttpResponse, Problem> {
+async fn without_attempt(call: &Call<'_>, answer: &Answer, at: Option<String>) -> Result<HttpResponse, Problem> {
     tracing::info!(event = "callback_without_attempt", site = %call.site.auth.site().origin);
     if let Some(cookie) = &call.cookies.session
         && is_live(call, cookie.ticket.clone()).await?
@@ -73,13 +76,18 @@ async fn without_attempt(call: &Call<'_>, answer: &Answer) -> Result<HttpRespons
     }
     match answer.error() {
         Some(error) => Err(failed(call, &CallbackError::Refused(error.to_owned()))),
-        None => restart(call, answer.state(), None).await,
+        None => restart(call, answer.state(), at, None).await,
     }
 }
 
 /// Starts the login once more, but only once: the new state is marked, which tells a browser that keeps no cookies, and so
 /// is the attempt in its cookie, which tells a provider that answers with a state of nobody's.
-async fn restart(call: &Call<'_>, state: &str, cookie: Option<String>) -> Result<HttpResponse, Problem> {
+async fn restart(
+    call: &Call<'_>,
+    state: &str,
+    provider: Option<String>,
+    cookie: Option<String>,
+) -> Result<HttpResponse, Problem> {
     let attempts = &call.cookies.logins;
     let mut attempts = attempts.iter().filter_map(|(name, sealed)| call.site.auth.open_login(name, sealed));
     if PendingLogin::was_restarted(state) || attempts.any(|attempt| attempt.is_restart()) {
@@ -90,7 +98,7 @@ async fn restart(call: &Call<'_>, state: &str, cookie: Option<String>) -> Result
         ));
     }
     let again =
-        LoginRequest { provider: None, return_to: ReturnTo::front_page(), hints: LoginHints::default(), restart: true };
+        LoginRequest { provider, return_to: ReturnTo::front_page(), hints: LoginHints::default(), restart: true };
     let mut response = login::begin(call, again).await?;
     if let Some(cookie) = cookie {
         forget(call, &mut response, cookie);
@@ -115,7 +123,8 @@ fn failed(call: &Call<'_>, error: &CallbackError) -> Problem {
         CallbackError::Unidentified(reason) => Problem::LoginFailed(format!(
             "The login service let you in, and then did not say who you are. Its user endpoint: {reason}. Please try again."
         )),
-        CallbackError::ProviderUnavailable(_) | CallbackError::Misconfigured(_) => Problem::ProviderUnavailable,
+        CallbackError::ProviderUnavailable(_) | CallbackError::Misconfigured(_) => Problem::ProviderUnavailable(2),
+        CallbackError::Busy(time) => Problem::provider_unavailable(*time),
         CallbackError::Store(_) => Problem::StoreUnavailable,
         _ => Problem::LoginFailed("The login service's answer could not be accepted. Please try again.".into()),
     }

@@ -14,9 +14,10 @@ use tokio::time::{Instant, Interval, interval_at};
 
 use super::bff::Call;
 use super::problem::Problem;
-use super::{request, session};
+use super::{request, session, streams};
 use crate::auth::{Auth, CurrentError, End, Live, News, Seen, Why};
 use crate::guard::same_origin;
+use crate::telemetry::metrics::Held;
 
 /// How long before the end a page is warned.
 const WARNING: Duration = Duration::from_secs(120);
@@ -82,6 +83,7 @@ struct Events {
     stage: Stage,
     /// The session as it was told last, until its page was warned of its end.
     unwarned: Option<Arc<Seen>>,
+    _counted: Held,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,6 +103,7 @@ impl Events {
             comment: interval_at(Instant::now() + COMMENT, COMMENT),
             stage: Stage::Begin,
             unwarned: None,
+            _counted: streams::count(call.site, "events"),
         }
     }
 

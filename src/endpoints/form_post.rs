@@ -12,8 +12,8 @@ use super::request::Query;
 use super::{form, login};
 use crate::provider::Answer;
 
-/// Sends the browser on with what it posted.
-pub(super) async fn send_on(mut call: Call<'_>) -> Result<HttpResponse, Problem> {
+/// Sends the browser on with what it posted, to the same redirect URI: that of the provider called `at`, or the shared one.
+pub(super) async fn send_on(mut call: Call<'_>, at: Option<&str>) -> Result<HttpResponse, Problem> {
     login::navigation_only(call.request)?;
     let body = form::read(call.request, &mut call.body).await?;
     let form = Query::of_form(&body)?;
@@ -21,5 +21,6 @@ pub(super) async fn send_on(mut call: Call<'_>) -> Result<HttpResponse, Problem>
     Answer::read(true, |name| form.get(name)).map_err(Problem::BadRequest)?;
     let sealed = call.site.auth.seal_posted(|name| form.get(name)).ok_or(Problem::TooLarge)?;
     let site = call.site.auth.site();
-    Ok(login::see_other(&format!("{}{}/callback?answer={sealed}", site.origin, site.base_path)).finish())
+    let own = at.map(|name| format!("/{name}")).unwrap_or_default();
+    Ok(login::see_other(&format!("{}{}/callback{own}?answer={sealed}", site.origin, site.base_path)).finish())
 }

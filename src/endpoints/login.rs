@@ -48,7 +48,7 @@ pub(super) async fn begin(call: &Call<'_>, asked: LoginRequest) -> Result<HttpRe
         BeginError::UnknownProvider => Problem::BadRequest("this site has no such provider"),
         BeginError::Unavailable(why) => {
             tracing::warn!(event = "login_unavailable", site = %auth.site().origin, %why);
-            Problem::ProviderUnavailable
+            Problem::ProviderUnavailable(2)
         }
     })?;
     let name = format!("{}{}", names.login_prefix, begun.pending.cookie_suffix());

@@ -1,5 +1,7 @@
 //! Every error becomes a response here and nowhere else: `application/problem+json` (RFC 9457), or a small page for a navigation.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -47,8 +49,8 @@ pub(super) enum Problem {
     UpstreamUnreachable,
     /// 503 `store_unavailable`
     StoreUnavailable,
-    /// 503 `provider_unavailable`
-    ProviderUnavailable,
+    /// 503 `provider_unavailable`, and the seconds after which asking again may help.
+    ProviderUnavailable(u64),
     /// 503 `overloaded`
     Overloaded,
     /// 504 `upstream_timeout`
@@ -99,7 +101,7 @@ impl Problem {
             Self::StoreUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Sessions cannot be looked up right now")
             }
-            Self::ProviderUnavailable => {
+            Self::ProviderUnavailable(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable", "The login service cannot be reached")
             }
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The API is busy"),
@@ -122,7 +124,7 @@ impl Problem {
             Self::TooMany(_) => "The Retry-After header says when the next one is due.",
             Self::Overloaded => "As many calls run as the route allows; try again in a moment.",
             Self::UpstreamUnreachable | Self::UpstreamTimeout => "Nobody was logged out; try again in a moment.",
-            Self::StoreUnavailable | Self::ProviderUnavailable => "Nobody was logged out; try again in a moment.",
+            Self::StoreUnavailable | Self::ProviderUnavailable(_) => "Nobody was logged out; try again in a moment.",
         }
     }
 
@@ -144,10 +146,10 @@ impl Problem {
             Self::Method(allowed) => {
                 answer.insert_header((header::ALLOW, allowed.as_str()));
             }
-            Self::TooMany(seconds) => {
+            Self::TooMany(seconds) | Self::ProviderUnavailable(seconds) => {
                 answer.insert_header((header::RETRY_AFTER, *seconds));
             }
-            Self::StoreUnavailable | Self::ProviderUnavailable | Self::Overloaded => {
+            Self::StoreUnavailable | Self::Overloaded => {
                 answer.insert_header((header::RETRY_AFTER, "2"));
             }
             _ => {}
@@ -155,7 +157,7 @@ impl Problem {
         if asker.navigation {
             let again = match self {
                 Self::Absent(_) | Self::LoginFailed(_) => login_url.map(|path| ("Log in", path)),
-                Self::ProviderUnavailable => Some(("Try again", "")),
+                Self::ProviderUnavailable(_) => Some(("Try again", "")),
                 Self::InsufficientScope(path) => Some(("Log in once more", path.as_str())),
                 _ => None,
             };
@@ -189,6 +191,13 @@ impl From<CurrentError> for Problem {
     }
 }
 
+impl Problem {
+    /// The provider cannot be asked for `time`; never "at once".
+    pub(super) fn provider_unavailable(time: Duration) -> Self {
+        Self::ProviderUnavailable(time.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX))
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::warn!(event = "store_unavailable", %error);
@@ -207,7 +216,7 @@ impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::Ended(why) => Self::Absent(why),
-            TokenError::ProviderUnavailable => Self::ProviderUnavailable,
+            TokenError::ProviderUnavailable(time) => Self::provider_unavailable(time),
             TokenError::StoreUnavailable => Self::StoreUnavailable,
         }
     }

@@ -16,6 +16,7 @@ use crate::auth::{Auth, End, Live, Session};
 use crate::clock::Timestamp;
 use crate::proxy::tunnel::{Closing, Hooks};
 use crate::session::ticket::Ticket;
+use crate::telemetry::metrics::{Held, OPEN_STREAMS};
 
 /// The close code of a WebSocket whose session is over; the reason is the 401's.
 const SESSION_OVER: u16 = 4401;
@@ -29,9 +30,13 @@ pub(super) fn hooks(
     session: Option<&Session>,
 ) -> Result<Hooks<impl Future<Output = Closing> + 'static, impl FnMut() + 'static>, Problem> {
     let live = open(site, session)?;
+    let counted = count(site, "websocket");
     let activity = session.map(|session| Activity::new(site, session));
     Ok(Hooks {
-        ending: async move { closing(live.over().await) },
+        ending: async move {
+            let _counted = counted;
+            closing(live.over().await)
+        },
         active: move || {
             if let Some(activity) = &activity {
                 activity.count();
@@ -51,7 +56,13 @@ pub(super) fn until_over(
         return Ok(response);
     }
     let over = Box::pin(open(site, session)?.over());
-    Ok(response.map_body(|_, body| UntilOver { body, over }.boxed()))
+    let counted = count(site, "event_stream");
+    Ok(response.map_body(|_, body| UntilOver { body, over, _counted: counted }.boxed()))
+}
+
+/// One more open stream in the metrics, for as long as what is returned lives.
+pub(super) fn count(site: &Site, kind: &str) -> Held {
+    OPEN_STREAMS.with([&site.auth.site().origin.to_string(), kind]).hold()
 }
 
 fn open(site: &Site, session: Option<&Session>) -> Result<Live, Problem> {
@@ -101,6 +112,7 @@ impl Activity {
 struct UntilOver {
     body: BoxBody,
     over: Pin<Box<dyn Future<Output = End>>>,
+    _counted: Held,
 }
 
 impl MessageBody for UntilOver {

@@ -5,14 +5,14 @@ use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{ProviderStatus, Unavailable, json};
+use super::{ProviderStatus, Unavailable, json, throttled};
 use crate::config::{ProviderConfig, is_loopback_host};
 use crate::secret::AccessToken;
 
@@ -50,6 +50,8 @@ impl From<Silence> for Unavailable {
 /// An answer, whatever its status.
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// How long a 429 wants no more calls.
+    pub(super) pause: Option<Duration>,
     body: Vec<u8>,
 }
 
@@ -107,12 +109,15 @@ impl BackChannel {
         self.call(request).await
     }
 
-    /// One GET with `token` as the bearer (RFC 6750 §2.1).
+    /// One GET with `token` as the bearer.
     pub(super) async fn get_as(&self, url: &Url, token: &AccessToken) -> Result<Answer, Silence> {
-        let text = Zeroizing::new(format!("Bearer {}", token.expose()));
-        let mut bearer = HeaderValue::from_str(&text).expect("tokens are printable ASCII");
-        bearer.set_sensitive(true);
-        self.call(self.http.get(url.clone()).header(AUTHORIZATION, bearer)).await
+        self.call(self.http.get(url.clone()).header(AUTHORIZATION, bearer(token))).await
+    }
+
+    /// One POST of nothing, with `token` as the bearer, to somebody beside the provider: it says nothing of its health.
+    pub(super) async fn post_as(&self, url: &Url, token: &AccessToken) -> Result<Answer, Silence> {
+        let nothing = (CONTENT_LENGTH, HeaderValue::from_static("0"));
+        exchange(self.http.post(url.clone()).header(AUTHORIZATION, bearer(token)).header(nothing.0, nothing.1)).await
     }
 
     /// One GET that shows nothing, to see whether anybody is there.
@@ -134,11 +139,9 @@ impl BackChannel {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// One call to the provider, by which its health is known.
     async fn call(&self, request: RequestBuilder) -> Result<Answer, Silence> {
-        let answer = match request.header(ACCEPT, HeaderValue::from_static("application/json")).send().await {
-            Ok(response) => read(response).await,
-            Err(error) => Err(silence(&error)),
-        };
+        let answer = exchange(request).await;
         let status = match &answer {
             Ok(answer) if answer.status >= 500 => {
                 ProviderStatus::Down(format!("the provider answered {}", answer.status))
@@ -149,6 +152,21 @@ impl BackChannel {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
         answer
     }
+}
+
+async fn exchange(request: RequestBuilder) -> Result<Answer, Silence> {
+    match request.header(ACCEPT, HeaderValue::from_static("application/json")).send().await {
+        Ok(response) => read(response).await,
+        Err(error) => Err(silence(&error)),
+    }
+}
+
+/// RFC 6750 §2.1
+fn bearer(token: &AccessToken) -> HeaderValue {
+    let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+    let mut bearer = HeaderValue::from_str(&text).expect("tokens are printable ASCII");
+    bearer.set_sensitive(true);
+    bearer
 }
 
 /// The head of a page.
@@ -185,6 +203,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         return Err(too_large());
     }
     let status = response.status().as_u16();
+    let pause = throttled::pause(status, response.headers());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| Silence::NoAnswer(describe(&error)))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
@@ -192,7 +211,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, pause, body })
 }
 
 /// Where a call went, without query.

@@ -5,16 +5,21 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
+use crate::config::TrustedAudiences;
 
 /// How long ago a token that was just received may have been issued.
 pub(super) const OLDEST: Duration = Duration::from_secs(60 * 60);
 /// The event that makes a token a logout token (OpenID Connect Back-Channel Logout §2.4).
 pub(super) const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// The audience is this client and nobody else, and so is the authorized party if it is named (OpenID Connect Core
-/// §3.1.3.7, steps 3 to 5).
-pub(super) fn check_audience(claims: &Map<String, Value>, client_id: &str) -> Result<(), &'static str> {
-    if !is_audience(claims.get("aud"), client_id) {
+/// The audience is this client and nobody else but those who are trusted, and the authorized party is this client if it is
+/// named (OpenID Connect Core §3.1.3.7, steps 3 to 5).
+pub(super) fn check_audience(
+    claims: &Map<String, Value>,
+    client_id: &str,
+    trusted: &TrustedAudiences,
+) -> Result<(), &'static str> {
+    if !is_audience(claims.get("aud"), client_id, trusted) {
         return Err("`aud` is missing, not this client, or not this client alone");
     }
     match claims.get("azp") {
@@ -24,11 +29,26 @@ pub(super) fn check_audience(claims: &Map<String, Value>, client_id: &str) -> Re
     }
 }
 
-/// Whether `aud` is this client alone.
-pub(super) fn is_audience(aud: Option<&Value>, client_id: &str) -> bool {
+/// An ID token for several must say to which of them it was issued.
+pub(super) fn check_party(claims: &Map<String, Value>) -> Result<(), &'static str> {
+    let several = claims.get("aud").and_then(Value::as_array).is_some_and(|all| all.len() > 1);
+    if several && claims.get("azp").is_none() {
+        return Err("`aud` names several, and `azp` is missing");
+    }
+    Ok(())
+}
+
+/// Whether `aud` is this client, alone or among those who are trusted.
+pub(super) fn is_audience(aud: Option<&Value>, client_id: &str, trusted: &TrustedAudiences) -> bool {
+    let may_stand = |audience: &Value| match (audience, trusted) {
+        (Value::String(audience), _) if audience == client_id => true,
+        (Value::String(audience), TrustedAudiences::These(these)) => these.contains(audience),
+        (Value::String(_), TrustedAudiences::Any) => true,
+        _ => false,
+    };
     match aud {
         Some(Value::String(audience)) => audience == client_id,
-        Some(Value::Array(all)) => !all.is_empty() && all.iter().all(|audience| audience == client_id),
+        Some(Value::Array(all)) => all.iter().any(|audience| audience == client_id) && all.iter().all(may_stand),
         _ => false,
     }
 }

@@ -36,7 +36,7 @@ impl CodeFlow {
             name: config.name.clone(),
             client: Arc::new(client.clone()),
             default_token_lifetime: config.default_token_lifetime,
-            redirect_uri: site.redirect_uri(),
+            redirect_uri: site.redirect_uri_of(&config.name),
             post_logout_redirect_uri: site.post_logout_redirect_uri(),
             caller,
             server,
@@ -47,9 +47,9 @@ impl CodeFlow {
 /// How the server's endpoints and its users are known.
 pub(super) enum Server {
     /// By discovery, and by the ID token.
-    Oidc(Oidc),
+    Oidc(Box<Oidc>),
     /// As written, and by the user endpoint.
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 impl Server {

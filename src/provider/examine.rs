@@ -113,6 +113,10 @@ impl CodeFlow {
                 "compare client_id, client_auth and the client's secret or key with its registration at the provider",
             ),
             Err(RedeemError::Unavailable(wrong)) => trouble(wrong, REACH),
+            Err(RedeemError::Throttled(pause)) => trouble(
+                format!("the token endpoint has had too many calls and wants none for {} s", pause.as_secs()),
+                "ask again later; `budget` keeps the gateway below what the provider allows",
+            ),
             Err(RedeemError::Invalid(wrong) | RedeemError::Unidentified(wrong)) => {
                 trouble(wrong, "look at what stands between gateway and provider")
             }

@@ -14,12 +14,15 @@ use super::oidc::Oidc;
 use super::signature::{self, Refused};
 use super::{ProvenUser, kept};
 use crate::clock::Timestamp;
+use crate::config::TrustedAudiences;
 use crate::secret::{AccessToken, IdToken, Nonce, constant_time_eq};
 
 /// What a token must say to be believed.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
+    /// Who may stand beside it in `aud`.
+    pub(super) trusted: &'a TrustedAudiences,
     /// The token that came along, for `at_hash`.
     pub(super) access_token: &'a AccessToken,
     /// How the token came to be.
@@ -51,7 +54,8 @@ fn check(claims: Map<String, Value>, alg: Algorithm, expected: &Expected<'_>) ->
     if text("iss") != Some(expected.issuer) {
         return Err("`iss` is another issuer");
     }
-    common::check_audience(&claims, expected.client_id)?;
+    common::check_audience(&claims, expected.client_id, expected.trusted)?;
+    common::check_party(&claims)?;
     // Steps 9 and 10.
     common::validity(&claims, expected.now, expected.skew)?.ok_or("`exp` is missing")?;
     common::issued(&claims, expected.now, OLDEST, expected.skew)?;

@@ -11,6 +11,7 @@ use super::kept::Occasion;
 use super::oidc::Oidc;
 use super::response::{Response, error_code};
 use super::signature::{self, Refused};
+use crate::config::TrustedAudiences;
 use crate::secret::{State, constant_time_eq};
 
 /// A signed response as it arrived from anybody. Its unverified words serve for nothing but to find the attempt.
@@ -62,7 +63,8 @@ fn check(claims: &Map<String, Value>, oidc: &Oidc, state: &State) -> Result<(), 
     if claims.get("iss").and_then(Value::as_str) != Some(&*oidc.issuer) {
         return Err("`iss` is missing or another issuer");
     }
-    claims::check_audience(claims, &oidc.config.client.client_id)?;
+    // A response is for one client, whoever may stand beside it in tokens (JARM §2.1).
+    claims::check_audience(claims, &oidc.config.client.client_id, &TrustedAudiences::These(Vec::new()))?;
     if claims::validity(claims, oidc.clock.now(), oidc.config.clock_skew)?.is_none() {
         return Err("`exp` is missing");
     }

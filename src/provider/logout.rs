@@ -12,8 +12,8 @@ use super::client_auth::authenticate;
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
 use super::{Tokens, Unavailable};
-use crate::config::{ClientConfig, LogoutHint};
-use crate::secret::{IdToken, RefreshToken, State};
+use crate::config::{ClientConfig, LogoutHint, Placeholder};
+use crate::secret::{AccessToken, IdToken, RefreshToken, State};
 
 /// How long a logout waits for metadata: the user is logged out here already, and waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,18 +24,36 @@ const LONGEST_HINT: usize = 6 * 1024;
 
 /// The URL of the provider's logout page, if it has one that is known soon enough.
 pub(super) async fn url(flow: &CodeFlow, id_token: Option<&IdToken>, state: &State) -> Option<Url> {
-    let endpoints = timeout(PATIENCE, flow.server.endpoints()).await.ok()?.ok()?;
-    let endpoint = endpoints.end_session.as_ref()?;
-    let mut parameters = vec![
-        ("client_id", &*flow.client.client_id),
-        ("post_logout_redirect_uri", &*flow.post_logout_redirect_uri),
-        ("state", state.expose()),
-    ];
+    let page = flow.client.logout.page.as_ref()?;
+    let endpoint = match &page.url {
+        Some(url) => url.clone(),
+        None => timeout(PATIENCE, flow.server.endpoints()).await.ok()?.ok()?.end_session.clone()?,
+    };
     let hint = id_token.map(IdToken::expose).filter(|hint| hint.len() <= LONGEST_HINT);
-    if let (LogoutHint::IdToken, Some(hint)) = (flow.client.logout_hint, hint) {
-        parameters.push(("id_token_hint", hint));
-    }
-    Some(with_parameters(endpoint, &parameters))
+    let known = |placeholder| match placeholder {
+        Placeholder::ClientId => Some(&*flow.client.client_id),
+        Placeholder::ReturnTo => Some(&*flow.post_logout_redirect_uri),
+        Placeholder::IdToken => hint.filter(|_| page.hint == LogoutHint::IdToken),
+        Placeholder::State => Some(state.expose()),
+    };
+    let filled: Vec<(&str, String)> =
+        page.params.iter().filter_map(|(name, template)| Some((name.as_str(), template.fill(known)?))).collect();
+    let parameters: Vec<(&str, &str)> = filled.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Some(with_parameters(&endpoint, &parameters))
+}
+
+/// Tells `logout_hook`, with the session's own token as the bearer, that the session is over; without one there is nobody
+/// to tell.
+pub(super) async fn tell(flow: &CodeFlow, access_token: &AccessToken) -> Result<(), Unavailable> {
+    let Some(hook) = &flow.client.logout.hook else { return Ok(()) };
+    let late = |_| Err(Unavailable("the logout hook did not answer in time".to_owned()));
+    let call = async {
+        match flow.caller.post_as(hook, access_token).await?.status {
+            200..=299 => Ok(()),
+            status => Err(Unavailable(format!("the logout hook answered {status}"))),
+        }
+    };
+    timeout(REVOCATION, call).await.unwrap_or_else(late)
 }
 
 /// Revokes `refresh_token`; a provider without a revocation endpoint has nothing to confirm.

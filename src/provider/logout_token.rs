@@ -49,7 +49,12 @@ impl ReceivedLogoutToken {
     #[must_use]
     pub fn is_from(&self, provider: &Provider) -> bool {
         provider.oidc().is_some_and(|oidc| {
-            self.issuer == oidc.issuer && claims::is_audience(self.audience.as_ref(), &oidc.config.client.client_id)
+            self.issuer == oidc.issuer
+                && claims::is_audience(
+                    self.audience.as_ref(),
+                    &oidc.config.client.client_id,
+                    &oidc.config.trusted_audiences,
+                )
         })
     }
 }
@@ -140,7 +145,7 @@ fn check(claims: &Map<String, Value>, oidc: &Oidc, now: Timestamp) -> Result<Ver
     if claims.get("iss").and_then(Value::as_str) != Some(&*oidc.issuer) {
         return Err("`iss` is another issuer");
     }
-    claims::check_audience(claims, &oidc.config.client.client_id)?;
+    claims::check_audience(claims, &oidc.config.client.client_id, &oidc.config.trusted_audiences)?;
     let until = check_times(claims, oidc, now)?;
     // Steps 4 to 6.
     let whose = whose(claims)?;

@@ -114,6 +114,7 @@ impl Oidc {
         Expected {
             issuer: &self.issuer,
             client_id: &self.config.client.client_id,
+            trusted: &self.config.trusted_audiences,
             access_token: &tokens.access_token,
             occasion,
             skew: self.config.clock_skew,

@@ -1,5 +1,7 @@
 //! What a call to a provider can come to, each told by whose fault it is.
 
+use std::time::Duration;
+
 use super::Tokens;
 
 /// The provider cannot be used right now, and why; nothing is the user's fault.
@@ -10,9 +12,12 @@ pub struct Unavailable(pub String);
 /// Why a code did not become a login.
 #[derive(Debug, thiserror::Error)]
 pub enum RedeemError {
-    /// No answer, a time-out, a 5xx or a 429; the code may or may not be used up and is not sent again.
+    /// No answer, a time-out or a 5xx; the code may or may not be used up and is not sent again.
     #[error("the provider is unavailable: {0}")]
     Unavailable(String),
+    /// A 429: whatever it was about was not done, and nothing is to be asked for this time.
+    #[error("the provider has had too many calls and wants none for {} s", .0.as_secs())]
+    Throttled(Duration),
     /// The provider refused the code (`invalid_grant`).
     #[error("the provider refused the code: {0}")]
     Rejected(String),
@@ -40,9 +45,11 @@ pub enum Refreshed {
     Tokens(Tokens),
     /// The refresh token is refused: the session is over.
     Rejected(String),
-    /// No connection, or an answer that refuses for now (5xx, 429): the refresh token was not used, the session goes on,
-    /// the refresh is tried again later.
+    /// No connection, or an answer that refuses for now (5xx): the refresh token was not used, the session goes on, the
+    /// refresh is tried again later.
     Unavailable(String),
+    /// A 429: the same, and nothing is to be asked for this time.
+    Throttled(Duration),
     /// The request was sent and no complete, usable answer came: the refresh token may be used up or not.
     Unknown(String),
     /// The client itself is refused: an operator must act, no session ends.

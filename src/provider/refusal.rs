@@ -62,6 +62,7 @@ mod tests {
             RedeemError::Rejected(_) => "rejected",
             RedeemError::Misconfigured(_) => "misconfigured",
             RedeemError::Unavailable(_) => "unavailable",
+            RedeemError::Throttled(_) => "throttled",
             RedeemError::Invalid(_) => "invalid",
             RedeemError::Unidentified(_) => "unidentified",
         }

@@ -47,6 +47,7 @@ pub(super) async fn refresh(flow: &CodeFlow, refresh_token: &RefreshToken, subje
         Err(RedeemError::Rejected(reason)) => Refreshed::Rejected(reason),
         Err(RedeemError::Misconfigured(reason)) => Refreshed::Misconfigured(reason),
         Err(RedeemError::Unavailable(reason)) => Refreshed::Unavailable(reason),
+        Err(RedeemError::Throttled(pause)) => Refreshed::Throttled(pause),
         Err(RedeemError::Invalid(reason) | RedeemError::Unidentified(reason)) => Refreshed::Unknown(reason),
     }
 }
@@ -76,6 +77,9 @@ async fn call(flow: &CodeFlow, endpoints: &Endpoints, fields: Vec<(&'static str,
 }
 
 fn tokens(flow: &CodeFlow, answer: &Answer) -> Result<Tokens, RedeemError> {
+    if let Some(pause) = answer.pause {
+        return Err(RedeemError::Throttled(pause));
+    }
     match answer.json() {
         // GitHub refuses with 200, and an `error` member.
         Ok(members) if answer.status == 200 && !members.contains_key("error") => {

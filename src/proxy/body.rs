@@ -1,12 +1,12 @@
 //! Bodies in both directions: bytes pass as they come, no faster than the receiver takes them, and a body that breaks
 //! off never looks complete.
 //!
-//! The browser's body (`upload`) cannot leave its thread and hyper's must be able to, so a task on the worker's own
-//! thread copies it through a channel that holds one piece. The upstream's body (`download`) is polled where it is.
+//! The browser's body (`upload`) is read by the task that sends it on; the upstream's (`download`) is polled by the
+//! server when the browser has taken what came before.
 
 mod download;
 mod upload;
 
-pub use download::{Download, DownloadError, Patience};
-pub(super) use upload::{Limits, Upload, declared_length};
-pub use upload::{RequestBody, UploadError};
+pub(super) use download::{Download, Patience};
+pub use upload::UploadError;
+pub(super) use upload::{Limits, RequestBody, Upload, declared_length};

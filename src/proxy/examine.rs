@@ -2,34 +2,34 @@
 
 use std::time::Duration;
 
-use hyper::header::{HOST, USER_AGENT};
-use hyper::{Request, StatusCode};
+use actix_web::http::StatusCode;
 
 use super::body::RequestBody;
 use super::route::Route;
-use super::upstream::UpstreamClients;
+use super::upstream::{BodyLength, Outgoing, UpstreamClients};
+use crate::config::Origin;
 
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Route {
-    /// One GET of the upstream's own path, without a session and without a token. Any answer is one, a refusal too:
+    /// One GET of the upstream's own path for the site at `origin`, without a session and without a token. Any answer is one, a refusal too:
     /// what is looked for is the way there.
     ///
     /// # Errors
     /// What an operator should read: no connection, no answer in time, a gateway's error.
-    pub async fn examine(&self, clients: &UpstreamClients) -> Result<StatusCode, String> {
-        let front_page = self.front_page().ok_or("its URL is none that can be asked for")?;
-        let request = Request::get(front_page)
-            .header(HOST, self.target.host.clone())
-            .header(USER_AGENT, concat!("cloakroom/", env!("CARGO_PKG_VERSION")))
-            .body(RequestBody::empty())
-            .map_err(|error| error.to_string())?;
-        let exchange = clients.exchange(self.target.tls.as_ref(), request);
+    pub async fn examine(&self, clients: &UpstreamClients, origin: &Origin) -> Result<StatusCode, String> {
+        let target = &self.target;
+        let path = if target.prefix.is_empty() { "/" } else { &target.prefix };
+        let agent = concat!("cloakroom/", env!("CARGO_PKG_VERSION"));
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {agent}\r\n\r\n", target.host(origin));
+        let length = BodyLength::Exactly(0);
+        let question = Outgoing { head: head.into(), body: RequestBody::empty(), length, asks_for_head: false };
+        let exchange = clients.exchange(&target.place, question, false);
         let Ok(answer) = tokio::time::timeout(PATIENCE, exchange).await else {
             return Err(format!("no answer within {} seconds", PATIENCE.as_secs()));
         };
-        match answer.map_err(|error| error.to_string())?.status() {
+        match answer.map_err(|error| error.to_string())?.status {
             status @ (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) => {
                 Err(format!("it answers {}", status.as_u16()))
             }

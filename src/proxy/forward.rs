@@ -10,10 +10,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use actix_web::dev::Payload;
-use actix_web::http::Method;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
-use hyper::body::Incoming;
-use hyper::{Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
@@ -21,12 +19,14 @@ use super::bearer::Bearer;
 use super::body::{Limits, RequestBody, Upload, UploadError, declared_length};
 use super::headers::request::{Framing, Own, has_looped, outbound};
 use super::route::Route;
-use super::seam;
 use super::tunnel;
-use super::upstream::UpstreamClients;
+use super::upstream::{Answer, BodyLength, ExchangeError, Outgoing, UpstreamClients};
 use crate::config::{Access, Origin};
 use crate::guard::path::RoutePath;
 use crate::guard::same_origin::SameOrigin;
+
+/// Room for the head of a usual request with its token.
+const HEAD: usize = 2 << 10;
 
 /// What lets a request through to an upstream.
 pub enum Pass {
@@ -119,9 +119,9 @@ impl Forward<'_> {
         (upload, body): (Rc<Upload>, RequestBody),
         ends: Option<Instant>,
         renew: impl AsyncFnOnce() -> Option<Bearer>,
-    ) -> Result<Response<Incoming>, ForwardError> {
+    ) -> Result<Answer, ForwardError> {
         let response = self.send(clients, body, &upload, ends).await?;
-        if response.status() == StatusCode::UNAUTHORIZED
+        if response.status == StatusCode::UNAUTHORIZED
             && self.bearer().is_some()
             && let Some(body) = upload.again()
             && let Some(newer) = renew().await
@@ -175,7 +175,7 @@ impl Forward<'_> {
     }
 
     /// The request as the upstream gets it.
-    fn prepare(&self, body: RequestBody) -> Result<Request<RequestBody>, ForwardError> {
+    fn prepare(&self, body: RequestBody) -> Result<Outgoing, ForwardError> {
         let framing = match declared_length(self.request) {
             // Only `tunnel` lets one of these through.
             _ if tunnel::is_asked(self.request) => Framing::WebSocket,
@@ -192,12 +192,21 @@ impl Forward<'_> {
             bearer: self.bearer(),
             framing,
         };
+        let (method, query) = (self.request.method(), self.request.uri().query());
         let bad = ForwardError::BadRequest;
-        let mut request = Request::new(body);
-        *request.method_mut() = seam::method(self.request.method()).ok_or(bad("the method"))?;
-        *request.uri_mut() = self.route.uri(self.path, self.request.uri().query()).ok_or(bad("the target"))?;
-        *request.headers_mut() = outbound(self.request.headers(), &own).ok_or(bad("a header"))?;
-        Ok(request)
+        let mut head = Vec::with_capacity(HEAD);
+        head.extend_from_slice(method.as_str().as_bytes());
+        head.push(b' ');
+        self.route.write_target(self.path, query, &mut head).ok_or(bad("the target"))?;
+        head.extend_from_slice(b" HTTP/1.1\r\n");
+        outbound(self.request.headers(), &own, &mut head).ok_or(bad("a header"))?;
+        head.extend_from_slice(b"\r\n");
+        let length = match framing {
+            Framing::Length(length) => BodyLength::Exactly(length),
+            Framing::Chunked => BodyLength::Chunked,
+            Framing::None | Framing::WebSocket => BodyLength::Exactly(0),
+        };
+        Ok(Outgoing { head: head.into(), body, length, asks_for_head: *method == Method::HEAD })
     }
 
     /// Sends the request and waits for the head of the response, at most as long as the route says.
@@ -207,32 +216,36 @@ impl Forward<'_> {
         body: RequestBody,
         upload: &Upload,
         ends: Option<Instant>,
-    ) -> Result<Response<Incoming>, ForwardError> {
+    ) -> Result<Answer, ForwardError> {
         let repeatable = body.is_empty() && matches!(*self.request.method(), Method::GET | Method::HEAD);
-        let tls = self.route.target.tls.as_ref();
+        let place = &self.route.target.place;
         let first = self.prepare(body)?;
         let exchange = async {
-            match clients.exchange(tls, first).await {
+            match clients.exchange(place, first, true).await {
                 // A kept connection that the upstream has just closed says nothing about the request, and nothing
                 // changes when GET or HEAD arrives twice (RFC 9110 §9.2.2).
                 Err(error) if repeatable && error.is_stale() => {
                     let again = self.prepare(RequestBody::empty())?;
-                    clients.exchange(tls, again).await.map_err(|error| ForwardError::Unreachable(error.to_string()))
+                    clients.exchange(place, again, false).await.map_err(ForwardError::from)
                 }
-                Err(error) => Err(ForwardError::Unreachable(error.to_string())),
-                Ok(response) => Ok(response),
+                outcome => outcome.map_err(ForwardError::from),
             }
         };
-        let outcome = tokio::select! {
+        tokio::select! {
             outcome = exchange => outcome,
             () = upload.stalled(self.route.config.timeout) => Err(ForwardError::Timeout),
             () = sleep_until(ends.unwrap_or_else(Instant::now)), if ends.is_some() => Err(ForwardError::Timeout),
-        };
+        }
+    }
+}
+
+impl From<ExchangeError> for ForwardError {
+    fn from(error: ExchangeError) -> Self {
         // If the browser's body broke, that is why the exchange did.
-        outcome.map_err(|error| match upload.failure() {
-            None => error,
-            Some(UploadError::TooLarge) => ForwardError::TooLarge,
-            Some(UploadError::Broken) => ForwardError::BadRequest("the body broke off"),
-        })
+        match error.upload() {
+            None => Self::Unreachable(error.to_string()),
+            Some(UploadError::TooLarge) => Self::TooLarge,
+            Some(UploadError::Broken) => Self::BadRequest("the body broke off"),
+        }
     }
 }

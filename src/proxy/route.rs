@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
-use hyper::http::HeaderValue;
-use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::http::uri::Scheme;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-use crate::config::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, TlsFiles, UpstreamConfig};
+use super::seam;
+use super::upstream::Place;
+use crate::config::{Access, CachePolicy, Documents, EncodedSlash, Origin, RouteConfig, TlsFiles, UpstreamConfig};
 use crate::guard::path::RoutePath;
 
 /// The routes of one site.
@@ -30,14 +31,13 @@ pub struct Route {
 
 /// An upstream's URL, taken apart once so that no request parses it again.
 pub(super) struct Target {
-    scheme: Scheme,
-    authority: Authority,
-    /// The value of `Host`: the authority as the URL has it.
-    pub(super) host: HeaderValue,
+    /// The scheme and the authority, as the URL has them. An upstream behind a socket has none of its own and goes by the
+    /// site's.
+    named: Option<(Scheme, String)>,
     /// The path that is put in front: empty, or `/…` without a trailing slash.
     pub(super) prefix: String,
-    /// Which client opens its connections; `None` without TLS.
-    pub(super) tls: Option<TlsFiles>,
+    /// Where its connections lead.
+    pub(super) place: Arc<Place>,
 }
 
 impl RouteTable {
@@ -119,65 +119,57 @@ impl Route {
         }
     }
 
-    /// The URI of a request at the upstream: the upstream's own path, then the very bytes of `path` and `query`.
-    pub(super) fn uri(&self, path: &RoutePath, query: Option<&str>) -> Option<Uri> {
+    /// Writes the target of a request at the upstream: the upstream's own path, then the very bytes of `path` and
+    /// `query`. `None` if it is none.
+    pub(super) fn write_target(&self, path: &RoutePath, query: Option<&str>, out: &mut Vec<u8>) -> Option<()> {
         let rest = if self.config.strip_prefix { path.after(&self.config.path)? } else { path.as_str() };
-        let mut target =
-            String::with_capacity(self.target.prefix.len() + rest.len() + query.map_or(0, |query| query.len() + 1) + 1);
-        target.push_str(&self.target.prefix);
-        target.push_str(rest);
-        if target.is_empty() {
-            target.push('/');
+        let start = out.len();
+        out.extend_from_slice(self.target.prefix.as_bytes());
+        out.extend_from_slice(rest.as_bytes());
+        if out.len() == start {
+            out.push(b'/');
         }
         if let Some(query) = query {
-            target.push('?');
-            target.push_str(query);
+            out.push(b'?');
+            out.extend_from_slice(query.as_bytes());
         }
-        self.target.uri(target)
-    }
-
-    /// The URI of the upstream's own path, which no request has chosen.
-    pub(super) fn front_page(&self) -> Option<Uri> {
-        let prefix = &self.target.prefix;
-        self.target.uri(if prefix.is_empty() { "/".to_owned() } else { prefix.clone() })
+        seam::is_target(&out[start..]).then_some(())
     }
 }
 
 impl Target {
     fn new(upstream: &UpstreamConfig) -> Self {
-        let url = &upstream.url;
-        let authority = authority_of(url);
-        Self {
-            scheme: if is_tls(url) { Scheme::HTTPS } else { Scheme::HTTP },
-            host: HeaderValue::from_str(&authority).expect("a URL's authority is ASCII"),
-            authority: authority.parse().expect("a URL's host and port are an authority"),
-            prefix: url.path().trim_end_matches('/').to_owned(),
-            tls: tls_of(upstream),
+        let prefix = upstream.url.path().trim_end_matches('/').to_owned();
+        if let Some(socket) = &upstream.socket {
+            return Self { named: None, prefix, place: Arc::new(Place::Socket(socket.clone())) };
         }
+        let authority = authority_of(&upstream.url);
+        let scheme = if is_tls(&upstream.url) { Scheme::HTTPS } else { Scheme::HTTP };
+        let uri = Uri::builder().scheme(scheme.clone()).authority(authority.as_str()).path_and_query("/").build();
+        let uri = uri.expect("a URL's host and port are an authority");
+        Self { named: Some((scheme, authority)), prefix, place: Arc::new(Place::Net { uri, tls: tls_of(upstream) }) }
     }
 
-    /// The URI of `path_and_query` there.
-    fn uri(&self, path_and_query: String) -> Option<Uri> {
-        let mut parts = hyper::http::uri::Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(bytes::Bytes::from(path_and_query)).ok()?);
-        Uri::from_parts(parts).ok()
+    /// The value of `Host`.
+    pub(super) fn host<'a>(&'a self, origin: &'a Origin) -> &'a str {
+        self.named.as_ref().map_or_else(|| origin.authority(), |(_, authority)| authority)
     }
 
     /// What follows the upstream's own origin in `url`, if that is where it leads: the same scheme, host and port,
-    /// a default port written or not.
-    pub(super) fn own<'a>(&self, url: &'a str) -> Option<&'a str> {
-        let (scheme, rest) = match url.split_once("://") {
-            Some((scheme, rest)) => (scheme, rest),
-            None => (self.scheme.as_str(), url.strip_prefix("//")?),
+    /// a default port written or not. Behind a socket it is the site's, in either scheme: the upstream was told a host, and
+    /// sees no TLS.
+    pub(super) fn own<'a>(&self, url: &'a str, origin: &Origin) -> Option<&'a str> {
+        let scheme = self.named.as_ref().map_or_else(|| origin.scheme().as_str(), |(scheme, _)| scheme.as_str());
+        let (seen, rest) = match url.split_once("://") {
+            Some((seen, rest)) => (seen, rest),
+            None => (scheme, url.strip_prefix("//")?),
         };
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
-        let default = if self.scheme == Scheme::HTTPS { ":443" } else { ":80" };
+        let default = if seen.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
         let bare = |text: &str| text.strip_suffix(default).unwrap_or(text).to_ascii_lowercase();
-        (scheme.eq_ignore_ascii_case(self.scheme.as_str()) && bare(authority) == bare(self.authority.as_str()))
-            .then_some(rest)
+        let either = self.named.is_none() && ["http", "https"].iter().any(|known| seen.eq_ignore_ascii_case(known));
+        ((either || seen.eq_ignore_ascii_case(scheme)) && bare(authority) == bare(self.host(origin))).then_some(rest)
     }
 }
 
@@ -204,7 +196,7 @@ mod tests {
 
     fn route(path: &str, upstream: &str, strip_prefix: bool) -> RouteConfig {
         let url = upstream.parse().expect("a URL");
-        let mut config = Route::dev_server(&UpstreamConfig { url, tls: TlsFiles::default() }).config;
+        let mut config = Route::dev_server(&UpstreamConfig::at(url)).config;
         config.path = path.into();
         config.strip_prefix = strip_prefix;
         config
@@ -227,20 +219,39 @@ mod tests {
     }
 
     #[test]
-    fn the_upstream_uri_is_its_own_path_and_the_bytes_that_came() {
-        let uri = |prefix: &str, upstream: &str, strip: bool, text: &str, query: Option<&str>| {
-            Route::new(route(prefix, upstream, strip)).uri(&path(text), query).expect("a URI").to_string()
+    fn the_target_is_the_upstreams_own_path_and_the_bytes_that_came() {
+        let target = |prefix: &str, upstream: &str, strip: bool, text: &str, query: Option<&str>| {
+            let mut out = b"GET ".to_vec();
+            Route::new(route(prefix, upstream, strip)).write_target(&path(text), query, &mut out).expect("a target");
+            String::from_utf8(out).expect("text")["GET ".len()..].to_owned()
         };
         assert_eq!(
-            uri("/api", "http://up:81", false, "/api/%C3%a4", Some("a=../..&b=%00&?")),
-            "http://up:81/api/%C3%a4?a=../..&b=%00&?"
+            target("/api", "http://up:81", false, "/api/%C3%a4", Some("a=../..&b=%00&?")),
+            "/api/%C3%a4?a=../..&b=%00&?"
         );
-        assert_eq!(uri("/api", "https://up/v1/", false, "/api/x", None), "https://up/v1/api/x");
-        assert_eq!(uri("/api", "https://up/v1", true, "/api/x", Some("")), "https://up/v1/x?");
-        assert_eq!(uri("/api", "https://up/v1", true, "/api", None), "https://up/v1");
-        assert_eq!(uri("/api", "https://up", true, "/api", None), "https://up/");
-        assert_eq!(uri("/", "https://up", true, "/x/", None), "https://up/x/");
-        assert_eq!(uri("/api", "http://[::1]:81", true, "/api/a%2Fb", None), "http://[::1]:81/a%2Fb");
+        assert_eq!(target("/api", "https://up/v1/", false, "/api/x", None), "/v1/api/x");
+        assert_eq!(target("/api", "https://up/v1", true, "/api/x", Some("")), "/v1/x?");
+        assert_eq!(target("/api", "https://up/v1", true, "/api", None), "/v1");
+        assert_eq!(target("/api", "https://up", true, "/api", None), "/");
+        assert_eq!(target("/", "https://up", true, "/x/", None), "/x/");
+        assert_eq!(target("/api", "http://[::1]:81", true, "/api/a%2Fb", None), "/a%2Fb");
+        let smuggled =
+            Route::new(route("/api", "http://up", false)).write_target(&path("/api"), Some("a b"), &mut vec![]);
+        assert!(smuggled.is_none());
+    }
+
+    #[test]
+    fn an_upstream_is_named_as_its_url_names_it() {
+        for (url, host, uri) in [
+            ("https://up", "up", "https://up/"),
+            ("http://up:81/v1", "up:81", "http://up:81/"),
+            ("http://[::1]:81", "[::1]:81", "http://[::1]:81/"),
+        ] {
+            let route = Route::new(route("/api", url, false));
+            let site = Origin::parse("https://app.example").expect("an origin");
+            let Place::Net { uri: place, .. } = &*route.target.place else { panic!("no socket") };
+            assert_eq!((route.target.host(&site), place.to_string().as_str()), (host, uri));
+        }
     }
 
     #[test]

@@ -1,34 +1,26 @@
-//! The seam between the `http` crate of the server (0.2, actix-web) and of the client (1, hyper): bytes cross, types do not.
+//! The seam between the server's header types and the bytes that are written to an upstream.
 
-use actix_web::http as server;
-use hyper::http as client;
-
-/// A method for the upstream. Both crates accept the same tokens (RFC 9110 §9.1).
-pub(super) fn method(method: &server::Method) -> Option<client::Method> {
-    client::Method::from_bytes(method.as_str().as_bytes()).ok()
+/// Whether these bytes can be the value of a header (RFC 9110 §5.5): no line ends in them, and a new request cannot
+/// begin. The server's parser has looked at what it hands on; this is the last look before it is written again.
+pub(super) fn is_value(bytes: &[u8]) -> bool {
+    !bytes.iter().fold(false, |bad, byte| bad | ((*byte < b' ') & (*byte != b'\t')) | (*byte == 0x7f))
 }
 
-/// A header name for the upstream.
-pub(super) fn name(name: &server::header::HeaderName) -> Option<client::HeaderName> {
-    client::HeaderName::from_bytes(name.as_str().as_bytes()).ok()
+/// Whether these bytes can be the target of a request: nothing in them ends it (RFC 9112 §3.2).
+pub(super) fn is_target(bytes: &[u8]) -> bool {
+    !bytes.iter().fold(false, |bad, byte| bad | (*byte <= b' ') | (*byte == 0x7f))
 }
 
-/// A header value for the upstream.
-pub(super) fn value(value: &server::header::HeaderValue) -> Option<client::HeaderValue> {
-    client::HeaderValue::from_bytes(value.as_bytes()).ok()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A status for the browser.
-pub(super) fn status(status: client::StatusCode) -> Option<server::StatusCode> {
-    server::StatusCode::from_u16(status.as_u16()).ok()
-}
-
-/// A header name for the browser.
-pub(super) fn answer_name(name: &client::HeaderName) -> Option<server::header::HeaderName> {
-    server::header::HeaderName::from_bytes(name.as_str().as_bytes()).ok()
-}
-
-/// A header value for the browser.
-pub(super) fn answer_value(value: &client::HeaderValue) -> Option<server::header::HeaderValue> {
-    server::header::HeaderValue::from_bytes(value.as_bytes()).ok()
+    #[test]
+    fn nothing_that_ends_a_line_can_be_written() {
+        for byte in 0..=u8::MAX {
+            let text = [b'a', byte, b'b'];
+            assert_eq!(is_value(&text), byte == b'\t' || !byte.is_ascii_control(), "{byte}");
+            assert_eq!(is_target(&text), byte != b' ' && !byte.is_ascii_control(), "{byte}");
+        }
+    }
 }

@@ -10,12 +10,10 @@ mod relay;
 use actix_web::body::MessageBody as _;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{Method, Version};
+use actix_web::http::{Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::StatusCode;
-use hyper::header::UPGRADE;
 
 use super::bearer::Bearer;
 use super::body::Upload;
@@ -96,17 +94,17 @@ pub async fn tunnel(
     forward.check_loop()?;
     // The handshake is a call like any other; an open tunnel takes nobody's room, and has its own ends.
     let bounds = forward.enter()?;
-    let mut response = forward.exchange(clients, Upload::none(), bounds.ends, renew).await?;
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return forward.answer(response, bounds);
+    let answer = forward.exchange(clients, Upload::none(), bounds.ends, renew).await?;
+    if answer.status != StatusCode::SWITCHING_PROTOCOLS {
+        return forward.answer(answer, bounds);
     }
     let unreachable = |what: &str| ForwardError::Unreachable(what.to_owned());
-    let protocol = response.headers().get(UPGRADE).map(|value| value.as_bytes().to_ascii_lowercase());
+    let protocol = answer.fields.get(&header::UPGRADE).map(|value| value.as_bytes().to_ascii_lowercase());
     if protocol.as_deref() != Some(b"websocket") {
         return Err(unreachable("it switches to a protocol that nobody asked for"));
     }
-    let upstream = hyper::upgrade::on(&mut response).await.map_err(|error| unreachable(&error.to_string()))?;
-    let mut opened = forward.head(response.headers(), actix_web::http::StatusCode::SWITCHING_PROTOCOLS);
+    let mut opened = forward.head(&answer.fields, answer.status);
+    let upstream = answer.body.into_wire().ok_or_else(|| unreachable("it closed the connection"))?;
     opened.upgrade("websocket");
     tracing::debug!(event = "tunnel_opened", request_id = forward.request_id);
     Ok(opened.body(relay::start(payload, upstream, hooks).boxed()))

@@ -1,27 +1,37 @@
-//! The upstream client: pooled connections over hyper, one pool per worker thread and set of certificates.
+//! The upstream client: HTTP/1.1 spoken directly, over connections that one worker thread keeps for itself.
+//!
+//! Everything runs on the thread and, but for request bodies, in the task of the request that needs it. `framing` and
+//! `head` decide what an answer is, `exchange` reads one, `sending` writes a request, `pool` keeps what is unused.
 
+mod connect;
+mod exchange;
+mod framing;
+mod head;
 mod pool;
+mod sending;
+mod wire;
 
-use std::time::Duration;
+use std::rc::Rc;
+use std::sync::Arc;
 
-use hyper::body::Incoming;
-use hyper::{Request, Response};
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::client::legacy::connect::HttpConnector;
-
+pub(super) use self::connect::Place;
+use self::connect::{Connector, Failure, connect_to_socket};
+pub(super) use self::exchange::{Answer, AnswerBody, BodyError};
+use self::exchange::{AnswerError, exchange};
+pub(super) use self::head::Fields;
 use self::pool::Pool;
-use super::body::RequestBody;
+pub(super) use self::sending::{BodyLength, Outgoing};
+pub(super) use self::wire::Wire;
+use super::body::UploadError;
 use super::route::tls_of;
 use crate::config::{Config, SpaConfig, TlsFiles, UpstreamConfig};
 use crate::tls::TlsError;
 
-/// The limit on opening a connection, TLS not included: that is the route's own timeout's affair.
-const CONNECT: Duration = Duration::from_secs(5);
-
 /// The connections of one worker thread to every upstream. Not shared between workers: a shared pool costs twice the CPU.
 pub struct UpstreamClients {
     /// A handful at most, so a look through beats hashing file names. `None` is plain HTTP.
-    pools: Vec<(Option<TlsFiles>, Pool)>,
+    connectors: Vec<(Option<TlsFiles>, Connector)>,
+    pool: Rc<Pool>,
 }
 
 /// Why there is no response head.
@@ -29,10 +39,14 @@ pub struct UpstreamClients {
 pub(super) enum ExchangeError {
     /// There is no connection.
     #[error("{}", with_causes(&**.0))]
-    Unconnected(Box<dyn std::error::Error + Send + Sync>),
+    Unconnected(Failure),
     /// The connection, or what came over it, broke.
-    #[error("{}", with_causes(.0))]
-    Broken(#[from] hyper::Error),
+    #[error("{}", with_causes(.error))]
+    Broken {
+        error: AnswerError,
+        /// Whether the connection had carried a request before.
+        reused: bool,
+    },
     /// No client was built for these certificates.
     #[error("no client for this upstream: the configuration it came from is not the one in force")]
     Unknown,
@@ -58,66 +72,61 @@ impl UpstreamClients {
     /// # Errors
     /// When certificate files cannot be used.
     pub fn for_upstreams<'a>(upstreams: impl IntoIterator<Item = &'a UpstreamConfig>) -> Result<Self, TlsError> {
-        let mut pools: Vec<(Option<TlsFiles>, Pool)> = Vec::new();
+        let mut connectors: Vec<(Option<TlsFiles>, Connector)> = Vec::new();
         for upstream in upstreams {
             let tls = tls_of(upstream);
-            if !pools.iter().any(|(known, _)| *known == tls) {
-                let pool = pool(tls.as_ref())?;
-                pools.push((tls, pool));
+            if !connectors.iter().any(|(known, _)| *known == tls) {
+                let connector = Connector::new(tls.as_ref())?;
+                connectors.push((tls, connector));
             }
         }
-        Ok(Self { pools })
+        Ok(Self { connectors, pool: Rc::default() })
     }
 
-    /// Sends one request and waits for the head of its response. Dropping the future, or later the response's body,
-    /// closes the connection.
+    /// Sends one request and waits for the head of its answer; a connection that was used before carries it only if
+    /// `reuse` says so. Dropping the future, or later the answer's body, closes the connection.
     pub(super) async fn exchange(
         &self,
-        tls: Option<&TlsFiles>,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, ExchangeError> {
-        let (_, pool) = self.pools.iter().find(|(known, _)| known.as_ref() == tls).ok_or(ExchangeError::Unknown)?;
-        pool.exchange(request).await
+        place: &Arc<Place>,
+        request: Outgoing,
+        reuse: bool,
+    ) -> Result<Answer, ExchangeError> {
+        let kept = if reuse { self.pool.take(place) } else { None };
+        let reused = kept.is_some();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.connect(place).await?,
+        };
+        let home = (Rc::clone(&self.pool), Arc::clone(place));
+        exchange(connection, request, home).await.map_err(|error| ExchangeError::Broken { error, reused })
+    }
+
+    async fn connect(&self, place: &Place) -> Result<wire::Connection, ExchangeError> {
+        let opened = match place {
+            Place::Socket(path) => connect_to_socket(path).await,
+            Place::Net { uri, tls } => {
+                let connector = self.connectors.iter().find(|(known, _)| known == tls);
+                let (_, connector) = connector.ok_or(ExchangeError::Unknown)?;
+                connector.connect(uri.clone()).await
+            }
+        };
+        opened.map_err(ExchangeError::Unconnected)
     }
 }
 
 impl ExchangeError {
-    /// Whether a kept connection turned out to be closed: it ended, or was reset, where a response should have begun.
-    pub(super) fn is_stale(&self) -> bool {
-        let Self::Broken(error) = self else { return false };
-        causes(error).any(|cause| {
-            cause
-                .downcast_ref::<hyper::Error>()
-                .is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
-                || cause.downcast_ref::<std::io::Error>().is_some_and(|error| {
-                    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-                    matches!(error.kind(), ConnectionReset | ConnectionAborted | BrokenPipe)
-                })
-        })
+    /// Whether a kept connection turned out to be closed: it ended where an answer should have begun.
+    pub(super) const fn is_stale(&self) -> bool {
+        matches!(self, Self::Broken { error: AnswerError::Silent(_), reused: true })
     }
-}
 
-fn pool(tls: Option<&TlsFiles>) -> Result<Pool, TlsError> {
-    let mut tcp = HttpConnector::new();
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT));
-    tcp.enforce_http(false);
-    let connector = HttpsConnectorBuilder::new();
-    let connector = match tls {
-        Some(files) => connector.with_tls_config(crate::tls::client_config(files)?).https_only().enable_http1(),
-        None => connector.with_tls_config(trusting_nobody()).https_or_http().enable_http1(),
-    };
-    Ok(Pool::new(connector.wrap_connector(tcp)))
-}
-
-/// What a client for plain HTTP has in place of certificates. It spares the platform's roots, which a container
-/// without TLS upstreams need not have.
-fn trusting_nobody() -> rustls::ClientConfig {
-    rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .expect("the provider supports the default versions")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth()
+    /// Why the browser's body broke, if that is why there is no answer.
+    pub(super) const fn upload(&self) -> Option<UploadError> {
+        match self {
+            Self::Broken { error: AnswerError::Upload(error), .. } => Some(*error),
+            _ => None,
+        }
+    }
 }
 
 fn causes<'a>(
@@ -136,13 +145,13 @@ mod tests {
 
     fn upstream(url: &str, ca: Option<&str>) -> UpstreamConfig {
         let tls = TlsFiles { ca: ca.map(Into::into), ..TlsFiles::default() };
-        UpstreamConfig { url: url.parse().expect("a URL"), tls }
+        UpstreamConfig { tls, ..UpstreamConfig::at(url.parse().expect("a URL")) }
     }
 
     #[test]
     fn upstreams_share_a_client_when_they_share_certificates() {
         let plain = [upstream("http://a", None), upstream("http://b:81/x", Some("ignored"))];
-        assert_eq!(UpstreamClients::for_upstreams(&plain).expect("clients").pools.len(), 1);
+        assert_eq!(UpstreamClients::for_upstreams(&plain).expect("clients").connectors.len(), 1);
     }
 
     #[test]

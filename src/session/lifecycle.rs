@@ -87,12 +87,23 @@ pub fn token_still_valid(meta: &Meta, now: Timestamp) -> bool {
     meta.token_until > now
 }
 
+/// How long until the access token is due.
+#[must_use]
+pub fn token_due_in(meta: &Meta, now: Timestamp) -> Duration {
+    meta.token_until.since(now).saturating_sub(too_late(meta))
+}
+
+/// How close to its end a token counts as over.
+fn too_late(meta: &Meta) -> Duration {
+    TOO_LATE.min(meta.token_until.since(meta.token_since) / TOO_LATE_PART)
+}
+
 fn token_life(meta: &Meta, left: Duration) -> TokenLife {
     if !meta.refreshable {
         return TokenLife::Fresh;
     }
     let whole = meta.token_until.since(meta.token_since);
-    if left <= TOO_LATE.min(whole / TOO_LATE_PART) {
+    if left <= too_late(meta) {
         TokenLife::Due
     } else if left <= EARLIEST_REFRESH.min(whole / EARLY_PART) {
         TokenLife::Early

@@ -6,16 +6,19 @@
 //! store cannot say" never look alike: the first is [`Loaded::Absent`], the second is [`StoreError`].
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use budgets::Budgets;
 pub use key::StoreKey;
 
 use crate::clock::Timestamp;
 
 mod bells;
+mod budgets;
 pub mod changes;
 pub mod file;
 mod key;
@@ -55,6 +58,10 @@ pub trait Store: Send + Sync {
     /// Ends a live session and remembers why for [`END_REMEMBERED`], or for its remaining life if that is shorter.
     fn end<'a>(&'a self, key: &'a StoreKey, reason: EndReason) -> Answer<'a, Ended>;
 
+    /// The same for a session that still has `expected` as its version: what was decided about one record must not end
+    /// a newer one.
+    fn end_version<'a>(&'a self, key: &'a StoreKey, expected: u64, reason: EndReason) -> Answer<'a, Replaced>;
+
     /// The keys filed under `index` whose sessions have not expired; ended ones may be among them.
     fn indexed<'a>(&'a self, index: &'a StoreKey) -> Answer<'a, Vec<StoreKey>>;
 
@@ -68,12 +75,33 @@ pub trait Store: Send + Sync {
     fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()>;
 
     /// Takes the lease at `key` for `holder`, or renews it when `holder` has it already. Of any number of holders, one
-    /// has it at a time; it ends by itself after `ttl`, so that a holder that died keeps nobody waiting for long.
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease>;
+    /// has it at a time; it ends by itself after `ttl`.
+    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
+        self.inherit(key, holder, None, ttl)
+    }
+
+    /// The same, and takes the lease over from a holder whose last sign of life is still `silent`. How long to wait for
+    /// another one is the heir's to judge, and only by its own watch: while a store stands still its clock goes on, and
+    /// no holder can renew anything. That a lease is [`Lease::Taken`] is never said by a store that could not have been
+    /// told of a renewal just then.
+    fn inherit<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        heir: Holder,
+        silent: Option<SignOfLife>,
+        ttl: Duration,
+    ) -> Answer<'a, Lease>;
 
     /// Gives a lease back, if `holder` still has it. With a verdict, everyone who asks for the lease within the
     /// verdict's time is told that instead of getting it.
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()>;
+
+    /// Takes one call out of the budget at `key`, if the calls of the last `window` leave room for it and nobody has
+    /// [paused](Store::pause) it. Who is granted one has spent it, whether it is made or not.
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent>;
+
+    /// Lets nothing be taken out of the budget at `key` for `time`, or for what is left of a longer pause.
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()>;
 
     /// Waits until the session at `key` may have changed, but no longer than `at_most`. Counted from the call, not from the
     /// first poll: who calls this, then loads, and awaits this only then, misses nothing.
@@ -82,6 +110,13 @@ pub trait Store: Send + Sync {
     /// Live sessions in no particular order, a page at a time; start with [`Cursor::default`], go on with the page's
     /// `next`. One that is written meanwhile may come twice, or not at all; one that stays as it is comes at least once.
     fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page>;
+
+    /// Where a scan goes on that cannot at `from`: behind the sessions of the server that does not answer. A store of one
+    /// piece has nothing behind.
+    fn skip<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Option<Cursor>> {
+        let _ = from;
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Whether the store answers.
     fn ping(&self) -> Answer<'_, ()>;
@@ -99,15 +134,50 @@ impl Holder {
     }
 }
 
+/// A holder has a lease: another one each time it is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignOfLife {
+    /// Who has it.
+    pub holder: Holder,
+    /// 1 when it was taken, one more with each renewal.
+    pub count: u64,
+}
+
 /// What became of the wish for a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lease {
     /// It is the asker's.
     Mine,
-    /// It is another's.
-    Taken,
+    /// It is another's, and this is what that one said last.
+    Taken(SignOfLife),
     /// It is nobody's: what it was for was decided a moment ago.
     Decided(Bytes),
+}
+
+impl Lease {
+    /// Whether it is another's.
+    #[must_use]
+    pub const fn is_taken(&self) -> bool {
+        matches!(self, Self::Taken(_))
+    }
+}
+
+/// How much of a budget somebody may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// The calls that any window may hold, whoever made them; `None` is any number, which are not counted either.
+    pub most: Option<NonZeroU32>,
+    /// The window's length.
+    pub window: Duration,
+}
+
+/// What became of the wish to spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// It is granted.
+    Granted,
+    /// Not before this time has passed.
+    Wait(Duration),
 }
 
 /// Where a scan goes on; the store's own words.
@@ -166,12 +236,20 @@ pub enum Replaced {
 }
 
 /// What became of an end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It was live and is over now.
-    Now,
+    /// It was live and is over now; this is what it was at its end.
+    Now(Stored),
     /// It was over already, for this reason if that is still known.
     Already(Option<EndReason>),
+}
+
+impl Ended {
+    /// Whether it was live until now.
+    #[must_use]
+    pub const fn is_now(&self) -> bool {
+        matches!(self, Self::Now(_))
+    }
 }
 
 /// Why a session is over; the words are those of the 401's `reason`.

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-pub use self::family::{Counter, Family, Gauge, Histogram};
+pub use self::family::{Counter, Family, Gauge, Held, Histogram};
 
 /// Completed and failed logins. `outcome` is one of [`LOGIN_OUTCOMES`].
 pub static LOGINS: Family<Counter, 3> =
@@ -50,6 +50,26 @@ pub static REFRESHES: Family<Counter, 3> = Family::new(
 
 /// How refresh calls end; `unknown` is one whose answer was lost.
 pub const REFRESH_OUTCOMES: [&str; 5] = ["rotated", "rejected", "unavailable", "unknown", "misconfigured"];
+
+/// Calls to a token endpoint that were asked for. `call` is one of [`TOKEN_CALLS`], `outcome` one of [`BUDGET_OUTCOMES`].
+pub static TOKEN_BUDGET: Family<Counter, 4> = Family::new(
+    "cloakroom_token_budget_total",
+    "Calls to token endpoints asked of the budget, by whether it had room.",
+    ["site", "provider", "call", "outcome"],
+);
+
+/// What calls are for: a login, a token that is over, one that is good for a while yet.
+pub const TOKEN_CALLS: [&str; 3] = ["login", "urgent", "early"];
+
+/// Whether a call had its turn; `estimated` is a decision without the store.
+pub const BUDGET_OUTCOMES: [&str; 3] = ["granted", "deferred", "estimated"];
+
+/// Answers by which a provider asked this process for fewer calls.
+pub static PROVIDER_PAUSES: Family<Counter, 2> = Family::new(
+    "cloakroom_provider_pauses_total",
+    "429 answers of token endpoints, each of which pauses all replicas.",
+    ["site", "provider"],
+);
 
 /// How long those calls take.
 pub static REFRESH_SECONDS: Family<Histogram, 2> =
@@ -95,6 +115,13 @@ pub static LIVE_SESSIONS: Family<Gauge, 2> = Family::new(
     ["site", "key"],
 );
 
+/// Streams that are open in this process. `kind` is one of [`STREAM_KINDS`].
+pub static OPEN_STREAMS: Family<Gauge, 2> =
+    Family::new("cloakroom_open_streams", "Streams that are open in this process, by kind.", ["site", "kind"]);
+
+/// Streams: WebSockets, event streams of an upstream, and `/bff/events`.
+pub const STREAM_KINDS: [&str; 3] = ["websocket", "event_stream", "events"];
+
 /// Always 1; the label says what runs.
 static BUILD_INFO: Family<Gauge, 1> = Family::new("cloakroom_build_info", "What runs.", ["version"]);
 
@@ -119,6 +146,12 @@ pub fn expect_site<'a>(site: &str, reasons: &[&str], providers: impl Iterator<It
         for outcome in REFRESH_OUTCOMES {
             REFRESHES.with([site, provider, outcome]);
         }
+        for call in TOKEN_CALLS {
+            for outcome in BUDGET_OUTCOMES {
+                TOKEN_BUDGET.with([site, provider, call, outcome]);
+            }
+        }
+        PROVIDER_PAUSES.with([site, provider]);
         REFRESH_SECONDS.with([site, provider]);
     }
     for kind in LOGOUT_KINDS {
@@ -126,6 +159,9 @@ pub fn expect_site<'a>(site: &str, reasons: &[&str], providers: impl Iterator<It
     }
     for reason in reasons {
         SESSIONS_ENDED.with([site, reason]);
+    }
+    for kind in STREAM_KINDS {
+        OPEN_STREAMS.with([site, kind]);
     }
 }
 
@@ -141,18 +177,21 @@ pub fn render() -> String {
     BUILD_INFO.with([env!("CARGO_PKG_VERSION")]).set(1);
     STORE_ERRORS.with([]);
     LazyLock::force(&NEAR);
-    let all: [&dyn family::Render; 12] = [
+    let all: [&dyn family::Render; 15] = [
         &BUILD_INFO,
         &LIVE_SESSIONS,
         &LOGINS,
         &LOGOUTS,
         &NEAR_CACHE,
+        &OPEN_STREAMS,
         &PROBLEMS,
+        &PROVIDER_PAUSES,
         &PROXIED,
         &REFRESHES,
         &REFRESH_SECONDS,
         &SESSIONS_ENDED,
         &STORE_ERRORS,
+        &TOKEN_BUDGET,
         &UPSTREAM_FAILED,
     ];
     let mut text = String::new();

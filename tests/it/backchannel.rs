@@ -59,7 +59,7 @@ pub(crate) fn log_out_at_provider(world: &World, user: &str) -> Response {
 }
 
 /// The `sid` in the ID token of the latest login.
-fn latest_sid(world: &World) -> String {
+pub(crate) fn latest_sid(world: &World) -> String {
     use base64::Engine as _;
     let id_token = world.provider.latest(world.client_id(), "id_token");
     let payload = id_token.split('.').nth(1).expect("a JWT");

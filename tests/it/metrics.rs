@@ -1,5 +1,9 @@
 //! `GET /metrics`: what is counted, and that its labels are bounded; contract section 7.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::Duration;
+
 use crate::support::{Gateway, Reply, Setup, World, eventually, free_port};
 
 fn setup() -> Setup {
@@ -83,6 +87,49 @@ fn an_upstream_that_is_away_is_counted() {
     let labels = [("route", "/away"), ("kind", "unreachable")];
     assert_eq!(value(&text, "cloakroom_upstream_failures_total", &labels), 1.0);
     assert_eq!(value(&text, "cloakroom_proxied_requests_total", &[("route", "/away"), ("status", "5xx")]), 0.0);
+}
+
+#[test]
+fn open_streams_are_counted_for_as_long_as_they_live() {
+    let mut setup = setup();
+    setup.sites[0].routes = vec![vec!["path = \"/api\"".into(), "websocket = true".into()]];
+    let world = World::of(setup);
+    let browser = world.signed_in();
+    world.upstream.answers(|request| match request.target.as_str() {
+        "/api/socket" => Reply::Raw(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec(),
+        ),
+        _ => Reply::Chunks("content-type: text/event-stream\r\n", vec![":\n\n"; 1000], Duration::from_millis(50)),
+    });
+    let upgrade = [
+        ("Origin", world.one()),
+        ("Connection", "Upgrade".into()),
+        ("Upgrade", "websocket".into()),
+        ("Sec-WebSocket-Version", "13".into()),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==".into()),
+    ];
+    for (kind, target, lines) in [
+        ("events", "/bff/events", &upgrade[..0]),
+        ("event_stream", "/api/feed", &[]),
+        ("websocket", "/api/socket", &upgrade),
+    ] {
+        let open = || value(&metrics(&world), "cloakroom_open_streams", &[("site", &world.one()), ("kind", kind)]);
+        assert_eq!(open(), 0.0, "{kind}");
+        let request = lines.iter().fold(
+            world.own_request(&browser, "GET", target).header("Connection", "keep-alive"),
+            |request, (name, value)| request.header(name, value),
+        );
+        let streams: Vec<TcpStream> = (0..2)
+            .map(|_| {
+                let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).expect("the gateway listens");
+                stream.write_all(&request.bytes()).expect("the gateway reads");
+                stream
+            })
+            .collect();
+        eventually(&format!("two of {kind} should be open"), || (open() == 2.0).then_some(()));
+        drop(streams);
+        eventually(&format!("none of {kind} should be open"), || (open() == 0.0).then_some(()));
+    }
 }
 
 #[test]

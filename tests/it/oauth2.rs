@@ -1,18 +1,22 @@
 //! `kind = "oauth2"`: a provider without discovery and ID token, whose user endpoint says who has logged in.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{Browser, Gateway, Page, Passport, Reply, Request, Setup, Upstream, World, eventually, send};
+use crate::support::{
+    Browser, Gateway, Page, Passport, Reply, Request, Setup, Upstream, World, cloakroom, eventually, send,
+};
 
 /// A gateway between such a provider and an API.
-struct Stage {
-    setup: Setup,
-    provider: Passport,
+pub(crate) struct Stage {
+    pub(crate) setup: Setup,
+    pub(crate) provider: Passport,
     upstream: Upstream,
-    gateway: Gateway,
+    pub(crate) gateway: Gateway,
+    config: PathBuf,
     _dir: TempDir,
 }
 
@@ -22,17 +26,24 @@ impl Stage {
     }
 
     /// With further lines for the provider.
-    fn with(lines: &[&str]) -> Self {
+    pub(crate) fn with(lines: &[&str]) -> Self {
+        Self::of(|provider| {
+            let lines = provider.lines().into_iter().chain(lines.iter().map(|line| (*line).to_owned()));
+            lines.map(|line| line.replace("SERVER", &provider.url())).collect()
+        })
+    }
+
+    /// With these lines for the provider.
+    fn of(lines: impl FnOnce(&Passport) -> Vec<String>) -> Self {
         let (mut setup, provider, upstream) = (Setup::one_site(), Passport::start(), Upstream::start());
-        let lines = provider.lines().into_iter().chain(lines.iter().map(|line| (*line).to_owned()));
-        setup.sites[0].providers = vec![lines.map(|line| line.replace("SERVER", &provider.url())).collect()];
+        setup.sites[0].providers = vec![lines(&provider)];
         let dir = TempDir::new().expect("a temporary directory");
         let config = setup.write(dir.path(), "", &upstream.url());
         let gateway = Gateway::serve(&config, setup.port, setup.admin_port);
-        Self { setup, provider, upstream, gateway, _dir: dir }
+        Self { setup, provider, upstream, gateway, config, _dir: dir }
     }
 
-    fn one(&self) -> String {
+    pub(crate) fn one(&self) -> String {
         self.setup.origin(0)
     }
 
@@ -42,7 +53,7 @@ impl Stage {
         (browser, page)
     }
 
-    fn signed_in(&self) -> Browser {
+    pub(crate) fn signed_in(&self) -> Browser {
         let (browser, page) = self.log_in();
         assert_eq!(page.url, format!("{}/orders", self.one()), "{}", page.response.text());
         browser
@@ -66,6 +77,22 @@ fn a_person_logs_in_without_discovery_and_the_user_endpoint_says_who_that_is() {
     let user = stage.provider.asked("/api/user").pop().expect("the user endpoint was asked");
     assert_eq!(stage.upstream.last().bearer(), user.bearer(), "the API gets the token that was issued");
     assert_eq!(user.one("accept"), "application/json");
+}
+
+#[test]
+fn the_profile_of_passport_is_all_that_a_passport_needs() {
+    let stage = Stage::of(|provider| {
+        let profile = ["profile = \"passport\"".to_owned(), format!("url = \"{}\"", provider.url())];
+        let client = provider.lines().into_iter().filter(|line| line.starts_with("client_"));
+        profile.into_iter().chain(client).collect()
+    });
+    let mut browser = stage.signed_in();
+    assert_eq!(browser.session(&stage.one())["user"]["sub"], "7");
+    let token = stage.provider.asked("/oauth/token").pop().expect("the code was redeemed");
+    assert!(token.all("authorization").is_empty() && Passport::form(&token).contains_key("client_secret"));
+    let check = cloakroom().arg("check").arg("--config").arg(&stage.config).output().expect("it runs");
+    let told = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(told.contains("profile \"passport\"") && told.contains("sub_pointer = \"/id\""), "{told}");
 }
 
 #[test]

@@ -24,11 +24,14 @@ use std::time::Duration;
 
 use crate::support::{Browser, Redis, Replicas, Response, Setup};
 
+mod budget;
 mod cluster;
 mod cost;
 mod ends;
+mod frozen;
 mod holder;
 mod leaving;
+mod lost_answers;
 mod outages;
 mod provider_down;
 mod refresh;

@@ -212,6 +212,13 @@ fn a_key_is_dropped_without_a_logout_in_redis() {
     }
 }
 
+/// A provider that takes long is waited for.
+fn patient() -> Setup {
+    let mut setup = Setup::one_site();
+    setup.sites[0].provider.push("timeout = \"30s\"".into());
+    setup
+}
+
 fn rotating() -> Setup {
     let mut setup = Setup::one_site();
     setup.sites[0].session.push("idle = \"20s\"".into());
@@ -280,6 +287,42 @@ fn a_refresh_moves_a_session_to_the_new_key_and_its_indexes_too() {
     world.reload();
     assert_eq!(printed(&world, &["revoke", "--subject", USER]), "1 session ended\n");
     ended(&mut browser, &one);
+}
+
+/// The refresh began before the keys changed twice, and ends after it.
+#[test]
+fn a_refresh_that_outlasts_two_reloads_is_sealed_with_the_key_that_seals_then() {
+    let mut setup = patient();
+    setup.access_ttl = 1;
+    let mut world = world(setup, "memory:");
+    let one = world.one();
+    let (old, new) = (world.setup.sites[0].key.clone(), fresh_key());
+    let change = |world: &World, from: &[&String], to: &[&String]| {
+        world.rewrite(|text| text.replace(&format!("keys = {from:?}"), &format!("keys = {to:?}")));
+        world.reload();
+        eventually("the new ring should be counted", || (lines(world, &["keys"]).len() == to.len()).then_some(()));
+    };
+    let mut browser = sign_in(&one, USER);
+    world.tokens_live(3600);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let (client, logins) = (world.client_id().to_owned(), world.provider.token_arrivals(world.client_id()));
+    world.provider.fault(&serde_json::json!({ "client_id": client, "path": "/token", "late_ms": 4000, "times": 1 }));
+    std::thread::scope(|scope| {
+        let mut caller = browser.clone();
+        let called = one.clone();
+        let calling = scope.spawn(move || caller.get(&called, "/api/x").status);
+        eventually("the refresh should begin", || {
+            (world.provider.token_arrivals(world.client_id()) > logins).then_some(())
+        });
+        change(&world, &[&old], &[&old, &new]);
+        change(&world, &[&old, &new], &[&new, &old]);
+        assert_eq!(calling.join().expect("an answer"), 200);
+    });
+    assert_eq!(counts(&world), [1, 0], "what is written is sealed with the key that seals");
+    assert!(browser.is_signed_in(&one), "and the cookie is sealed anew");
+    change(&world, &[&new, &old], &[&new]);
+    assert!(browser.is_signed_in(&one), "nobody was logged out");
+    assert_eq!(lines(&world, &["list", "--subject", USER]).len(), 1, "and the user's sessions are found");
 }
 
 /// One name in sixty-four begins like an option.

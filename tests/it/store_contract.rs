@@ -65,6 +65,8 @@ on_every_store! {
         a_replacement_of_another_version_is_a_conflict
         a_replacement_of_nothing_is_gone
         an_end_is_remembered_with_its_first_reason
+        an_end_tells_what_it_ended
+        an_end_of_one_version_leaves_a_newer_one_alive
         a_late_replace_never_brings_an_ended_session_back
         an_ended_session_cannot_be_inserted_again
         a_session_is_absent_after_its_absolute_end
@@ -91,11 +93,15 @@ on_every_store! {
         a_lease_has_one_holder
         a_lease_ends_by_itself
         a_renewed_lease_lasts_longer
+        a_lease_is_inherited_after_the_last_sign_of_life_only
         a_verdict_is_told_to_all_for_its_time
         a_verdict_needs_the_lease
         a_lease_is_neither_session_nor_note_nor_index
         of_fifty_who_want_a_lease_one_gets_it
         what_is_done_under_a_lease_is_done_alone
+        a_window_of_a_budget_holds_what_is_allowed
+        a_budget_that_is_paused_gives_nothing_out
+        of_forty_who_spend_at_once_as_many_are_granted_as_allowed
         a_session_can_be_filed_under_one_more_index
         a_session_filed_again_stays_for_the_longer_time_and_is_listed_once
         a_wait_ends_with_a_write_or_an_end

@@ -67,6 +67,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper", &["proxy", "dev"]),
     ("hyper_util", &["proxy", "dev"]),
     ("hyper_rustls", &["proxy"]),
+    ("httparse", &["proxy"]),
     ("rustls_platform_verifier", &["tls"]),
     ("toml", &["config"]),
     ("clap", &["cli", "main"]),

@@ -103,14 +103,9 @@ fn a_large_message_and_one_in_fragments_come_back_whole() {
 fn a_slow_reader_holds_the_upstream_back_and_loses_it_with_its_session() {
     let (world, far, browser) = stage();
     let socket = Socket::open(&world, &browser, "/ws/fragments");
-    let memory = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", world.gateway.process.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes")
-    };
-    let before = memory();
+    let before = world.gateway.process.memory();
     std::thread::sleep(Duration::from_secs(1));
-    assert!(memory() < before + 8 * 1024);
+    assert!(world.gateway.process.memory() < before + (8 << 20));
     log_out(&world, &browser);
     within(SOON, "the upstream's connection should end", || far.visits()[0].over.then_some(()));
     drop(socket);

@@ -1,5 +1,7 @@
 //! Why a login does not begin, or does not become a session, each told by whose fault it is.
 
+use std::time::Duration;
+
 use crate::guard::return_to::ReturnTo;
 use crate::provider::{RedeemError, Unavailable};
 use crate::session::store::StoreError;
@@ -39,6 +41,9 @@ pub enum CallbackError {
     /// The provider cannot be used right now.
     #[error("{0}")]
     ProviderUnavailable(String),
+    /// The provider cannot be asked before this time has passed.
+    #[error("the provider must not be asked for {} s", .0.as_secs())]
+    Busy(Duration),
     /// The store cannot answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -54,7 +59,7 @@ impl CallbackError {
             Self::Invalid(_) => "invalid",
             Self::Unidentified(_) => "unidentified",
             Self::Misconfigured(_) => "misconfigured",
-            Self::ProviderUnavailable(_) => "provider_unavailable",
+            Self::ProviderUnavailable(_) | Self::Busy(_) => "provider_unavailable",
             Self::Store(_) => "store_unavailable",
         }
     }
@@ -65,6 +70,7 @@ impl From<RedeemError> for CallbackError {
         let said = error.to_string();
         match error {
             RedeemError::Unidentified(reason) => Self::Unidentified(reason),
+            RedeemError::Throttled(pause) => Self::Busy(pause),
             RedeemError::Unavailable(_) => Self::ProviderUnavailable(said),
             RedeemError::Rejected(_) | RedeemError::Invalid(_) => Self::Invalid(said),
             RedeemError::Misconfigured(_) => Self::Misconfigured(said),

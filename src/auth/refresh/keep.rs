@@ -1,5 +1,6 @@
 //! What a flight does with the tokens it got: they are stored, whatever happens to the record meanwhile.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Outcome;
@@ -9,21 +10,29 @@ use crate::auth::{Session, Why};
 use crate::clock::Timestamp;
 use crate::provider::Tokens;
 use crate::session::record::Record;
-use crate::session::store::{EndReason, Replaced, StoreError};
+use crate::session::store::{EndReason, Replaced};
 
 /// How long to wait between attempts to store a rotated token. Short, since another process would refresh with the old
 /// token as soon as the store is back.
-const RETRY_FIRST: Duration = Duration::from_millis(25);
-const RETRY_LAST: Duration = Duration::from_millis(200);
+pub(super) const RETRY_FIRST: Duration = Duration::from_millis(25);
+pub(super) const RETRY_LAST: Duration = Duration::from_millis(200);
 
 impl Flight {
     /// Stores what the provider gave, whatever happens to the record meanwhile.
     pub(super) async fn keep(&self, mut session: Session, tokens: Tokens) -> Outcome {
         let token = Outcome::Token(tokens.access_token.clone());
         let mut pauses = Pauses::between(RETRY_FIRST, RETRY_LAST);
+        let mut read_by = Arc::clone(&self.auth);
         while self.auth.clock.now() < session.record.meta.ends_at {
+            let auth = self.auth.latest();
             let record = renewed(&session.record, &tokens, self.auth.clock.now());
-            match self.write(&session, &record).await {
+            // Under which key a record lies is known to those keys only by which it was read.
+            let written = if Arc::ptr_eq(&auth, &read_by) {
+                auth.write(auth.background.store(), &session, &record).await
+            } else {
+                Ok(Replaced::Conflict)
+            };
+            match written {
                 Ok(Replaced::Done) => {
                     tracing::info!(event = "refreshed", session = self.name(), generation = record.meta.generation);
                     return token;
@@ -39,7 +48,7 @@ impl Flight {
                         return Outcome::Token(newest.record.secrets.access_token.clone());
                     }
                     Ok(newest) => {
-                        session = newest;
+                        (session, read_by) = (newest, auth);
                         continue;
                     }
                     Err(Outcome::StoreUnavailable) => {}
@@ -54,10 +63,6 @@ impl Flight {
             pauses.wait().await;
         }
         Outcome::Ended(Why::Ended(EndReason::Expired))
-    }
-
-    async fn write(&self, session: &Session, record: &Record) -> Result<Replaced, StoreError> {
-        self.auth.write(self.auth.background.store(), session, record).await
     }
 }
 

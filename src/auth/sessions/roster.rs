@@ -69,6 +69,14 @@ pub enum RosterError {
     /// The store cannot answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store cannot answer for all of them.
+    #[error("{ended} sessions ended, others could not be, and asking again ends them; {}", failures.join("; "))]
+    Partly {
+        /// How many ended.
+        ended: u64,
+        /// What stood in the way of the others, each once; a server that is one of several is named.
+        failures: Vec<String>,
+    },
 }
 
 impl Roster {

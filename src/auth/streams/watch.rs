@@ -36,7 +36,8 @@ impl Watcher {
     /// Runs until the session is over or its last stream is gone.
     pub(super) async fn run(mut self) {
         loop {
-            self.follow_reload();
+            // After a reload the site may have other keys and limits.
+            self.auth = self.auth.latest();
             let at_most = match judge(&self.meta, self.auth.site.session.idle, self.auth.clock.now()) {
                 Ok(life) => life.idle_left.clamp(SOONEST, LOOK),
                 Err(_) => SOONEST,
@@ -60,13 +61,6 @@ impl Watcher {
             if self.auth.streams.leave(&self.key, &self.tell) {
                 return;
             }
-        }
-    }
-
-    /// After a reload the site may have other keys and limits.
-    fn follow_reload(&mut self) {
-        while let Some(successor) = self.auth.successor.load_full() {
-            self.auth = successor;
         }
     }
 

@@ -1,11 +1,13 @@
 //! What `[[site.provider]]` means: the parts that every provider has, and those of its kind.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{JsonPointer, RelayConfig, TlsFiles};
+use super::super::AppliedProfile;
+use super::{JsonPointer, LogoutTemplate, RelayConfig, TlsFiles};
 use crate::secret::ClientSecret;
 
 /// `[[site.provider]]`: who logs a site's users in, and what every kind of it has.
@@ -22,10 +24,23 @@ pub struct ProviderConfig {
     pub plaintext: bool,
     /// The limit on one call to the provider.
     pub timeout: Duration,
+    /// How many calls of its token endpoint all replicas make together; `None` is as many as it takes.
+    pub budget: Option<Budget>,
     /// Certificates for the back channel.
     pub tls: TlsFiles,
+    /// `profile`, and what it set.
+    pub profile: Option<AppliedProfile>,
     /// `kind`, with what it takes.
     pub kind: ProviderKind,
+}
+
+/// `budget`: so many calls in any period of that length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// How many.
+    pub count: NonZeroU32,
+    /// In which time; a second or longer.
+    pub period: Duration,
 }
 
 /// `kind`
@@ -34,7 +49,7 @@ pub enum ProviderKind {
     /// `"oidc"`: OpenID Connect, found by discovery; its ID token says who the user is.
     Oidc(OidcConfig),
     /// `"oauth2"`: OAuth 2.0 with endpoints as written; its user endpoint says who the user is.
-    OAuth2(OAuth2Config),
+    OAuth2(Box<OAuth2Config>),
     /// `"relay"`: an API with a JSON login of its own.
     Relay(RelayConfig),
 }
@@ -51,6 +66,22 @@ impl ProviderKind {
     }
 }
 
+impl LogoutConfig {
+    /// The standard's way: the end-session endpoint with the standard's parameters (OpenID Connect RP-Initiated Logout §2).
+    #[must_use]
+    pub fn standard(hint: LogoutHint) -> Self {
+        let params = [
+            ("client_id", "{client_id}"),
+            ("post_logout_redirect_uri", "{return_to}"),
+            ("state", "{state}"),
+            ("id_token_hint", "{id_token}"),
+        ];
+        let template = |text| LogoutTemplate::parse(text).expect("these are templates");
+        let params = params.map(|(name, text)| (name.to_owned(), template(text))).into();
+        Self { page: Some(LogoutPage { url: None, params, hint }), hook: None }
+    }
+}
+
 /// What this gateway is at an authorization server.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -64,8 +95,30 @@ pub struct ClientConfig {
     pub authorization_params: Vec<(String, String)>,
     /// How the provider hands over its answer to the authorization request.
     pub response_mode: ResponseMode,
-    /// What the provider's logout URL carries.
-    pub logout_hint: LogoutHint,
+    /// Whether the redirect URI is this provider's alone.
+    pub own_callback: bool,
+    /// What a logout does at the provider.
+    pub logout: LogoutConfig,
+}
+
+/// What a logout does at the provider, beside the revocation of its tokens.
+#[derive(Clone, Debug)]
+pub struct LogoutConfig {
+    /// Where the browser goes; `None` with `logout = "local"`: nowhere, the provider's own session stays.
+    pub page: Option<LogoutPage>,
+    /// `logout_hook`: what is told with the session's access token as the bearer.
+    pub hook: Option<Url>,
+}
+
+/// The provider's logout page.
+#[derive(Clone, Debug)]
+pub struct LogoutPage {
+    /// `logout_url`; `None` is the end-session endpoint.
+    pub url: Option<Url>,
+    /// What it is asked, by default the parameters of OpenID Connect RP-Initiated Logout.
+    pub params: Vec<(String, LogoutTemplate)>,
+    /// Whether the ID token may be among them.
+    pub hint: LogoutHint,
 }
 
 /// What `kind = "oidc"` has beside.
@@ -75,8 +128,12 @@ pub struct OidcConfig {
     pub client: ClientConfig,
     /// Signature algorithms accepted on ID tokens; asymmetric ones only.
     pub id_token_algs: Vec<String>,
+    /// Who may stand beside this client in `aud`.
+    pub trusted_audiences: TrustedAudiences,
     /// Whether a logout token must say when it expires.
     pub logout_token_exp: LogoutTokenExp,
+    /// Whether the provider may end sessions through frames in the browser (OpenID Connect Front-Channel Logout).
+    pub frontchannel_logout: bool,
     /// Tolerance for the provider's clock, 10 to 60 seconds.
     pub clock_skew: Duration,
 }
@@ -181,6 +238,15 @@ pub enum LogoutHint {
     IdToken,
     /// `client_id` alone, so that no ID token passes through the browser.
     ClientId,
+}
+
+/// `trusted_audiences`: who may stand beside this client in `aud` (OpenID Connect Core §3.1.3.7, step 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustedAudiences {
+    /// These; by default nobody.
+    These(Vec<String>),
+    /// Anybody, as long as `azp` says that an ID token was issued to this client.
+    Any,
 }
 
 /// `logout_token_exp`: what becomes of a logout token without `exp`.

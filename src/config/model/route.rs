@@ -105,10 +105,33 @@ pub enum Documents {
 /// Where proxied requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamConfig {
-    /// `http` or `https`, an authority, and a path that is put in front; no query, no user info.
+    /// `http` or `https`, an authority, and a path that is put in front; no query, no user info. Of an upstream behind a
+    /// socket the path alone counts.
     pub url: Url,
+    /// The Unix socket that is connected to in place of the URL's authority.
+    pub socket: Option<PathBuf>,
     /// Certificates for this upstream.
     pub tls: TlsFiles,
+}
+
+impl UpstreamConfig {
+    /// The upstream at `url`, over TCP and without certificates of its own.
+    #[must_use]
+    pub const fn at(url: Url) -> Self {
+        Self { url, socket: None, tls: TlsFiles { ca: None, client_cert: None, client_key: None } }
+    }
+}
+
+impl std::fmt::Display for UpstreamConfig {
+    /// As the configuration names it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(socket) = &self.socket else { return f.write_str(self.url.as_str().trim_end_matches('/')) };
+        write!(f, "unix:{}", socket.display())?;
+        match self.url.path().trim_end_matches('/') {
+            "" => Ok(()),
+            path => write!(f, ":{path}"),
+        }
+    }
 }
 
 /// PEM files for one outbound TLS connection; the platform's roots are used without a `ca`.

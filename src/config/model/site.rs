@@ -31,10 +31,26 @@ pub struct SiteConfig {
 }
 
 impl SiteConfig {
-    /// The redirect URI registered at the provider.
+    /// The redirect URI that providers share.
     #[must_use]
     pub fn redirect_uri(&self) -> String {
         format!("{}{}/callback", self.origin, self.base_path)
+    }
+
+    /// The redirect URI registered at the provider of that name: the shared one, or with `own_callback` its own.
+    #[must_use]
+    pub fn redirect_uri_of(&self, provider: &str) -> String {
+        match self.own_callback(provider) {
+            None => self.redirect_uri(),
+            Some(end) => format!("{}/{end}", self.redirect_uri()),
+        }
+    }
+
+    /// How the provider's own redirect URI ends, if it has one.
+    #[must_use]
+    pub fn own_callback(&self, provider: &str) -> Option<&str> {
+        let provider = self.providers.iter().find(|known| known.name == provider)?;
+        provider.kind.client()?.own_callback.then_some(&provider.name)
     }
 
     /// The post-logout redirect URI registered at the provider.
@@ -47,6 +63,12 @@ impl SiteConfig {
     #[must_use]
     pub fn backchannel_logout_uri(&self) -> String {
         format!("{}{}/backchannel-logout", self.origin, self.base_path)
+    }
+
+    /// The front-channel logout URI registered at the provider, where one may use it.
+    #[must_use]
+    pub fn frontchannel_logout_uri(&self) -> String {
+        format!("{}{}/frontchannel-logout", self.origin, self.base_path)
     }
 }
 

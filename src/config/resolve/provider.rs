@@ -1,6 +1,7 @@
 //! `[[site.provider]]`: what every provider has, and the choice of its kind.
 
 mod client;
+mod logout;
 mod oauth2;
 mod oidc;
 
@@ -8,9 +9,10 @@ use super::{choice_with_later, hours, minutes, seconds};
 use crate::config::address::tls_files;
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
+use crate::config::profile;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
-use crate::config::value::{duration, flag, text};
+use crate::config::value::{budget, duration, flag, text};
 use crate::config::{ProviderConfig, ProviderKind};
 
 pub(super) use self::client::scope;
@@ -29,7 +31,7 @@ enum Kind {
 const KINDS: [(&str, Kind); 2] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 11] = [
+const OWN_KEYS: [(&str, &[Kind]); 13] = [
     ("authorization_endpoint", &[Kind::OAuth2]),
     ("token_endpoint", &[Kind::OAuth2]),
     ("userinfo_endpoint", &[Kind::OAuth2]),
@@ -39,7 +41,9 @@ const OWN_KEYS: [(&str, &[Kind]); 11] = [
     ("name_pointer", &[Kind::OAuth2]),
     ("email_pointer", &[Kind::OAuth2]),
     ("id_token_algs", &[Kind::Oidc]),
+    ("trusted_audiences", &[Kind::Oidc]),
     ("logout_token_exp", &[Kind::Oidc]),
+    ("frontchannel_logout", &[Kind::Oidc]),
     ("clock_skew", &[Kind::Oidc]),
 ];
 
@@ -54,6 +58,7 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
     let plaintext = section.or("plaintext", false, flag);
     let default_token_lifetime = section.or("default_token_lifetime", minutes(5), duration(seconds(1)..=hours(24)));
     let timeout = section.or("timeout", seconds(10), duration(seconds(1)..=minutes(1)));
+    let budget = section.or("budget", None, budget);
     let (found, speaks_to): (Found, _) = match kind {
         Kind::Oidc => (oidc::oidc(section, literal, plaintext), "issuer"),
         Kind::OAuth2 => (oauth2::oauth2(section, literal, plaintext), "token_endpoint"),
@@ -61,14 +66,15 @@ pub(super) fn provider(section: &Section<'_>, literal: Literal) -> Option<Provid
     let encrypted = section.written_text(speaks_to).is_none_or(|url| !url.starts_with("http:"));
     let tls = tls_files(section, speaks_to, encrypted);
     let (issuer, kind) = found?;
-    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, tls, kind })
+    let profile = profile::applied(section);
+    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, profile, kind })
 }
 
 /// A key of another kind would be believed to do something.
 fn misplaced(section: &Section<'_>, kind: Kind) {
     let word = |wanted: Kind| KINDS.iter().find(|(_, kind)| *kind == wanted).map_or("", |(word, _)| word);
     for (key, kinds) in OWN_KEYS {
-        if section.has(key) && !kinds.contains(&kind) {
+        if section.is_written_here(key) && !kinds.contains(&kind) {
             let its: Vec<String> = kinds.iter().map(|kind| format!("kind = {:?}", word(*kind))).collect();
             section.fault(
                 key,
@@ -79,11 +85,12 @@ fn misplaced(section: &Section<'_>, kind: Kind) {
     }
 }
 
-/// The name stands in a query, `?provider=`, and in logs.
+/// The name stands in a query, `?provider=`, in logs, and in the path of a redirect URI, where dots alone lead elsewhere.
 fn name(node: &Node) -> Result<String, Wrong> {
     let text = text(node)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
+    let dots = text.bytes().all(|byte| byte == b'.');
+    if text.len() > 64 || dots || !text.bytes().all(plain) {
         return Err(Wrong::new(
             format!("{text:?} is not a name for a provider"),
             "use 1 to 64 letters, digits, - and _, such as \"main\"",

@@ -71,6 +71,25 @@ fn an_upstream_says_exactly_one_thing() {
         Case(api, "https://api.example/#x", key, "carries a query or a fragment", "#"),
         Case(api, "https://api.example/a/../b", key, "is ambiguous", "dot segments"),
         Case(api, "https://api.example/a%2fb", key, "is ambiguous", "encoded"),
+        Case(api, "unix:run/api.sock", key, "is not the absolute path of a socket", "unix:/run/api.sock"),
+        Case(api, "unix:///run/api.sock", key, "is not the absolute path of a socket", "unix:/run/api.sock"),
+        Case(api, "unix:", key, "is not the absolute path of a socket", "unix:/run/api.sock"),
+        Case(api, "unix:/run/", key, "is not the absolute path of a socket", "unix:/run/api.sock"),
+        Case(api, "unix:/run/api.sock:v1", key, "is ambiguous", "dot segments"),
+        Case(api, "unix:/run/api.sock:/a/../b", key, "is ambiguous", "dot segments"),
+        Case(api, "unix:/run/api.sock:/a?b", key, "is ambiguous", "dot segments"),
+        Case(
+            api,
+            concat!(
+                "unix:/",
+                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+            ),
+            key,
+            "has 108 bytes",
+            "at most 107",
+        ),
         Case(api, "wss://api.example", key, "the scheme \"wss\"", "https://"),
         Case(api, "api.example", key, "is not a URL", "scheme://host"),
     ]);

@@ -27,6 +27,13 @@ fn a_provider_is_asked_safely_or_not_at_all() {
             ("clock_skew = \"5s\"", "clock_skew", "too short", "\"10s\""),
             ("clock_skew = \"2m\"", "clock_skew", "too long", "\"1m\""),
             ("sub_pointer = \"/id\"", "sub_pointer", "has no effect with kind = \"oidc\"", "kind = \"oauth2\""),
+            ("logout = \"none\"", "logout", "not a choice", "\"local\""),
+            ("logout = \"local\"\nlogout_url = \"https://id.example/out\"", "logout_url", "no effect", "\"provider\""),
+            ("logout_url = \"/out\"", "logout_url", "is not a URL", "scheme://"),
+            ("logout_params = { a = \"{clientid}\" }", "logout_params.a", "stands for nothing", "\"{client_id}\""),
+            ("logout_params = { a = \"{state\" }", "logout_params.a", "brace without its partner", "{state}"),
+            ("logout_params = { a = 1 }", "logout_params.a", "expected a string", "string"),
+            ("logout_hook = \"http://api.example/\"", "logout_hook", "plain http beyond loopback", "https://"),
             ("name = \"my provider\"", "name", "not a name for a provider", "\"main\""),
         ],
     );

@@ -6,39 +6,42 @@ use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
-use hyper::body::{Body as _, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::proxy::upstream::{AnswerBody, BodyError};
 
 /// Passes data on as it arrives. An error of the upstream's body becomes one of the browser's, which makes the server
 /// cut the connection: a truncated answer never looks complete (RFC 9112 §8). Trailers end here, since the server
 /// cannot send any. Dropping it closes the connection to the upstream.
-pub struct Download {
-    body: Incoming,
+pub(crate) struct Download {
+    body: AnswerBody,
     length: Option<u64>,
     patience: Patience,
     /// Since when the upstream is waited for.
     waiting: Option<Instant>,
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Why it breaks off, from the moment that this is known.
+    failure: Option<DownloadError>,
     /// The call's room at its route, until the body is through.
     _room: OwnedSemaphorePermit,
 }
 
 /// How long a body may take.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// How long the upstream may be quiet. A browser that reads slowly is not the upstream's silence.
-    pub idle: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
     /// The end in any case.
-    pub ends: Option<Instant>,
+    pub(crate) ends: Option<Instant>,
 }
 
 /// Why a body broke off.
 #[derive(Debug, thiserror::Error)]
-pub enum DownloadError {
+pub(crate) enum DownloadError {
     /// The upstream's own does.
     #[error(transparent)]
-    Broken(#[from] hyper::Error),
+    Broken(#[from] BodyError),
     /// It takes longer than the route allows.
     #[error("the upstream's body takes too long")]
     TooSlow,
@@ -53,9 +56,8 @@ impl Patience {
 
 impl Download {
     /// Passes `body` on, as `length` bytes if the upstream has declared them, and gives `room` back when it is through.
-    #[must_use]
-    pub fn new(body: Incoming, length: Option<u64>, patience: Patience, room: OwnedSemaphorePermit) -> Self {
-        Self { body, length, patience, waiting: None, alarm: None, _room: room }
+    pub(crate) fn new(body: AnswerBody, length: Option<u64>, patience: Patience, room: OwnedSemaphorePermit) -> Self {
+        Self { body, length, patience, waiting: None, alarm: None, failure: None, _room: room }
     }
 
     /// Waits for the upstream, but not forever.
@@ -71,6 +73,16 @@ impl Download {
     }
 }
 
+impl Download {
+    /// Breaks off at the next poll: the server throws away what it has not written when a body fails, so that it gets
+    /// time to write what came before.
+    fn fail<T>(&mut self, error: DownloadError, cx: &Context<'_>) -> Poll<T> {
+        self.failure = Some(error);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
 impl MessageBody for Download {
     type Error = DownloadError;
 
@@ -79,23 +91,19 @@ impl MessageBody for Download {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, DownloadError>>> {
-        loop {
-            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-                return self.wait(cx).map(|error| Some(Err(error)));
-            };
-            self.waiting = None;
-            if frame.is_some() && self.patience.ends.is_some_and(|ends| ends <= Instant::now()) {
-                return Poll::Ready(Some(Err(DownloadError::TooSlow)));
-            }
-            match frame {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-                Some(Ok(frame)) => match frame.into_data() {
-                    // An empty piece would be written as the last chunk.
-                    Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
-                    _ => {}
-                },
-            }
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        let Poll::Ready(piece) = self.body.poll_next(cx) else {
+            return self.wait(cx).map(|error| Some(Err(error)));
+        };
+        self.waiting = None;
+        let late = self.patience.ends.is_some_and(|ends| ends <= Instant::now());
+        match piece {
+            Some(_) if late => self.fail(DownloadError::TooSlow, cx),
+            Some(Err(error)) => self.fail(error.into(), cx),
+            Some(Ok(piece)) => Poll::Ready(Some(Ok(piece))),
+            None => Poll::Ready(None),
         }
     }
 }

@@ -1,9 +1,7 @@
 //! The browser's body on its way to the upstream.
 
 use std::cell::{Cell, RefCell};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -11,8 +9,6 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use hyper::body::{Body, Frame, SizeHint};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// Why a request body ends early.
@@ -26,17 +22,14 @@ pub enum UploadError {
     TooLarge,
 }
 
-/// One step of the copy. The end is a message of its own: a task that vanishes is a body that broke off.
-type Step = Result<Option<Bytes>, UploadError>;
-
-/// What hyper sends.
-pub struct RequestBody(Source);
+/// What is sent to the upstream.
+pub(crate) struct RequestBody(Source);
 
 enum Source {
-    /// Nothing, or nothing more.
+    /// Nothing.
     Empty,
-    /// What arrives through the channel.
-    Stream(mpsc::Receiver<Step>),
+    /// What the browser sends, and how much of it may still pass.
+    Browser { payload: Payload, limits: Limits, left: u64, upload: Rc<Upload> },
     /// What was kept of a body that is sent again.
     Kept(std::vec::IntoIter<Bytes>),
 }
@@ -52,10 +45,9 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
 }
 
-/// The copy of one request body, seen from the request's own task.
+/// One request body on its way, seen from the request's own task.
 #[derive(Default)]
 pub(crate) struct Upload {
-    failure: Cell<Option<UploadError>>,
     moved: Cell<Option<Instant>>,
     waiting: Cell<bool>,
     kept: RefCell<Kept>,
@@ -75,7 +67,7 @@ pub(crate) fn declared_length(request: &HttpRequest) -> Option<u64> {
 }
 
 impl Upload {
-    /// Starts to copy `payload`, if there is one, and hands out its other end.
+    /// A body that is read from `payload`, if there is one, as fast as it is sent.
     pub(crate) fn start(payload: Payload, limits: Limits) -> (Rc<Self>, RequestBody) {
         let empty = matches!(payload, Payload::None);
         let kept = Kept { pieces: Vec::new(), missing: if empty { Some(0) } else { limits.kept } };
@@ -83,9 +75,9 @@ impl Upload {
         if empty {
             return (upload, RequestBody::empty());
         }
-        let (sender, receiver) = mpsc::channel(1);
-        actix_web::rt::spawn(copy(payload, limits, sender, Rc::clone(&upload)));
-        (upload, RequestBody(Source::Stream(receiver)))
+        let source =
+            Source::Browser { payload, limits, left: limits.whole.unwrap_or(u64::MAX), upload: Rc::clone(&upload) };
+        (upload, RequestBody(source))
     }
 
     /// No body, as whole as it can be.
@@ -108,11 +100,6 @@ impl Upload {
         kept.pieces.push(piece.clone());
     }
 
-    /// Why the body ended early, if it did.
-    pub(crate) fn failure(&self) -> Option<UploadError> {
-        self.failure.get()
-    }
-
     /// Returns once nothing has moved for `limit` and it is not the browser that the upstream waits for: a long upload
     /// is not a slow answer.
     pub(crate) async fn stalled(&self, limit: Duration) {
@@ -128,80 +115,53 @@ impl Upload {
     }
 }
 
-/// Copies until the end, an error, or until nobody takes the body any more.
-async fn copy(mut payload: Payload, limits: Limits, sender: mpsc::Sender<Step>, upload: Rc<Upload>) {
-    let mut left = limits.whole.unwrap_or(u64::MAX);
-    loop {
-        upload.waiting.set(true);
-        let next = tokio::select! {
-            next = tokio::time::timeout(limits.idle, payload.next()) => next,
-            () = sender.closed() => break,
-        };
-        upload.waiting.set(false);
-        let step = match next {
-            Ok(Some(Ok(piece))) => match left.checked_sub(piece.len() as u64) {
-                Some(rest) => {
-                    left = rest;
-                    upload.keep(&piece);
-                    Ok(Some(piece))
-                }
-                None => Err(UploadError::TooLarge),
-            },
-            Ok(None) => Ok(None),
-            Ok(Some(Err(_))) | Err(_) => Err(UploadError::Broken),
-        };
-        if let Err(error) = step {
-            upload.failure.set(Some(error));
-        }
-        let last = !matches!(step, Ok(Some(_)));
-        if sender.send(step).await.is_err() || last {
-            break;
-        }
-        upload.moved.set(Some(Instant::now()));
-    }
-    upload.moved.set(Some(Instant::now()));
-    upload.waiting.set(false);
-}
-
 impl RequestBody {
     /// No body at all.
-    #[must_use]
-    pub const fn empty() -> Self {
+    pub(crate) const fn empty() -> Self {
         Self(Source::Empty)
     }
 
     /// Whether there is no body at all.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         matches!(self.0, Source::Empty)
     }
-}
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = UploadError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        let step = match &mut self.0 {
-            Source::Empty => Ok(None),
-            Source::Kept(pieces) => Ok(pieces.next()),
-            Source::Stream(receiver) => ready!(receiver.poll_recv(cx)).unwrap_or(Err(UploadError::Broken)),
+    /// The next piece, which is never empty; `None` at the end. Can be dropped at its await without losing a byte.
+    ///
+    /// # Errors
+    /// [`UploadError`] when the body ends before its end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, UploadError> {
+        let (payload, limits, left, upload) = match &mut self.0 {
+            Source::Empty => return Ok(None),
+            Source::Kept(pieces) => return Ok(pieces.next()),
+            Source::Browser { payload, limits, left, upload } => (payload, limits, left, upload),
         };
-        Poll::Ready(match step {
-            Ok(Some(piece)) => Some(Ok(Frame::data(piece))),
-            Ok(None) => {
-                self.0 = Source::Empty;
-                None
+        upload.waiting.set(true);
+        let next = async {
+            loop {
+                match payload.next().await {
+                    Some(Ok(piece)) if piece.is_empty() => {}
+                    next => return next,
+                }
             }
-            Err(error) => Some(Err(error)),
-        })
+        };
+        let next = tokio::time::timeout(limits.idle, next).await;
+        upload.waiting.set(false);
+        match next {
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(piece))) => {
+                *left = left.checked_sub(piece.len() as u64).ok_or(UploadError::TooLarge)?;
+                upload.keep(&piece);
+                Ok(Some(piece))
+            }
+            Ok(Some(Err(_))) | Err(_) => Err(UploadError::Broken),
+        }
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.is_empty() { SizeHint::with_exact(0) } else { SizeHint::default() }
+    /// Tells that what came last is on its way.
+    pub(crate) fn moved(&self) {
+        if let Source::Browser { upload, .. } = &self.0 {
+            upload.moved.set(Some(Instant::now()));
+        }
     }
 }

@@ -2,13 +2,12 @@
 
 use actix_web::HttpResponseBuilder;
 use actix_web::http::header as server;
-use hyper::HeaderMap;
-use hyper::header::{CACHE_CONTROL, CONNECTION, HeaderValue, LOCATION, VARY};
+use actix_web::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, LOCATION, VARY};
 
 use super::{Nominated, cache, cookies, fold, is_hop_by_hop, location, members};
 use crate::config::{CachePolicy, Documents, Origin};
 use crate::proxy::route::Route;
-use crate::proxy::seam;
+use crate::proxy::upstream::Fields;
 
 /// What an answer depends on.
 pub(crate) struct Asked<'a> {
@@ -36,19 +35,17 @@ fn holds_html(accept: &[u8]) -> bool {
 }
 
 /// Copies what may pass, then adds the gateway's own; `Content-Length` is the body's affair.
-pub(crate) fn inbound(headers: &HeaderMap, asked: &Asked<'_>, out: &mut HttpResponseBuilder) {
-    let nominated = Nominated::new(headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes));
-    for (name, value) in headers {
+pub(crate) fn inbound(fields: &Fields, asked: &Asked<'_>, out: &mut HttpResponseBuilder) {
+    let nominated = Nominated::new(fields.all(&CONNECTION).map(HeaderValue::as_bytes));
+    for (name, value) in fields.iter() {
         if is_dropped(&fold(name.as_str()), value, asked) || nominated.contains(name.as_str()) {
             continue;
         }
         let mapped = if name == LOCATION { mapped_location(value, asked) } else { None };
-        if let (Some(name), Some(value)) = (seam::answer_name(name), mapped.or_else(|| seam::answer_value(value))) {
-            out.append_header((name, value));
-        }
+        out.append_header((name.clone(), mapped.unwrap_or_else(|| value.clone())));
     }
     if asked.session {
-        add_own(headers, asked, out);
+        add_own(fields, asked, out);
     }
 }
 
@@ -87,18 +84,18 @@ fn mapped_location(value: &HeaderValue, asked: &Asked<'_>) -> Option<server::Hea
     server::HeaderValue::from_str(&mapped).ok()
 }
 
-fn add_own(headers: &HeaderMap, asked: &Asked<'_>, out: &mut HttpResponseBuilder) {
-    let lines = |name| headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+fn add_own(fields: &Fields, asked: &Asked<'_>, out: &mut HttpResponseBuilder) {
+    let lines = |name| fields.all(name).filter_map(|line| line.to_str().ok());
     match asked.route.config.cache {
         CachePolicy::NoStore => {
             out.insert_header((server::CACHE_CONTROL, server::HeaderValue::from_static(cache::NO_STORE)))
         }
         CachePolicy::Upstream => {
-            out.insert_header((server::CACHE_CONTROL, cache::forced_private(lines(CACHE_CONTROL))))
+            out.insert_header((server::CACHE_CONTROL, cache::forced_private(lines(&CACHE_CONTROL))))
         }
     };
-    if headers.contains_key(VARY) {
-        out.insert_header((server::VARY, cache::varying_by_cookie(lines(VARY))));
+    if fields.get(&VARY).is_some() {
+        out.insert_header((server::VARY, cache::varying_by_cookie(lines(&VARY))));
     } else {
         out.insert_header((server::VARY, server::HeaderValue::from_static("Cookie")));
     }

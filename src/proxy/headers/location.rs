@@ -8,7 +8,7 @@ use crate::proxy::route::Route;
 /// What is mapped is written as an absolute URL: a path such as `//evil.example`, once a prefix is cut off in front of
 /// it, would leave the site as a relative one.
 pub(super) fn mapped(location: &str, route: &Route, origin: &Origin) -> Option<String> {
-    if let Some(rest) = route.target.own(location) {
+    if let Some(rest) = route.target.own(location, origin) {
         return Some(format!("{origin}{}", back(rest, route).unwrap_or_else(|| rest.to_owned())));
     }
     // A path of the upstream needs mapping only where its paths differ from the site's.
@@ -38,11 +38,11 @@ fn back(target: &str, route: &Route) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{TlsFiles, UpstreamConfig};
+    use crate::config::UpstreamConfig;
 
     fn map(upstream: &str, strip_prefix: bool, location: &str) -> Option<String> {
         let url = upstream.parse().expect("a URL");
-        let mut config = Route::dev_server(&UpstreamConfig { url, tls: TlsFiles::default() }).config;
+        let mut config = Route::dev_server(&UpstreamConfig::at(url)).config;
         config.path = "/api".into();
         config.strip_prefix = strip_prefix;
         mapped(location, &Route::new(config), &Origin::parse("https://app.example").expect("an origin"))
@@ -61,6 +61,26 @@ mod tests {
             assert_eq!(map("http://up:81", false, location).as_deref(), Some(expected), "{location}");
         }
         assert_eq!(map("https://up", false, "https://up:443/x").as_deref(), Some("https://app.example/x"));
+    }
+
+    #[test]
+    fn behind_a_socket_the_upstream_goes_by_the_sites_name() {
+        let url = "http://localhost/v1".parse().expect("a URL");
+        let behind = UpstreamConfig { socket: Some("/run/api.sock".into()), ..UpstreamConfig::at(url) };
+        let route = Route::new(Route::dev_server(&behind).config);
+        let site = Origin::parse("https://app.example").expect("an origin");
+        for (location, expected) in [
+            ("http://app.example/v1/x", Some("https://app.example/x")),
+            ("https://app.example/v1/x", Some("https://app.example/x")),
+            ("https://app.example:443/v1", Some("https://app.example/")),
+            ("//app.example/v1/x", Some("https://app.example/x")),
+            ("/v1/x", Some("https://app.example/x")),
+            ("http://localhost/v1/x", None),
+            ("ftp://app.example/v1/x", None),
+            ("https://other.example/v1/x", None),
+        ] {
+            assert_eq!(mapped(location, &route, &site).as_deref(), expected, "{location}");
+        }
     }
 
     #[test]

@@ -1,14 +1,10 @@
 //! The headers of a request on its way to the upstream.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use actix_web::http::Version;
 use actix_web::http::header::{self as server, HeaderMap as ServerHeaders};
-use hyper::HeaderMap;
-use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE, VIA,
-};
 
 use super::{Nominated, cookies, fold, is_hop_by_hop, members};
 use crate::config::Origin;
@@ -21,11 +17,6 @@ const PSEUDONYM: &str = "cloakroom";
 
 /// The usual `Via`: HTTP/1.1, and no hop before this one.
 const FIRST_HOP: &str = "1.1 cloakroom";
-
-static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the gateway says itself.
 pub(crate) struct Own<'a> {
@@ -66,21 +57,31 @@ pub(crate) fn has_looped(headers: &ServerHeaders) -> bool {
     })
 }
 
-/// What goes to the upstream. Removal comes first: a browser that nominates `Authorization` in `Connection` cannot
-/// remove the gateway's own.
-pub(crate) fn outbound(headers: &ServerHeaders, own: &Own<'_>) -> Option<HeaderMap> {
+/// Writes the header lines that go to the upstream. Removal comes first: a browser that nominates `Authorization` in
+/// `Connection` cannot remove the gateway's own. `None` if a value cannot be written.
+pub(crate) fn outbound(headers: &ServerHeaders, own: &Own<'_>, out: &mut Vec<u8>) -> Option<()> {
     let nominated = Nominated::new(headers.get_all(server::CONNECTION).map(server::HeaderValue::as_bytes));
-    let mut out = HeaderMap::with_capacity(headers.len() + 8);
-    out.insert(HOST, own.route.target.host.clone());
+    line(out, "host", own.route.target.host(own.origin).as_bytes());
     for (name, value) in headers {
         let name_seen = fold(name.as_str());
         let passes = !is_dropped(&name_seen) || (name_seen == "origin" && !own.route.config.drop_origin);
         if passes && !nominated.contains(name.as_str()) {
-            out.append(seam::name(name)?, seam::value(value)?);
+            if !seam::is_value(value.as_bytes()) {
+                return None;
+            }
+            line(out, name.as_str(), value.as_bytes());
         }
     }
-    add_own(&mut out, headers, own)?;
-    Some(out)
+    add_own(out, headers, own);
+    Some(())
+}
+
+fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Whether a header ends here: it is hop-by-hop, speaks for the gateway, or proves something to the gateway only.
@@ -96,62 +97,65 @@ fn is_dropped(name: &str) -> bool {
         || ["sec-fetch-", "x-forwarded-", "x-bff"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn add_own(out: &mut HeaderMap, headers: &ServerHeaders, own: &Own<'_>) -> Option<()> {
+fn add_own(out: &mut Vec<u8>, headers: &ServerHeaders, own: &Own<'_>) {
     let cookies = headers.get_all(server::COOKIE).map(server::HeaderValue::as_bytes);
     if let Some(cookies) = cookies::forwarded(cookies, &own.route.config.forward_cookies) {
-        out.insert(COOKIE, HeaderValue::from_bytes(&cookies).ok()?);
+        line(out, "cookie", &cookies);
     }
     if let Some(bearer) = own.bearer {
-        out.insert(AUTHORIZATION, bearer.value().clone());
+        line(out, "authorization", bearer.value());
     }
     match own.framing {
         Framing::None => {}
-        Framing::Length(length) => drop(out.insert(CONTENT_LENGTH, length.into())),
-        Framing::Chunked => drop(out.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))),
+        Framing::Length(length) => line(out, "content-length", length.to_string().as_bytes()),
+        Framing::Chunked => line(out, "transfer-encoding", b"chunked"),
         Framing::WebSocket => {
-            out.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-            out.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            line(out, "connection", b"Upgrade");
+            line(out, "upgrade", b"websocket");
         }
     }
-    let text = |text: &str| HeaderValue::from_str(text).ok();
-    out.insert(&FORWARDED_FOR, address(own.client.to_canonical())?);
-    out.insert(&FORWARDED_PROTO, HeaderValue::from_static(own.origin.scheme().as_str()));
-    out.insert(&FORWARDED_HOST, text(own.origin.authority())?);
-    out.insert(&REQUEST_ID, text(own.request_id)?);
-    out.insert(VIA, via(headers, own.version)?);
-    Some(())
+    write_address(own.client.to_canonical(), out);
+    line(out, "x-forwarded-proto", own.origin.scheme().as_str().as_bytes());
+    line(out, "x-forwarded-host", own.origin.authority().as_bytes());
+    line(out, "x-request-id", own.request_id.as_bytes());
+    line(out, "via", &via(headers, own.version));
 }
 
-/// An address as text. Four numbers and three dots are faster written by hand than by the formatter.
-fn address(address: IpAddr) -> Option<HeaderValue> {
-    let IpAddr::V4(address) = address else { return HeaderValue::from_str(&address.to_string()).ok() };
-    let mut text = Vec::with_capacity("255.255.255.255".len());
-    for octet in address.octets() {
-        let digits = [octet / 100, octet / 10 % 10, octet % 10];
-        let unwritten = usize::from(octet < 100) + usize::from(octet < 10);
-        text.extend(digits[unwritten..].iter().map(|digit| b'0' + digit));
-        text.push(b'.');
+/// The browser's address. Four numbers and three dots are faster written by hand than by the formatter.
+fn write_address(address: IpAddr, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"x-forwarded-for: ");
+    match address {
+        IpAddr::V6(_) => out.extend_from_slice(address.to_string().as_bytes()),
+        IpAddr::V4(address) => {
+            for octet in address.octets() {
+                let digits = [octet / 100, octet / 10 % 10, octet % 10];
+                let unwritten = usize::from(octet < 100) + usize::from(octet < 10);
+                out.extend(digits[unwritten..].iter().map(|digit| b'0' + digit));
+                out.push(b'.');
+            }
+            out.pop();
+        }
     }
-    text.pop();
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
+    out.extend_from_slice(b"\r\n");
 }
 
 /// The hops so far, and this one.
-fn via(headers: &ServerHeaders, version: Version) -> Option<HeaderValue> {
+fn via(headers: &ServerHeaders, version: Version) -> Cow<'static, [u8]> {
     if version == Version::HTTP_11 && !headers.contains_key(server::VIA) {
-        return Some(HeaderValue::from_static(FIRST_HOP));
+        return Cow::Borrowed(FIRST_HOP.as_bytes());
     }
     let mut via = String::new();
     for member in headers.get_all(server::VIA).filter_map(|line| line.to_str().ok()).flat_map(members) {
-        let _ = write!(via, "{member}, ");
+        via.push_str(member);
+        via.push_str(", ");
     }
-    let received = match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2.0",
-        _ => "1.1",
-    };
-    let _ = write!(via, "{received} {PSEUDONYM}");
-    HeaderValue::from_str(&via).ok()
+    via.push_str(match version {
+        Version::HTTP_10 => "1.0 ",
+        Version::HTTP_2 => "2.0 ",
+        _ => "1.1 ",
+    });
+    via.push_str(PSEUDONYM);
+    Cow::Owned(via.into_bytes())
 }
 
 #[cfg(test)]
@@ -162,7 +166,9 @@ mod tests {
     fn addresses_are_written_as_usual() {
         let all = (0..=255).map(|octet| IpAddr::from([octet, 0, 255 - octet, octet]));
         for one in all.chain([IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]) {
-            assert_eq!(address(one).expect("an address"), one.to_string());
+            let mut out = Vec::new();
+            write_address(one, &mut out);
+            assert_eq!(String::from_utf8(out).expect("text"), format!("x-forwarded-for: {one}\r\n"));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The bytes of an open tunnel, both ways: no faster than the receiver takes them, ended by whoever goes first.
 
 use std::cell::Cell;
+use std::io::Cursor;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -10,13 +11,12 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Payload;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Chain};
 use tokio::sync::mpsc;
 
 use super::frames::{self, Frames};
 use super::{Closing, Hooks};
+use crate::proxy::upstream::Wire;
 
 /// How much is read at once. An idle tunnel holds one piece.
 const PIECE: usize = 16 << 10;
@@ -54,7 +54,7 @@ impl MessageBody for TunnelBody {
 /// the browser still sends is read and thrown away by the server, so that no reset overtakes that frame.
 pub(super) fn start(
     payload: Payload,
-    upstream: Upgraded,
+    upstream: (Wire, BytesMut),
     hooks: Hooks<impl Future<Output = Closing> + 'static, impl FnMut() + 'static>,
 ) -> TunnelBody {
     let (sender, pieces) = mpsc::channel(1);
@@ -66,11 +66,12 @@ pub(super) fn start(
 
 async fn relay(
     payload: Payload,
-    upstream: Upgraded,
+    upstream: (Wire, BytesMut),
     sender: mpsc::Sender<Bytes>,
     hooks: Hooks<impl Future<Output = Closing>, impl FnMut()>,
 ) -> Result<(), Cut> {
-    let (read, write) = tokio::io::split(TokioIo::new(upstream));
+    let (write, ahead) = upstream;
+    let read = Cursor::new(ahead.freeze()).chain(write.clone());
     let mut down = Down { read, sender, frames: Frames::default(), buffer: BytesMut::new() };
     let up = async {
         up(payload, write, hooks.active).await;
@@ -99,9 +100,12 @@ async fn up(mut payload: Payload, mut upstream: impl AsyncWrite + Unpin, mut act
     let _ = upstream.shutdown().await;
 }
 
+/// What came along with the 101, and everything after it.
+type FromUpstream = Chain<Cursor<Bytes>, Wire>;
+
 /// Upstream to browser.
 struct Down {
-    read: ReadHalf<TokioIo<Upgraded>>,
+    read: FromUpstream,
     sender: mpsc::Sender<Bytes>,
     frames: Frames,
     buffer: BytesMut,
@@ -132,7 +136,7 @@ impl Down {
 /// Waits for room first and for bytes then, so that none are in hand while there is no room. `None` at either end.
 async fn next<'a>(
     sender: &'a mpsc::Sender<Bytes>,
-    read: &mut ReadHalf<TokioIo<Upgraded>>,
+    read: &mut FromUpstream,
     buffer: &mut BytesMut,
 ) -> Option<(mpsc::Permit<'a, Bytes>, Bytes)> {
     let permit = sender.reserve().await.ok()?;

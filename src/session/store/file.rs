@@ -6,8 +6,8 @@
 
 use std::fs::OpenOptions;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -15,12 +15,14 @@ use bytes::Bytes;
 use redb::{Database, DatabaseError, ReadableDatabase as _};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::bells::Bells;
+use super::budgets::Budgets;
 use super::leases::Leases;
 use super::{
-    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store, StoreError, StoreKey,
-    no_cursor,
+    Allowance, Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Spent,
+    Store, StoreError, StoreKey, no_cursor,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::telemetry::metrics;
@@ -36,14 +38,21 @@ const CACHE: usize = 8 * 1024 * 1024;
 /// Writes that may wait for the disk; beyond that it is too slow, and saying so beats queueing.
 const QUEUE: usize = 1024;
 
+/// How long anybody waits for the disk. A write that takes longer may still be done, and is told as unknown: whoever
+/// repeats it meets what it did.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Sessions in a file.
 pub struct FileStore {
     database: Arc<Database>,
     clock: Clock,
     leases: Leases,
+    budgets: Budgets,
     bells: Arc<Bells>,
     jobs: Option<SyncSender<Box<dyn Job>>>,
     writer: Option<JoinHandle<()>>,
+    /// Disconnected when the writer has ended. In a lock because nobody but `drop` looks.
+    written: Mutex<Receiver<()>>,
 }
 
 impl FileStore {
@@ -59,15 +68,28 @@ impl FileStore {
         let database = Arc::new(database);
         let bells = Arc::new(Bells::default());
         let (jobs, queue) = sync_channel(QUEUE);
+        let (ended, written) = sync_channel(0);
         let writer = thread::Builder::new()
             .name("session-file".to_owned())
             .spawn({
                 let (database, clock, bells) = (Arc::clone(&database), clock.clone(), Arc::clone(&bells));
-                move || run(&database, &queue, &clock, &bells)
+                move || {
+                    let _ended = ended;
+                    run(&database, &queue, &clock, &bells);
+                }
             })
             .map_err(|error| wrong(error.to_string()))?;
-        let leases = Leases::new(clock.clone());
-        Ok(Self { database, clock, leases, bells, jobs: Some(jobs), writer: Some(writer) })
+        let (leases, budgets) = (Leases::new(clock.clone()), Budgets::new(clock.clone()));
+        Ok(Self {
+            database,
+            clock,
+            leases,
+            budgets,
+            bells,
+            jobs: Some(jobs),
+            writer: Some(writer),
+            written: Mutex::new(written),
+        })
     }
 
     fn write<T, W>(&self, work: W) -> Answer<'static, T>
@@ -84,8 +106,11 @@ impl FileStore {
             None => Err(stopped()),
         };
         Box::pin(async move {
-            queued.inspect_err(|_| metrics::STORE_ERRORS.with([]).add(1))?;
-            outcome.await.unwrap_or_else(|_| Err(stopped())).inspect_err(|_| metrics::STORE_ERRORS.with([]).add(1))
+            let written = async {
+                queued?;
+                timeout(PATIENCE, outcome).await.map_err(|_| hangs())?.unwrap_or_else(|_| Err(stopped()))
+            };
+            written.await.inspect_err(|_| metrics::STORE_ERRORS.with([]).add(1))
         })
     }
 
@@ -96,11 +121,12 @@ impl FileStore {
     {
         let (database, now) = (Arc::clone(&self.database), self.clock.now());
         Box::pin(async move {
-            spawn_blocking(move || work(&database.begin_read()?, now))
-                .await
-                .map_err(|_| stopped())?
-                .map_err(|error: redb::Error| StoreError(format!("the file: {error}")))
-                .inspect_err(|_| metrics::STORE_ERRORS.with([]).add(1))
+            let read = async {
+                let reading = spawn_blocking(move || work(&database.begin_read()?, now));
+                let read = timeout(PATIENCE, reading).await.map_err(|_| hangs())?.map_err(|_| stopped())?;
+                read.map_err(|error: redb::Error| StoreError(format!("the file: {error}")))
+            };
+            read.await.inspect_err(|_| metrics::STORE_ERRORS.with([]).add(1))
         })
     }
 }
@@ -130,6 +156,11 @@ impl Store for FileStore {
         self.write(move |rows| rows.end(&key, reason))
     }
 
+    fn end_version<'a>(&'a self, key: &'a StoreKey, expected: u64, reason: EndReason) -> Answer<'a, Replaced> {
+        let key = *key;
+        self.write(move |rows| rows.end_version(&key, expected, reason))
+    }
+
     fn indexed<'a>(&'a self, index: &'a StoreKey) -> Answer<'a, Vec<StoreKey>> {
         let index = *index;
         self.read(move |file, now| read_index(file, &index, now))
@@ -150,14 +181,30 @@ impl Store for FileStore {
         self.write(move |rows| rows.file(&index, &key, until))
     }
 
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
-        let lease = self.leases.hold(key, holder, ttl);
+    fn inherit<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        heir: Holder,
+        silent: Option<SignOfLife>,
+        ttl: Duration,
+    ) -> Answer<'a, Lease> {
+        let lease = self.leases.inherit(key, heir, silent, ttl);
         Box::pin(async move { Ok(lease) })
     }
 
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
         self.leases.release(key, holder, verdict);
         self.bells.ring(key);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent> {
+        let spent = self.budgets.spend(key, allowance);
+        Box::pin(async move { Ok(spent) })
+    }
+
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()> {
+        self.budgets.pause(key, time);
         Box::pin(async { Ok(()) })
     }
 
@@ -187,10 +234,15 @@ impl Store for FileStore {
 }
 
 impl Drop for FileStore {
-    /// What was queued is written before the file is let go.
+    /// What was queued is written before the file is let go, unless the disk hangs: then it stays as the last commit left it.
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(writer) = self.writer.take() {
+        let Some(writer) = self.writer.take() else { return };
+        if self.written.get_mut().unwrap_or_else(PoisonError::into_inner).recv_timeout(PATIENCE)
+            == Err(RecvTimeoutError::Timeout)
+        {
+            tracing::error!(event = "file_abandoned", "the disk hangs: what was not written yet is lost");
+        } else {
             let _ = writer.join();
         }
     }
@@ -214,6 +266,57 @@ fn explain(error: DatabaseError) -> String {
     }
 }
 
+fn hangs() -> StoreError {
+    StoreError(format!("the disk has not answered for {} seconds", PATIENCE.as_secs()))
+}
+
 fn stopped() -> StoreError {
     StoreError("the file store has stopped".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_keeps_nobody_waiting_for_ever_and_what_was_written_late_is_there() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = FileStore::open(&dir.path().join("sessions.redb"), Clock::System).unwrap();
+        let (go_on, held) = channel::<()>();
+        let stuck = store.write(move |_| {
+            let _ = held.recv();
+            Ok(())
+        });
+        let key = StoreKey::of(&[b"s"]);
+        let expires_at = Clock::System.now().plus(Duration::from_secs(60));
+        let entry = NewEntry { sealed: Bytes::from_static(b"x"), expires_at, indexes: Vec::new() };
+        let started = Instant::now();
+        let (stuck, inserted, ping) = tokio::join!(stuck, store.insert(&key, entry), store.ping());
+        assert!(started.elapsed() < PATIENCE * 2, "{:?}", started.elapsed());
+        for outcome in [stuck.map(|()| true), inserted, ping.map(|()| true)] {
+            assert!(outcome.unwrap_err().to_string().contains("has not answered for 5 seconds"));
+        }
+        drop(go_on);
+        store.ping().await.unwrap();
+        assert!(matches!(store.load(&key).await.unwrap(), Loaded::Live(_)));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_does_not_keep_the_process_from_its_end() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = FileStore::open(&dir.path().join("sessions.redb"), Clock::System).unwrap();
+        let (go_on, held) = channel::<()>();
+        let _stuck = store.write(move |_| {
+            let _ = held.recv();
+            Ok(())
+        });
+        let started = Instant::now();
+        drop(store);
+        assert!(started.elapsed() < PATIENCE * 2, "{:?}", started.elapsed());
+        drop(go_on);
+    }
 }

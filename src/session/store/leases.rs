@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Holder, Lease, StoreKey};
+use super::{Holder, Lease, SignOfLife, StoreKey};
 use crate::clock::Clock;
 
 /// Expired leases that one call removes at most: more than it adds, so that they cannot pile up.
@@ -34,7 +34,7 @@ struct Held {
 
 #[derive(Debug)]
 enum By {
-    Holder(Holder),
+    Holder(SignOfLife),
     Verdict(Bytes),
 }
 
@@ -43,18 +43,18 @@ impl Leases {
         Self { clock, state: Mutex::default() }
     }
 
-    /// As [`super::Store::hold`].
-    pub(super) fn hold(&self, key: &StoreKey, holder: Holder, ttl: Duration) -> Lease {
+    /// As [`super::Store::inherit`].
+    pub(super) fn inherit(&self, key: &StoreKey, heir: Holder, silent: Option<SignOfLife>, ttl: Duration) -> Lease {
         let now = self.clock.instant();
         let mut state = self.state(now);
-        match state.held.get(key) {
-            Some(Held { by: By::Verdict(verdict), until }) if *until > now => Lease::Decided(verdict.clone()),
-            Some(Held { by: By::Holder(other), until }) if *until > now && *other != holder => Lease::Taken,
-            _ => {
-                state.put(key, By::Holder(holder), now + ttl);
-                Lease::Mine
-            }
-        }
+        let count = match state.held.get(key).filter(|held| held.until > now).map(|held| &held.by) {
+            Some(By::Verdict(verdict)) => return Lease::Decided(verdict.clone()),
+            Some(By::Holder(last)) if last.holder == heir => last.count + 1,
+            Some(By::Holder(last)) if Some(*last) != silent => return Lease::Taken(*last),
+            _ => 1,
+        };
+        state.put(key, By::Holder(SignOfLife { holder: heir, count }), now + ttl);
+        Lease::Mine
     }
 
     /// As [`super::Store::release`].
@@ -63,7 +63,7 @@ impl Leases {
         let mut state = self.state(now);
         let mine = state.held.get(key).is_some_and(|held| {
             let Held { by, until } = held;
-            *until > now && matches!(by, By::Holder(by) if *by == holder)
+            *until > now && matches!(by, By::Holder(last) if last.holder == holder)
         });
         match verdict {
             Some((verdict, ttl)) if mine => state.put(key, By::Verdict(verdict), now + ttl),
@@ -110,7 +110,7 @@ mod tests {
         for number in 0_u32..10_000 {
             let (key, holder) = (StoreKey::of(&[&number.to_be_bytes()]), Holder(1));
             for _ in 0..3 {
-                assert_eq!(leases.hold(&key, holder, ttl), Lease::Mine);
+                assert_eq!(leases.inherit(&key, holder, None, ttl), Lease::Mine);
                 clock.advance(Duration::from_millis(100));
             }
             if number % 2 == 0 {

@@ -4,27 +4,25 @@
 //! await. What expired is never shown, and each write removes some of it, so memory follows the number of live sessions
 //! without a task that sweeps.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::future::ready;
-use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::bells::Bells;
+use super::budgets::Budgets;
 use super::leases::Leases;
 use super::near::Dated;
-use super::row::Row;
 use super::{
-    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, PAGE, Page, Replaced, Store, StoreError,
-    StoreKey, no_cursor,
+    Allowance, Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Spent,
+    Store, StoreError, StoreKey,
 };
 use crate::clock::{Clock, Timestamp};
+use rows::{Kind, Rows};
 
-/// Expired rows that one write removes at most: more than it adds, so that they cannot pile up, and few enough that
-/// nobody waits for a mass expiry.
-const SWEPT_AT_ONCE: usize = 64;
+mod rows;
 
 /// Sessions in the memory of this process.
 #[derive(Debug)]
@@ -32,31 +30,16 @@ pub struct MemoryStore {
     clock: Clock,
     rows: Mutex<Rows>,
     leases: Leases,
+    budgets: Budgets,
     bells: Bells,
-}
-
-#[derive(Debug, Default)]
-struct Rows {
-    sessions: HashMap<StoreKey, Row>,
-    indexes: HashMap<StoreKey, BTreeSet<(Timestamp, StoreKey)>>,
-    notes: HashMap<StoreKey, (Timestamp, Bytes)>,
-    /// When to look at which row again; a row that lives longer by then is simply left alone.
-    due: BTreeSet<(Timestamp, Kind, StoreKey)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Session,
-    Index,
-    Note,
 }
 
 impl MemoryStore {
     /// An empty store that takes the time from `clock`.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        let leases = Leases::new(clock.clone());
-        Self { clock, rows: Mutex::default(), leases, bells: Bells::default() }
+        let (leases, budgets) = (Leases::new(clock.clone()), Budgets::new(clock.clone()));
+        Self { clock, rows: Mutex::default(), leases, budgets, bells: Bells::default() }
     }
 
     /// How many rows of any kind are kept, expired ones that were not swept yet included.
@@ -130,6 +113,16 @@ impl Store for MemoryStore {
         })
     }
 
+    fn end_version<'a>(&'a self, key: &'a StoreKey, expected: u64, reason: EndReason) -> Answer<'a, Replaced> {
+        self.write_session(key, |rows, now| {
+            let Some(row) = rows.session(key, now) else { return Replaced::Gone(None) };
+            let outcome = row.end_version(expected, reason, now);
+            let until = row.until();
+            rows.due.insert((until, Kind::Session, *key));
+            outcome
+        })
+    }
+
     fn indexed<'a>(&'a self, index: &'a StoreKey) -> Answer<'a, Vec<StoreKey>> {
         let now = self.clock.now();
         let rows = self.lock();
@@ -164,13 +157,28 @@ impl Store for MemoryStore {
         self.write(|rows, _| rows.file(*index, *key, until))
     }
 
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
-        answer(self.leases.hold(key, holder, ttl))
+    fn inherit<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        heir: Holder,
+        silent: Option<SignOfLife>,
+        ttl: Duration,
+    ) -> Answer<'a, Lease> {
+        answer(self.leases.inherit(key, heir, silent, ttl))
     }
 
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
         self.leases.release(key, holder, verdict);
         self.bells.ring(key);
+        answer(())
+    }
+
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent> {
+        answer(self.budgets.spend(key, allowance))
+    }
+
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()> {
+        self.budgets.pause(key, time);
         answer(())
     }
 
@@ -197,76 +205,6 @@ impl Dated for MemoryStore {
     fn load_dated<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, (Loaded, Timestamp)> {
         let now = self.clock.now();
         answer(self.lock().session(key, now).map_or((Loaded::Absent, now), |row| (row.loaded(), row.until())))
-    }
-}
-
-impl Rows {
-    fn session(&mut self, key: &StoreKey, now: Timestamp) -> Option<&mut Row> {
-        self.sessions.get_mut(key).filter(|row| row.until() > now)
-    }
-
-    fn insert(&mut self, key: StoreKey, entry: NewEntry) {
-        let until = entry.expires_at;
-        for index in entry.indexes {
-            self.file(index, key, until);
-        }
-        self.sessions.insert(key, Row::first(entry.sealed, until));
-        self.due.insert((until, Kind::Session, key));
-    }
-
-    fn file(&mut self, index: StoreKey, key: StoreKey, until: Timestamp) {
-        self.indexes.entry(index).or_default().insert((until, key));
-        self.due.insert((until, Kind::Index, index));
-    }
-
-    /// The next sessions after `from`, which names the last one of the page before.
-    fn page(&self, from: &Cursor, now: Timestamp) -> Result<Page, StoreError> {
-        let mut last = (now, Kind::Note, StoreKey::from_bytes([u8::MAX; 32]));
-        if !from.0.is_empty() {
-            let (until, key) = from.0.split_first_chunk().ok_or_else(no_cursor)?;
-            let key = StoreKey::from_bytes(key.try_into().map_err(|_| no_cursor())?);
-            last = last.max((Timestamp::from_millis(u64::from_be_bytes(*until)), Kind::Session, key));
-        }
-        let mut sessions = Vec::new();
-        for (until, kind, key) in self.due.range((Excluded(last), Unbounded)) {
-            // The entry of a session that ended before its time is no more than a note to sweep it.
-            let Some(Row::Live { stored, until: ends }) = self.sessions.get(key) else { continue };
-            if *kind == Kind::Session && ends == until {
-                sessions.push((*key, stored.clone()));
-            }
-            if sessions.len() == PAGE {
-                let next = [&until.as_millis().to_be_bytes(), key.as_bytes().as_slice()].concat();
-                return Ok(Page { sessions, next: Some(Cursor(next)) });
-            }
-        }
-        Ok(Page { sessions, next: None })
-    }
-
-    fn sweep(&mut self, now: Timestamp) {
-        for _ in 0..SWEPT_AT_ONCE {
-            let Some((_, kind, key)) = self.due.first().copied().filter(|(until, ..)| *until <= now) else { return };
-            self.due.pop_first();
-            match kind {
-                Kind::Session if self.sessions.get(&key).is_some_and(|row| row.until() <= now) => {
-                    self.sessions.remove(&key);
-                }
-                Kind::Note if self.notes.get(&key).is_some_and(|(until, _)| *until <= now) => {
-                    self.notes.remove(&key);
-                }
-                Kind::Index => self.prune(&key, now),
-                Kind::Session | Kind::Note => {}
-            }
-        }
-    }
-
-    fn prune(&mut self, index: &StoreKey, now: Timestamp) {
-        let Some(filed) = self.indexes.get_mut(index) else { return };
-        while filed.first().is_some_and(|(until, _)| *until <= now) {
-            filed.pop_first();
-        }
-        if filed.is_empty() {
-            self.indexes.remove(index);
-        }
     }
 }
 

@@ -20,7 +20,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store, StoreError, StoreKey,
+    Allowance, Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Spent,
+    Store, StoreError, StoreKey,
 };
 use crate::clock::Timestamp;
 use crate::telemetry::metrics::NEAR;
@@ -59,7 +60,8 @@ impl Near {
             // It ended meanwhile, and the store has known why since before we heard of it.
             None => self.inner.load_dated(key).await?.0,
         };
-        self.memory.send(&*self.inner, SENT_ALONG).await;
+        // What fails is said when all are sent.
+        let _ = self.memory.send(&*self.inner, SENT_ALONG).await;
         Ok(loaded)
     }
 
@@ -121,11 +123,24 @@ impl Store for Near {
         Box::pin(async move {
             let _attempt = self.memory.ending(key, reason);
             let outcome = self.inner.end(key, reason).await?;
-            let known = match outcome {
-                Ended::Now => Some(reason),
-                Ended::Already(earlier) => earlier,
+            let known = match &outcome {
+                Ended::Now(_) => Some(reason),
+                Ended::Already(earlier) => *earlier,
             };
             self.memory.ended(key, known);
+            Ok(outcome)
+        })
+    }
+
+    /// Nothing is remembered of one that fails: whether it is an end is for the store to say.
+    fn end_version<'a>(&'a self, key: &'a StoreKey, expected: u64, reason: EndReason) -> Answer<'a, Replaced> {
+        Box::pin(async move {
+            let outcome = self.inner.end_version(key, expected, reason).await?;
+            match outcome {
+                Replaced::Done => self.memory.ended(key, Some(reason)),
+                Replaced::Gone(earlier) => self.memory.ended(key, earlier),
+                Replaced::Conflict => self.memory.conflict(key, expected),
+            }
             Ok(outcome)
         })
     }
@@ -146,8 +161,14 @@ impl Store for Near {
         self.inner.file(index, key, until)
     }
 
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
-        self.inner.hold(key, holder, ttl)
+    fn inherit<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        heir: Holder,
+        silent: Option<SignOfLife>,
+        ttl: Duration,
+    ) -> Answer<'a, Lease> {
+        self.inner.inherit(key, heir, silent, ttl)
     }
 
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
@@ -156,6 +177,14 @@ impl Store for Near {
             self.memory.changes().ring(key);
             Ok(())
         })
+    }
+
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent> {
+        self.inner.spend(key, allowance)
+    }
+
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()> {
+        self.inner.pause(key, time)
     }
 
     /// Hears of it from the channel, or from this process itself.
@@ -169,6 +198,10 @@ impl Store for Near {
 
     fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
         self.inner.scan(from)
+    }
+
+    fn skip<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Option<Cursor>> {
+        self.inner.skip(from)
     }
 
     fn ping(&self) -> Answer<'_, ()> {

@@ -31,6 +31,7 @@
 //! off can still acknowledge. The store then says so, and requests are answered as in any outage. A Cluster that lost
 //! a primary does not answer for its slots until a replica is promoted (`cluster-node-timeout`).
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -41,16 +42,13 @@ use redis::Value;
 use super::changes::Changes;
 use super::near::Dated;
 use super::{
-    Answer, Cursor, END_REMEMBERED, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store,
-    StoreError, StoreKey,
+    Allowance, Answer, Cursor, END_REMEMBERED, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced,
+    SignOfLife, Spent, Store, StoreKey,
 };
 use crate::clock::{Clock, Timestamp};
-use crate::config::RedisConfig;
-use layout::{Fields, loaded, name, read, reason, unreadable};
+use layout::{Fields, ended, loaded, name, read, reason, said, sign_of_life, unreadable};
 use link::Link;
 use request::{Lua, Request, deadline};
-use settings::Settings;
-use topology::Topology;
 
 mod failure;
 mod layout;
@@ -61,71 +59,23 @@ mod node;
 mod request;
 mod scan;
 mod sentinel;
+mod server;
 mod settings;
 mod silence;
 mod slots;
 mod topology;
 
 pub use listener::Audience;
+pub use server::RedisServer;
 
 static INSERT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/insert.lua")));
 static REPLACE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/replace.lua")));
 static END: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/end.lua")));
 static INDEX: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/index.lua")));
 static HOLD: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/hold.lua")));
+static SPEND: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/spend.lua")));
+static PAUSE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/pause.lua")));
 static RELEASE: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("redis/lua/release.lua")));
-
-/// A checked configuration, from which each worker makes connections of its own, and what this process hears of changes.
-#[derive(Clone)]
-pub struct RedisServer {
-    topology: Arc<Topology>,
-    changes: Arc<Changes>,
-}
-
-impl RedisServer {
-    /// Reads the certificates; contacts nothing.
-    ///
-    /// # Errors
-    /// When a certificate file cannot be used.
-    pub fn new(config: &RedisConfig) -> Result<Self, StoreError> {
-        let topology = Arc::new(Topology::new(Settings::new(config.clone())?));
-        Ok(Self { topology, changes: Arc::default() })
-    }
-
-    /// A store whose connections are made by its first commands, on the runtime that runs them.
-    #[must_use]
-    pub fn connect(&self, clock: Clock) -> RedisStore {
-        RedisStore { link: Link::new(Arc::clone(&self.topology)), changes: Arc::clone(&self.changes), clock }
-    }
-
-    /// What is heard of changes, while somebody [listens](Self::listen).
-    #[must_use]
-    pub const fn changes(&self) -> &Arc<Changes> {
-        &self.changes
-    }
-
-    /// Hears of changes by all replicas and tells `audience`. Runs until it is dropped, whatever the state of the servers.
-    pub async fn listen(&self, audience: &dyn Audience) {
-        listener::listen(&Link::new(Arc::clone(&self.topology)), audience).await;
-    }
-
-    /// From now on connections are made with these credentials and certificates. Those that exist are left to the
-    /// requests that are under way on them; the next request of each worker makes a new one.
-    ///
-    /// # Errors
-    /// When other servers are meant, or a certificate file cannot be used; then nothing has changed.
-    pub fn reconfigure(&self, config: &RedisConfig) -> Result<(), StoreError> {
-        let current = self.topology.settings();
-        if !current.config.same_servers(config) {
-            return Err(StoreError("other servers than before take a restart".to_owned()));
-        }
-        // The files of an encrypted connection may have changed under the same names.
-        if config.encrypted || current.config != *config {
-            self.topology.change(Settings::new(config.clone())?);
-        }
-        Ok(())
-    }
-}
 
 /// Sessions in Redis, over one multiplexed connection to each server.
 pub struct RedisStore {
@@ -167,10 +117,19 @@ impl Store for RedisStore {
 
     fn end<'a>(&'a self, key: &'a StoreKey, why: EndReason) -> Answer<'a, Ended> {
         Box::pin(async move {
-            let call = END.about(name("s", key)).arg(why.as_str()).arg(millis(END_REMEMBERED)).arg(key.as_bytes());
-            match self.link.send::<Value>(&call, deadline()).await? {
-                Value::Int(_) => Ok(Ended::Now),
+            match self.link.send::<Value>(&ending(key, why, None), deadline()).await? {
+                Value::Array(fields) => Ok(Ended::Now(ended(fields)?)),
                 over => Ok(Ended::Already(reason(&over)?)),
+            }
+        })
+    }
+
+    fn end_version<'a>(&'a self, key: &'a StoreKey, expected: u64, why: EndReason) -> Answer<'a, Replaced> {
+        Box::pin(async move {
+            match self.link.send::<Value>(&ending(key, why, Some(expected)), deadline()).await? {
+                Value::Array(_) => Ok(Replaced::Done),
+                Value::Int(_) => Ok(Replaced::Conflict),
+                over => Ok(Replaced::Gone(reason(&over)?)),
             }
         })
     }
@@ -200,12 +159,19 @@ impl Store for RedisStore {
         Box::pin(async move { self.link.send(&filed(index, key, until), deadline()).await })
     }
 
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
+    fn inherit<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        heir: Holder,
+        silent: Option<SignOfLife>,
+        ttl: Duration,
+    ) -> Answer<'a, Lease> {
         Box::pin(async move {
-            let call = HOLD.about(name("l", key)).arg(&holder.0.to_be_bytes()).arg(lasting(ttl)).repeatable();
+            let silent = silent.as_ref().map_or_else(Vec::new, said);
+            let call = HOLD.about(name("l", key)).arg(&heir.0.to_be_bytes()).arg(lasting(ttl)).arg(silent).repeatable();
             match self.link.send::<Value>(&call, deadline()).await? {
-                Value::Int(1) => Ok(Lease::Mine),
-                Value::Int(_) => Ok(Lease::Taken),
+                Value::Int(_) => Ok(Lease::Mine),
+                Value::Array(last) => Ok(Lease::Taken(sign_of_life(&last).ok_or_else(|| unreadable("lease"))?)),
                 Value::BulkString(verdict) => Ok(Lease::Decided(verdict.into())),
                 _ => Err(unreadable("lease")),
             }
@@ -221,6 +187,28 @@ impl Store for RedisStore {
         })
     }
 
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent> {
+        Box::pin(async move {
+            let most = allowance.most.map_or(0, NonZeroU32::get);
+            let call = SPEND
+                .about(name("b", key))
+                .arg(most)
+                .arg(lasting(allowance.window))
+                .arg(Holder::random().0.to_string());
+            match self.link.send::<u64>(&call.repeatable(), deadline()).await? {
+                0 => Ok(Spent::Granted),
+                wait => Ok(Spent::Wait(Duration::from_millis(wait))),
+            }
+        })
+    }
+
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let call = PAUSE.about(name("b", key)).arg(lasting(time)).repeatable();
+            self.link.send(&call, deadline()).await
+        })
+    }
+
     fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
         Box::pin(async move {
             self.changes.wait(key, at_most).await;
@@ -230,6 +218,10 @@ impl Store for RedisStore {
 
     fn scan<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Page> {
         Box::pin(scan::page(&self.link, from))
+    }
+
+    fn skip<'a>(&'a self, from: &'a Cursor) -> Answer<'a, Option<Cursor>> {
+        Box::pin(scan::skip(&self.link, from))
     }
 
     fn ping(&self) -> Answer<'_, ()> {
@@ -247,6 +239,11 @@ impl Dated for RedisStore {
     fn load_dated<'a>(&'a self, key: &'a StoreKey) -> Answer<'a, (Loaded, Timestamp)> {
         Box::pin(async move { loaded(self.link.send::<Fields>(&read(name("s", key)), deadline()).await?) })
     }
+}
+
+fn ending(key: &StoreKey, why: EndReason, version: Option<u64>) -> Request {
+    let version = version.map_or_else(String::new, |version| version.to_string());
+    END.about(name("s", key)).arg(why.as_str()).arg(millis(END_REMEMBERED)).arg(key.as_bytes()).arg(version)
 }
 
 fn filed(index: &StoreKey, key: &StoreKey, until: Timestamp) -> Request {

@@ -49,11 +49,22 @@ impl Row {
     pub(super) fn end(&mut self, reason: EndReason, now: Timestamp) -> Ended {
         match self {
             Self::Over { reason, .. } => Ended::Already(Some(*reason)),
-            Self::Live { until, .. } => {
-                let until = now.plus(END_REMEMBERED).min(*until);
+            Self::Live { stored, until } => {
+                let (stored, until) = (stored.clone(), now.plus(END_REMEMBERED).min(*until));
                 *self = Self::Over { reason, until };
-                Ended::Now
+                Ended::Now(stored)
             }
+        }
+    }
+
+    /// The same for one version only.
+    pub(super) fn end_version(&mut self, expected: u64, reason: EndReason, now: Timestamp) -> Replaced {
+        match self {
+            Self::Live { stored, .. } if stored.version != expected => Replaced::Conflict,
+            _ => match self.end(reason, now) {
+                Ended::Now(_) => Replaced::Done,
+                Ended::Already(earlier) => Replaced::Gone(earlier),
+            },
         }
     }
 }

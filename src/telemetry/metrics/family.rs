@@ -59,6 +59,23 @@ impl Gauge {
     pub fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
+
+    /// One more, for as long as what is returned lives.
+    #[must_use]
+    pub fn hold(self: Arc<Self>) -> Held {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Held(self)
+    }
+}
+
+/// One of those that a gauge counts.
+#[derive(Debug)]
+pub struct Held(Arc<Gauge>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The upper bounds of a histogram's buckets in milliseconds, and as they are written.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{
-    ClientAuth, ClientConfig, CsrfMode, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig, ProviderKind,
-    ResponseMode, SameSite, SessionConfig, SiteConfig, TlsFiles,
+    ClientAuth, ClientConfig, CsrfMode, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin, ProviderConfig,
+    ProviderKind, ResponseMode, SameSite, SessionConfig, SiteConfig, TlsFiles, TrustedAudiences,
 };
 use cloakroom::provider::{Attempt, Grant, Provider, RedeemError, Refreshed};
 use cloakroom::secret::{AuthorizationCode, ClientSecret, CodeVerifier, MasterKey, Nonce, RefreshToken, State};
@@ -249,19 +249,24 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         scopes: vec!["openid".to_owned(), "profile".to_owned()],
         authorization_params: Vec::new(),
         response_mode: ResponseMode::Query,
-        logout_hint: LogoutHint::IdToken,
+        own_callback: false,
+        logout: LogoutConfig::standard(LogoutHint::IdToken),
     };
     ProviderConfig {
         name: "main".to_owned(),
         issuer,
         default_token_lifetime: Duration::from_secs(3600),
+        budget: None,
         plaintext: false,
         timeout: Duration::from_secs(5),
         tls: TlsFiles::default(),
+        profile: None,
         kind: ProviderKind::Oidc(OidcConfig {
             client,
             id_token_algs: ["ES256", "ES384", "EdDSA", "RS256", "PS256"].map(str::to_owned).to_vec(),
             logout_token_exp: LogoutTokenExp::Required,
+            trusted_audiences: TrustedAudiences::These(Vec::new()),
+            frontchannel_logout: false,
             clock_skew: Duration::from_secs(30),
         }),
     }

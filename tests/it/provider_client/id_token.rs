@@ -1,9 +1,10 @@
 //! What an ID token must not say.
 
 use aws_lc_rs::{digest, hmac};
+use cloakroom::config::TrustedAudiences;
 use serde_json::{Value, json};
 
-use super::hostile::{Hostile, NONCE, NOW, Reply, client_of, config, oidc_of};
+use super::hostile::{Hostile, NONCE, NOW, Reply, client_of, config, oidc_of, redeem};
 use super::signing::{Key, b64};
 
 /// Asserts that a login is refused when `value` stands for the claim `name`; `null` takes the claim away.
@@ -56,6 +57,35 @@ async fn an_audience_that_is_not_this_client_alone_is_refused() {
         refused("aud", audience).await;
     }
     accepted("aud", json!(["app-one"])).await;
+}
+
+#[tokio::test]
+async fn a_trusted_audience_may_stand_beside_this_client_if_the_token_was_issued_to_it() {
+    let op = Hostile::start().await;
+    let these = |names: &[&str]| TrustedAudiences::These(names.iter().map(|name| (*name).to_owned()).collect());
+    for (trusted, audience, azp, accepted) in [
+        (these(&["project"]), json!(["app-one", "project"]), json!("app-one"), true),
+        (these(&["project"]), json!(["app-one", "project"]), json!(null), false),
+        (these(&["project"]), json!(["app-one", "project"]), json!("project"), false),
+        (these(&["project"]), json!(["app-one", "other"]), json!("app-one"), false),
+        (these(&["project"]), json!(["project"]), json!("app-one"), false),
+        (these(&["project"]), json!("project"), json!("app-one"), false),
+        (TrustedAudiences::Any, json!(["1", "app-one", "2"]), json!("app-one"), true),
+        (TrustedAudiences::Any, json!(["1", "app-one"]), json!("1"), false),
+        (TrustedAudiences::Any, json!(["1", "2"]), json!("app-one"), false),
+        (TrustedAudiences::Any, json!(["1", 7, "app-one"]), json!("app-one"), false),
+        (TrustedAudiences::Any, json!("1"), json!("app-one"), false),
+        (TrustedAudiences::Any, json!("app-one"), json!(null), true),
+    ] {
+        op.give(&op.id_token(|claims| {
+            claims["aud"] = audience.clone();
+            if !azp.is_null() {
+                claims["azp"] = azp.clone();
+            }
+        }));
+        let client = op.client_with(|config| oidc_of(config).trusted_audiences = trusted.clone());
+        assert_eq!(redeem(&client).await.is_ok(), accepted, "{trusted:?} {audience} {azp}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use cloakroom::config::LogoutHint;
+use cloakroom::config::{LogoutConfig, LogoutHint};
 use cloakroom::provider::Provider;
 use cloakroom::secret::{IdToken, RefreshToken, State};
 
@@ -29,7 +29,7 @@ async fn the_logout_url_names_client_landing_page_and_state() {
 #[tokio::test]
 async fn the_id_token_stays_here_if_configured_missing_or_too_long() {
     let op = Hostile::start().await;
-    let without = op.client_with(|config| client_of(config).logout_hint = LogoutHint::ClientId);
+    let without = op.client_with(|config| client_of(config).logout = LogoutConfig::standard(LogoutHint::ClientId));
     let long = "x".repeat(10_000);
     for (client, hint) in [(without, Some("h.p.s")), (op.client(), None), (op.client(), Some(long.as_str()))] {
         let query = query(&client, hint).await;

@@ -18,6 +18,7 @@ fn word(refreshed: &Refreshed) -> &'static str {
         Refreshed::Tokens(_) => "tokens",
         Refreshed::Rejected(_) => "rejected",
         Refreshed::Unavailable(_) => "unavailable",
+        Refreshed::Throttled(_) => "throttled",
         Refreshed::Unknown(_) => "unknown",
         Refreshed::Misconfigured(_) => "misconfigured",
     }
@@ -164,7 +165,7 @@ async fn a_failed_login_says_whose_fault_it_is() {
         (401, "invalid_client", "refused this client"),
         (400, "unauthorized_client", "refused this client"),
         (500, "server_error", "unavailable"),
-        (429, "slow_down", "unavailable"),
+        (429, "slow_down", "throttled"),
     ] {
         op.set("/token", Reply::json(status, &json!({ "error": error, "error_description": "<secret>" })));
         let message = op.login().await.unwrap_err().to_string();
@@ -213,7 +214,7 @@ async fn each_answer_to_a_refresh_has_its_meaning() {
         (200, json!({ "error": "bad_refresh_token" }), "rejected"),
         (401, json!({ "error": "invalid_client" }), "misconfigured"),
         (400, json!({ "error": "unauthorized_client" }), "misconfigured"),
-        (429, json!({ "message": "Too Many Attempts." }), "unavailable"),
+        (429, json!({ "message": "Too Many Attempts." }), "throttled"),
         (500, json!({ "error": "invalid_grant" }), "unavailable"),
         (503, json!({}), "unavailable"),
         (404, json!({}), "unavailable"),

@@ -7,9 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderValue;
 use actix_web::web::{Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use cloakroom::config::{
-    Access, CachePolicy, CsrfMode, Documents, EncodedSlash, Origin, RouteConfig, TlsFiles, UpstreamConfig,
-};
+use cloakroom::config::{Access, CachePolicy, CsrfMode, Documents, EncodedSlash, Origin, RouteConfig, UpstreamConfig};
 use cloakroom::guard::path::RoutePath;
 use cloakroom::guard::same_origin::{self, Words};
 use cloakroom::proxy::bearer::Bearer;
@@ -23,10 +21,7 @@ pub(super) const ORIGIN: &str = "http://one.localhost:8080";
 pub(super) fn route(upstream: SocketAddr) -> RouteConfig {
     RouteConfig {
         path: "/api".into(),
-        upstream: UpstreamConfig {
-            url: format!("http://{upstream}").parse().expect("a URL"),
-            tls: TlsFiles::default(),
-        },
+        upstream: UpstreamConfig::at(format!("http://{upstream}").parse().expect("a URL")),
         strip_prefix: false,
         access: Access::Required,
         scopes: Vec::new(),

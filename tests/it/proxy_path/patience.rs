@@ -106,6 +106,19 @@ fn the_browsers_origin_reaches_an_api_that_asks_for_it_and_the_referrer_never_do
 }
 
 #[test]
+fn a_flood_of_promises_is_no_answer() {
+    let upstream = Upstream::start(|_, connection| {
+        connection.request();
+        while connection.connection.send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(100)) {}
+    });
+    let mut client = Connection::open(start(vec![route(upstream.address)]));
+    let began = Instant::now();
+    client.ask("GET /api", "");
+    assert_eq!(status(&client.head()), "502");
+    assert!(began.elapsed() < SOON);
+}
+
+#[test]
 fn an_upstream_that_only_promises_is_not_believed_forever() {
     let upstream = Upstream::start(|_, connection| {
         connection.request();

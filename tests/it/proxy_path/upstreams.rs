@@ -1,7 +1,9 @@
 //! Connections to an upstream: how many there may be, and over TLS to whom.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
@@ -9,7 +11,7 @@ use cloakroom::config::{RouteConfig, TlsFiles};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
 use super::gateway::{route, start};
-use super::sockets::{Connection, Upstream, status};
+use super::sockets::{Connection, Upstream, status, values};
 use crate::support::{Pair, eventually};
 
 #[test]
@@ -41,6 +43,55 @@ fn a_full_route_says_so_and_has_room_again_when_a_call_ends() {
     drop(go);
     assert_eq!(running.bytes(2), "hi");
     eventually("there should be room again", || (ask("/api").0 == "200").then_some(()));
+}
+
+/// An upstream behind a socket, which tells the request line and the host of what it gets, in as many requests as come.
+fn behind(socket: &Path) {
+    let listener = UnixListener::bind(socket).expect("a socket");
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = BufReader::new(stream.expect("a connection"));
+            let mut lines = Vec::new();
+            loop {
+                let mut line = String::new();
+                if stream.read_line(&mut line).expect("a request") == 0 {
+                    break;
+                }
+                if line != "\r\n" {
+                    lines.push(line.trim_end().to_owned());
+                    continue;
+                }
+                let host = lines.iter().find(|line| line.starts_with("host: ")).cloned().unwrap_or_default();
+                let told = format!("{number} {} {host}", lines[0]);
+                let (length, location) = (told.len(), "Location: http://one.localhost:8080/v1/api/next");
+                let answer = format!("HTTP/1.1 200 OK\r\n{location}\r\nContent-Length: {length}\r\n\r\n{told}");
+                stream.get_mut().write_all(answer.as_bytes()).expect("an answer");
+                lines.clear();
+            }
+        }
+    });
+}
+
+#[test]
+fn an_upstream_may_listen_on_a_socket_of_this_machine() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let socket = dir.path().join("api.sock");
+    behind(&socket);
+    let mut config = route(SocketAddr::from(([127, 0, 0, 1], 1)));
+    config.upstream.url = "http://localhost/v1".parse().expect("a URL");
+    config.upstream.socket = Some(socket);
+    let mut client = Connection::open(start(vec![config.clone()]));
+    for path in ["/api/a?b=c", "/api/d"] {
+        client.ask(&format!("GET {path}"), "");
+        let head = client.head();
+        let told = format!("0 GET /v1{path} HTTP/1.1 host: one.localhost:8080");
+        assert_eq!(values(&head, "location"), ["http://one.localhost:8080/api/next"]);
+        assert_eq!(client.bytes(told.len()), told, "one connection for both");
+    }
+    config.upstream.socket = Some(dir.path().join("nobody.sock"));
+    let mut client = Connection::open(start(vec![config]));
+    client.ask("GET /api", "");
+    assert_eq!(status(&client.head()), "502");
 }
 
 /// Answers one request for each connection, in a thread of its own.

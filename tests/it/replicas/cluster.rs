@@ -105,3 +105,37 @@ fn one_refresh_and_one_end_hold_on_a_cluster_as_well() {
         });
     }
 }
+
+/// A master that does not answer keeps only its own sessions alive, and is named.
+#[test]
+fn a_revocation_of_all_goes_on_with_the_other_masters_when_one_does_not_answer() {
+    let cluster = RedisCluster::start();
+    let replicas = Replicas::on(1, &cluster.url(), "0s", patient());
+    let browsers: Vec<_> = (0..12).map(|_| replicas.world.signed_in()).collect();
+    let frozen = cluster.busiest();
+    let held = cluster.nodes[frozen].keys().iter().filter(|key| key.starts_with("cloakroom:s:")).count();
+    assert!((1..12).contains(&held), "{held} of 12 sessions");
+    let revoke = |arguments: &[&str]| {
+        let mut command = crate::support::cloakroom();
+        command.args(["sessions", "revoke", "--json"]).args(arguments).arg("--config").arg(&replicas.world.config);
+        command.output().expect("the binary was built")
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    // Sooner than the others decide that it is gone.
+    cluster.nodes[frozen].freeze();
+    let partly = revoke(&["--all"]);
+    cluster.nodes[frozen].thaw();
+    let (said, why) = (text(&partly.stdout), text(&partly.stderr));
+    assert_eq!(partly.status.code(), Some(1), "{said}{why}");
+    assert!(why.contains(&format!("127.0.0.1:{}", cluster.nodes[frozen].port())), "{why}");
+    assert!(why.contains(&format!("{} sessions ended", 12 - held)), "{why}");
+    cluster.wait_until_whole(6);
+    let rest = revoke(&["--all"]);
+    assert_eq!(rest.status.code(), Some(0), "{}", text(&rest.stderr));
+    assert_eq!(text(&rest.stdout).trim(), json!({ "ended": held }).to_string());
+    for browser in &browsers {
+        within(Duration::from_secs(2), "the end should be seen", || {
+            (replicas.get(0, browser, "/api/x").status == 401).then_some(())
+        });
+    }
+}

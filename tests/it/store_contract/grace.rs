@@ -204,6 +204,29 @@ async fn a_request_of_anybody_sends_a_waiting_end_along() {
     assert_eq!(process.inner.store.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
 }
 
+#[tokio::test]
+async fn an_end_that_cannot_be_sent_keeps_none_of_the_others_back() {
+    let process = Process::start();
+    let ids: Vec<_> = (0..200).map(|number| key(&number.to_string())).collect();
+    for id in &ids {
+        assert!(process.one.insert(id, entry(&process.clock, b"one", LONG, &[])).await.unwrap());
+    }
+    process.down(true);
+    for id in &ids {
+        process.one.end(id, EndReason::Revoked).await.unwrap_err();
+    }
+    process.down(false);
+    process.inner.out_of_reach.lock().unwrap().extend(ids.iter().step_by(3));
+    process.memory.flush(&*process.inner, PENDING_ENDS).await;
+    assert_eq!(process.memory.pending(), ids.iter().step_by(3).count());
+    process.inner.out_of_reach.lock().unwrap().clear();
+    process.memory.flush(&*process.inner, PENDING_ENDS).await;
+    assert_eq!(process.memory.pending(), 0);
+    for id in &ids {
+        assert_eq!(process.inner.store.load(id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
+    }
+}
+
 /// The browser that logs out goes away at once; its request is dropped while the store hangs.
 #[tokio::test]
 async fn a_logout_whose_request_is_dropped_still_counts() {

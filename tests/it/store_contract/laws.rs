@@ -64,13 +64,36 @@ pub(crate) async fn an_end_is_remembered_with_its_first_reason(place: &Place) {
     for reason in reasons {
         let id = key(reason.as_str());
         store.insert(&id, place.entry(b"one", LONG, &[])).await.unwrap();
-        assert_eq!(store.end(&id, reason).await.unwrap(), Ended::Now);
+        assert_eq!(store.end(&id, reason).await.unwrap(), Ended::Now(Stored { version: 1, sealed: bytes("one") }));
         assert_eq!(store.load(&id).await.unwrap(), Loaded::Ended(reason));
         for later in reasons {
             assert_eq!(store.end(&id, later).await.unwrap(), Ended::Already(Some(reason)));
         }
         assert_eq!(store.load(&id).await.unwrap(), Loaded::Ended(reason));
     }
+}
+
+pub(crate) async fn an_end_tells_what_it_ended(place: &Place) {
+    let (store, id) = (place.store(), key("s"));
+    store.insert(&id, place.entry(b"one", LONG, &[])).await.unwrap();
+    store.replace(&id, 1, bytes("two\0\r\n")).await.unwrap();
+    let last = Stored { version: 2, sealed: bytes("two\0\r\n") };
+    assert_eq!(store.end(&id, EndReason::Revoked).await.unwrap(), Ended::Now(last));
+}
+
+pub(crate) async fn an_end_of_one_version_leaves_a_newer_one_alive(place: &Place) {
+    let (store, id) = (place.store(), key("s"));
+    assert_eq!(store.end_version(&id, 1, EndReason::Idle).await.unwrap(), Replaced::Gone(None));
+    store.insert(&id, place.entry(b"one", LONG, &[])).await.unwrap();
+    store.replace(&id, 1, bytes("two")).await.unwrap();
+    for expected in [0, 1, 3] {
+        assert_eq!(store.end_version(&id, expected, EndReason::Idle).await.unwrap(), Replaced::Conflict);
+    }
+    assert_eq!(store.load(&id).await.unwrap(), live(2, "two"));
+    assert_eq!(store.end_version(&id, 2, EndReason::Idle).await.unwrap(), Replaced::Done);
+    assert_eq!(store.load(&id).await.unwrap(), Loaded::Ended(EndReason::Idle));
+    let again = store.end_version(&id, 2, EndReason::Revoked).await.unwrap();
+    assert_eq!(again, Replaced::Gone(Some(EndReason::Idle)));
 }
 
 pub(crate) async fn a_late_replace_never_brings_an_ended_session_back(place: &Place) {

@@ -13,7 +13,8 @@ use cloakroom::session::store::changes::{Change, Changes};
 use cloakroom::session::store::memory::MemoryStore;
 use cloakroom::session::store::near::{Dated, Memory, Near, PENDING_ENDS};
 use cloakroom::session::store::{
-    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store, StoreKey,
+    Allowance, Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Spent,
+    Store, StoreKey,
 };
 use futures_util::FutureExt as _;
 
@@ -92,12 +93,15 @@ impl Store for Far {
         Box::pin(async move {
             under_way().await;
             let outcome = self.store.end(key, reason).await?;
-            if outcome == Ended::Now {
+            if outcome.is_now() {
                 self.tell(Change::Ended);
             }
             under_way().await;
             Ok(outcome)
         })
+    }
+    fn end_version<'a>(&'a self, key: &'a StoreKey, expected: u64, reason: EndReason) -> Answer<'a, Replaced> {
+        self.store.end_version(key, expected, reason)
     }
     fn indexed<'a>(&'a self, index: &'a StoreKey) -> Answer<'a, Vec<StoreKey>> {
         self.store.indexed(index)
@@ -111,11 +115,23 @@ impl Store for Far {
     fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
         self.store.file(index, key, until)
     }
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
-        self.store.hold(key, holder, ttl)
+    fn inherit<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        heir: Holder,
+        silent: Option<SignOfLife>,
+        ttl: Duration,
+    ) -> Answer<'a, Lease> {
+        self.store.inherit(key, heir, silent, ttl)
     }
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
         self.store.release(key, holder, verdict)
+    }
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent> {
+        self.store.spend(key, allowance)
+    }
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()> {
+        self.store.pause(key, time)
     }
     fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
         self.store.changed(key, at_most)

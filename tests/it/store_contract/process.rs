@@ -1,7 +1,8 @@
 //! One process with two workers in front of a store that can be switched off, and that counts how often it is asked.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,8 @@ use cloakroom::session::store::changes::Changes;
 use cloakroom::session::store::memory::MemoryStore;
 use cloakroom::session::store::near::{Dated, Memory, Near};
 use cloakroom::session::store::{
-    Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, Store, StoreError, StoreKey,
+    Allowance, Answer, Cursor, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Page, Replaced, SignOfLife, Spent,
+    Store, StoreError, StoreKey,
 };
 
 use super::place::{entry, hand_moved, key};
@@ -25,6 +27,8 @@ pub(crate) struct Switched {
     /// Has lost all sessions, as a Redis does that is flushed.
     pub(crate) empty: AtomicBool,
     pub(crate) loads: AtomicUsize,
+    /// What lies on a server that is down, while the others work.
+    pub(crate) out_of_reach: Mutex<BTreeSet<StoreKey>>,
 }
 
 macro_rules! switched {
@@ -53,7 +57,13 @@ impl Store for Switched {
         switched!(self, replace(key, expected, sealed))
     }
     fn end<'a>(&'a self, key: &'a StoreKey, reason: EndReason) -> Answer<'a, Ended> {
+        if self.out_of_reach.lock().unwrap().contains(key) {
+            return Box::pin(async { Err(StoreError("one server is down".to_owned())) });
+        }
         switched!(self, end(key, reason))
+    }
+    fn end_version<'a>(&'a self, key: &'a StoreKey, expected: u64, reason: EndReason) -> Answer<'a, Replaced> {
+        switched!(self, end_version(key, expected, reason))
     }
     fn indexed<'a>(&'a self, index: &'a StoreKey) -> Answer<'a, Vec<StoreKey>> {
         switched!(self, indexed(index))
@@ -67,11 +77,23 @@ impl Store for Switched {
     fn file<'a>(&'a self, index: &'a StoreKey, key: &'a StoreKey, until: Timestamp) -> Answer<'a, ()> {
         switched!(self, file(index, key, until))
     }
-    fn hold<'a>(&'a self, key: &'a StoreKey, holder: Holder, ttl: Duration) -> Answer<'a, Lease> {
-        switched!(self, hold(key, holder, ttl))
+    fn inherit<'a>(
+        &'a self,
+        key: &'a StoreKey,
+        heir: Holder,
+        silent: Option<SignOfLife>,
+        ttl: Duration,
+    ) -> Answer<'a, Lease> {
+        switched!(self, inherit(key, heir, silent, ttl))
     }
     fn release<'a>(&'a self, key: &'a StoreKey, holder: Holder, verdict: Option<(Bytes, Duration)>) -> Answer<'a, ()> {
         switched!(self, release(key, holder, verdict))
+    }
+    fn spend<'a>(&'a self, key: &'a StoreKey, allowance: Allowance) -> Answer<'a, Spent> {
+        switched!(self, spend(key, allowance))
+    }
+    fn pause<'a>(&'a self, key: &'a StoreKey, time: Duration) -> Answer<'a, ()> {
+        switched!(self, pause(key, time))
     }
     fn changed<'a>(&'a self, key: &'a StoreKey, at_most: Duration) -> Answer<'a, ()> {
         switched!(self, changed(key, at_most))
@@ -113,7 +135,14 @@ impl Process {
         let clock = hand_moved();
         let store = MemoryStore::new(clock.clone());
         let off = || AtomicBool::new(false);
-        let inner = Switched { store, down: off(), hangs: off(), empty: off(), loads: AtomicUsize::new(0) };
+        let inner = Switched {
+            store,
+            down: off(),
+            hangs: off(),
+            empty: off(),
+            loads: AtomicUsize::new(0),
+            out_of_reach: Mutex::default(),
+        };
         let (inner, changes) = (Arc::new(inner), Arc::new(Changes::default()));
         let memory = Arc::new(Memory::new(grace, Arc::clone(&changes), clock.clone()));
         let worker = || Near::new(Arc::clone(&inner) as Arc<dyn Dated>, Arc::clone(&memory));

@@ -1,7 +1,7 @@
 //! The laws of many callers, on threads with a runtime each: whatever the interleaving, the outcome is one of few.
 
 use bytes::Bytes;
-use cloakroom::session::store::{EndReason, Ended, Loaded, Replaced};
+use cloakroom::session::store::{EndReason, Loaded, Replaced};
 use futures_util::future::join_all;
 
 use super::place::{LONG, Place, bytes, key};
@@ -89,7 +89,7 @@ pub(crate) async fn an_end_that_races_replaces_is_final(place: &Place) {
                         tokio::task::yield_now().await;
                         store.load(id).await.unwrap();
                     }
-                    assert_eq!(store.end(id, EndReason::Revoked).await.unwrap(), Ended::Now);
+                    assert!(store.end(id, EndReason::Revoked).await.unwrap().is_now());
                     assert_eq!(store.load(id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
                 } else {
                     write_until_gone(&*store, id).await;
@@ -124,7 +124,7 @@ pub(crate) async fn of_many_ends_one_is_now(place: &Place) {
         place.store().insert(&id, place.entry(b"x", LONG, &[])).await.unwrap();
         let ended = place.workers(WORKERS, |store, _| async move {
             let ended = join_all((0..EACH).map(|_| store.end(&id, EndReason::Idle))).await;
-            ended.into_iter().map(|outcome| outcome.unwrap() == Ended::Now).collect()
+            ended.into_iter().map(|outcome| outcome.unwrap().is_now()).collect()
         });
         assert_eq!(ones(ended), 1);
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cloakroom::config::{RedisConfig, StoreConfig, StoreKind, TlsFiles};
-use cloakroom::session::store::{EndReason, Holder, Lease, Loaded, Store, Stores};
+use cloakroom::session::store::{Allowance, EndReason, Holder, Lease, Loaded, Spent, Store, Stores};
 
 use super::place::{LONG, bytes, entry, key};
 use super::redis::{CLOCK, stores};
@@ -46,6 +46,10 @@ async fn everything_works(store: &dyn Store, id: &str) {
     assert_eq!(store.hold(&id, Holder(1), LONG).await.unwrap(), Lease::Mine);
     store.release(&id, Holder(1), Some((bytes("x"), LONG))).await.unwrap();
     store.release(&id, Holder(1), None).await.unwrap();
+    let allowance = Allowance { most: std::num::NonZeroU32::new(1), window: LONG };
+    assert_eq!(store.spend(&id, allowance).await.unwrap(), Spent::Granted);
+    assert!(matches!(store.spend(&id, allowance).await.unwrap(), Spent::Wait(_)));
+    store.pause(&id, LONG).await.unwrap();
     store.end(&id, EndReason::Revoked).await.unwrap();
     assert_eq!(store.load(&id).await.unwrap(), Loaded::Ended(EndReason::Revoked));
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::session::store::memory::MemoryStore;
 use cloakroom::session::store::{
-    Answer, END_REMEMBERED, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Replaced, Store as _, StoreKey, Stored,
+    Answer, END_REMEMBERED, EndReason, Ended, Holder, Lease, Loaded, NewEntry, Replaced, SignOfLife, Store as _,
+    StoreKey, Stored,
 };
 use futures_util::FutureExt as _;
 
@@ -38,7 +39,7 @@ impl Dice {
 #[derive(Default)]
 struct Model {
     session: Option<(Result<Stored, EndReason>, Timestamp)>,
-    lease: Option<(Result<Holder, Bytes>, Timestamp)>,
+    lease: Option<(Result<SignOfLife, Bytes>, Timestamp)>,
 }
 
 impl Model {
@@ -78,23 +79,37 @@ impl Model {
             None => Ended::Already(None),
             Some((Err(earlier), _)) => Ended::Already(Some(*earlier)),
             Some((state, until)) => {
+                let last = state.clone().expect("it is live");
                 (*state, *until) = (Err(reason), now.plus(END_REMEMBERED).min(*until));
-                Ended::Now
+                Ended::Now(last)
             }
         }
     }
 
-    fn hold(&mut self, holder: Holder, until: Timestamp) -> Lease {
+    fn end_version(&mut self, expected: u64, reason: EndReason, now: Timestamp) -> Replaced {
+        match &self.session {
+            Some((Ok(stored), _)) if stored.version != expected => Replaced::Conflict,
+            _ => match self.end(reason, now) {
+                Ended::Now(_) => Replaced::Done,
+                Ended::Already(earlier) => Replaced::Gone(earlier),
+            },
+        }
+    }
+
+    fn inherit(&mut self, heir: Holder, silent: Option<SignOfLife>, until: Timestamp) -> Lease {
+        let mut count = 1;
         match &self.lease {
             Some((Err(verdict), _)) => return Lease::Decided(verdict.clone()),
-            Some((Ok(other), _)) if *other != holder => return Lease::Taken,
-            _ => self.lease = Some((Ok(holder), until)),
+            Some((Ok(last), _)) if last.holder == heir => count += last.count,
+            Some((Ok(last), _)) if Some(*last) != silent => return Lease::Taken(*last),
+            _ => {}
         }
+        self.lease = Some((Ok(SignOfLife { holder: heir, count }), until));
         Lease::Mine
     }
 
     fn release(&mut self, holder: Holder, verdict: Option<(Bytes, Timestamp)>) {
-        if matches!(&self.lease, Some((Ok(by), _)) if *by == holder) {
+        if matches!(&self.lease, Some((Ok(last), _)) if last.holder == holder) {
             self.lease = verdict.map(|(verdict, until)| (Err(verdict), until));
         }
     }
@@ -108,6 +123,8 @@ struct Schedule<'a> {
     model: Model,
     /// The version each caller read last.
     read: [u64; CALLERS],
+    /// The last sign of life of another that each caller saw.
+    seen: [Option<SignOfLife>; CALLERS],
     /// Which versions were written over, since the session was inserted.
     successors: BTreeSet<u64>,
 }
@@ -122,7 +139,7 @@ impl Schedule<'_> {
         let (now, id) = (self.clock.now(), self.id);
         let mark = Bytes::from(vec![dice.below(256) as u8]);
         let holder = Holder(caller as u128);
-        match dice.below(12) {
+        match dice.below(13) {
             0..3 => {
                 let loaded = at_once(self.store.load(&id));
                 assert_eq!(loaded, self.model.load());
@@ -150,14 +167,21 @@ impl Schedule<'_> {
                 }
             }
             8 | 9 => {
-                let ttl = Duration::from_secs(2);
-                assert_eq!(at_once(self.store.hold(&id, holder, ttl)), self.model.hold(holder, now.plus(ttl)));
+                let (ttl, silent) = (Duration::from_secs(2), self.seen[caller].filter(|_| dice.below(2) == 0));
+                let lease = at_once(self.store.inherit(&id, holder, silent, ttl));
+                assert_eq!(lease, self.model.inherit(holder, silent, now.plus(ttl)));
+                self.seen[caller] = if let Lease::Taken(sign) = lease { Some(sign) } else { None };
             }
             10 => {
                 let ttl = Duration::from_secs(1);
                 let verdict = (dice.below(2) == 0).then_some(mark);
                 at_once(self.store.release(&id, holder, verdict.clone().map(|verdict| (verdict, ttl))));
                 self.model.release(holder, verdict.map(|verdict| (verdict, now.plus(ttl))));
+            }
+            11 => {
+                let (version, reason) = (self.read[caller], REASONS[dice.below(REASONS.len())]);
+                let outcome = at_once(self.store.end_version(&id, version, reason));
+                assert_eq!(outcome, self.model.end_version(version, reason, now));
             }
             _ => {
                 self.clock.advance(Duration::from_millis([500, 1000, 3000, 3_600_000][dice.below(4)]));
@@ -178,8 +202,9 @@ fn a_hundred_thousand_schedules_go_as_the_model_says() {
             bytes[24..].copy_from_slice(&seed.to_be_bytes());
             bytes
         });
-        let (read, successors) = ([0; CALLERS], BTreeSet::new());
-        let mut schedule = Schedule { store: &store, clock: &clock, id, model: Model::default(), read, successors };
+        let (read, seen, successors) = ([0; CALLERS], [None; CALLERS], BTreeSet::new());
+        let mut schedule =
+            Schedule { store: &store, clock: &clock, id, model: Model::default(), read, seen, successors };
         let entry =
             NewEntry { sealed: Bytes::new(), expires_at: clock.now().plus(Duration::from_secs(9)), indexes: vec![] };
         assert!(schedule.model.insert(Bytes::new(), entry.expires_at));

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use cloakroom::session::store::{Cursor, EndReason, Holder, Lease, Loaded, Replaced, Store, StoreKey, Stored};
+use cloakroom::session::store::{
+    Allowance, Cursor, EndReason, Holder, Lease, Loaded, Replaced, Spent, Store, StoreKey, Stored,
+};
 use futures_util::future::{join, join_all};
 
 use super::place::{LONG, Place, SHORT, bytes, key};
@@ -25,13 +27,13 @@ pub(crate) async fn load_now_tells_what_stands_there(place: &Place) {
 pub(crate) async fn a_lease_has_one_holder(place: &Place) {
     let (store, id) = (place.store(), key("l"));
     assert_eq!(store.hold(&id, ONE, LONG).await.unwrap(), Lease::Mine);
-    assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Taken);
+    assert!(store.hold(&id, TWO, LONG).await.unwrap().is_taken());
     assert_eq!(store.hold(&key("other"), TWO, LONG).await.unwrap(), Lease::Mine);
     store.release(&id, TWO, None).await.unwrap();
-    assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Taken, "nobody gives back what another holds");
+    assert!(store.hold(&id, TWO, LONG).await.unwrap().is_taken(), "nobody gives back what another holds");
     store.release(&id, ONE, None).await.unwrap();
     assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Mine);
-    assert_eq!(store.hold(&id, ONE, LONG).await.unwrap(), Lease::Taken);
+    assert!(store.hold(&id, ONE, LONG).await.unwrap().is_taken());
 }
 
 pub(crate) async fn a_lease_ends_by_itself(place: &Place) {
@@ -39,7 +41,7 @@ pub(crate) async fn a_lease_ends_by_itself(place: &Place) {
     assert_eq!(store.hold(&id, ONE, SHORT).await.unwrap(), Lease::Mine);
     place.pass(SHORT).await;
     assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Mine);
-    assert_eq!(store.hold(&id, ONE, LONG).await.unwrap(), Lease::Taken, "who comes late has lost it");
+    assert!(store.hold(&id, ONE, LONG).await.unwrap().is_taken(), "who comes late has lost it");
     store.release(&id, ONE, Some((bytes("late"), LONG))).await.unwrap();
     assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Mine, "and decides nothing");
 }
@@ -49,10 +51,32 @@ pub(crate) async fn a_renewed_lease_lasts_longer(place: &Place) {
     for _ in 0..4 {
         assert_eq!(store.hold(&id, ONE, SHORT).await.unwrap(), Lease::Mine);
         place.pass(SHORT / 2).await;
-        assert_eq!(store.hold(&id, TWO, SHORT).await.unwrap(), Lease::Taken);
+        assert!(store.hold(&id, TWO, SHORT).await.unwrap().is_taken());
     }
     place.pass(SHORT).await;
     assert_eq!(store.hold(&id, TWO, SHORT).await.unwrap(), Lease::Mine);
+}
+
+pub(crate) async fn a_lease_is_inherited_after_the_last_sign_of_life_only(place: &Place) {
+    let (store, id) = (place.store(), key("l"));
+    let sign = async |heir, silent| match store.inherit(&id, heir, silent, LONG).await.unwrap() {
+        Lease::Taken(sign) => sign,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(store.hold(&id, ONE, LONG).await.unwrap(), Lease::Mine);
+    let first = sign(TWO, None).await;
+    assert_eq!(sign(TWO, None).await, first, "to look is no sign of life");
+    assert_eq!(store.hold(&id, ONE, LONG).await.unwrap(), Lease::Mine);
+    let second = sign(TWO, Some(first)).await;
+    assert_ne!(second, first, "it was renewed meanwhile");
+    assert_eq!(store.inherit(&id, TWO, Some(second), LONG).await.unwrap(), Lease::Mine);
+    let third = sign(ONE, Some(second)).await;
+    assert!(third != first && third != second);
+    store.release(&id, ONE, None).await.unwrap();
+    assert_eq!(sign(ONE, None).await, third, "who was inherited from gives nothing back");
+    assert_eq!(store.inherit(&id, TWO, Some(first), LONG).await.unwrap(), Lease::Mine, "a holder renews as ever");
+    store.release(&id, TWO, None).await.unwrap();
+    assert_eq!(store.inherit(&id, ONE, Some(third), LONG).await.unwrap(), Lease::Mine, "a free lease needs no heir");
 }
 
 pub(crate) async fn a_verdict_is_told_to_all_for_its_time(place: &Place) {
@@ -87,7 +111,7 @@ pub(crate) async fn a_lease_is_neither_session_nor_note_nor_index(place: &Place)
     assert!(store.insert(&id, place.entry(b"x", LONG, &[id])).await.unwrap());
     assert!(store.put_once(&id, bytes("note"), LONG).await.unwrap());
     store.end(&id, EndReason::Revoked).await.unwrap();
-    assert_eq!(store.hold(&id, TWO, LONG).await.unwrap(), Lease::Taken);
+    assert!(store.hold(&id, TWO, LONG).await.unwrap().is_taken());
     assert_eq!(store.indexed(&id).await.unwrap(), [id]);
 }
 
@@ -119,6 +143,51 @@ pub(crate) async fn what_is_done_under_a_lease_is_done_alone(place: &Place) {
     });
     let Loaded::Live(stored) = place.store().load_now(&id).await.unwrap() else { panic!("a live session was lost") };
     assert_eq!(stored.version, 41);
+}
+
+const fn allowance(most: u32, window: Duration) -> Allowance {
+    Allowance { most: std::num::NonZeroU32::new(most), window }
+}
+
+pub(crate) async fn a_window_of_a_budget_holds_what_is_allowed(place: &Place) {
+    let (store, id) = (place.store(), key("b"));
+    for _ in 0..3 {
+        assert_eq!(store.spend(&id, allowance(3, SHORT)).await.unwrap(), Spent::Granted);
+    }
+    for most in [1, 2, 3] {
+        let spent = store.spend(&id, allowance(most, SHORT)).await.unwrap();
+        assert!(matches!(spent, Spent::Wait(time) if !time.is_zero() && time <= SHORT), "{spent:?}");
+    }
+    assert_eq!(store.spend(&id, allowance(4, SHORT)).await.unwrap(), Spent::Granted, "who is allowed more gets more");
+    assert_eq!(store.spend(&key("another"), allowance(1, SHORT)).await.unwrap(), Spent::Granted);
+    place.pass(SHORT).await;
+    assert_eq!(store.spend(&id, allowance(1, SHORT)).await.unwrap(), Spent::Granted);
+}
+
+pub(crate) async fn a_budget_that_is_paused_gives_nothing_out(place: &Place) {
+    let (store, id) = (place.store(), key("b"));
+    store.pause(&id, SHORT).await.unwrap();
+    store.pause(&id, SHORT / 4).await.unwrap();
+    for allowance in [allowance(9, LONG), allowance(0, LONG)] {
+        let spent = store.spend(&id, allowance).await.unwrap();
+        assert!(matches!(spent, Spent::Wait(time) if time > SHORT / 4 && time <= SHORT), "{spent:?}");
+    }
+    place.pass(SHORT).await;
+    for allowance in [allowance(0, LONG), allowance(1, LONG)] {
+        assert_eq!(store.spend(&id, allowance).await.unwrap(), Spent::Granted, "what is not limited is not counted");
+    }
+    assert!(matches!(store.spend(&id, allowance(1, LONG)).await.unwrap(), Spent::Wait(_)));
+}
+
+pub(crate) async fn of_forty_who_spend_at_once_as_many_are_granted_as_allowed(place: &Place) {
+    for round in 0..5 {
+        let id = key(&format!("budget {round}"));
+        let granted = place.workers(4, |store, _| async move {
+            let spent = join_all((0..10).map(|_| store.spend(&id, allowance(7, LONG)))).await;
+            spent.into_iter().filter(|spent| *spent.as_ref().unwrap() == Spent::Granted).count()
+        });
+        assert_eq!(granted.into_iter().sum::<usize>(), 7);
+    }
 }
 
 pub(crate) async fn a_session_can_be_filed_under_one_more_index(place: &Place) {

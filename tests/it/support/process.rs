@@ -55,6 +55,13 @@ impl Process {
         self.child.id()
     }
 
+    /// The memory it holds at this moment, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        1024 * line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes")
+    }
+
     /// Sends a signal by its name, such as `TERM`.
     pub fn signal(&self, signal: &str) {
         // The shell's own `kill`: a small Debian has no other.

@@ -1,12 +1,13 @@
 //! What the gateway is at an authorization server: its registration, and what it asks for.
 
 use super::super::choice_with_later;
+use super::logout;
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::{Literal, fetch};
 use crate::config::section::{Section, wrong_type};
-use crate::config::value::{choice, text, word};
-use crate::config::{ClientAuth, ClientConfig, LogoutHint, ResponseMode};
+use crate::config::value::{choice, flag, text, word};
+use crate::config::{ClientAuth, ClientConfig, ResponseMode};
 use crate::secret::ClientSecret;
 
 /// What every authorization request must get from the login attempt itself.
@@ -28,21 +29,27 @@ const OWN_PARAMETERS: [&str; 14] = [
 ];
 
 /// The client; `None` when a key without a default is missing or wrong.
-pub(super) fn client(section: &Section<'_>, literal: Literal, scopes: &[&str]) -> Option<ClientConfig> {
+pub(super) fn client(
+    section: &Section<'_>,
+    literal: Literal,
+    plaintext: bool,
+    scopes: &[&str],
+) -> Option<ClientConfig> {
     let client_id = section.required("client_id", "write the id under which the provider knows this gateway", word);
     let client_auth = client_auth(section, literal);
-    let hints = [("id_token", LogoutHint::IdToken), ("client_id", LogoutHint::ClientId)];
     let written = section.list("scopes", scope);
     let authorization_params = authorization_params(section);
     let response_mode = section.or("response_mode", ResponseMode::Query, choice(&ResponseMode::ALL));
-    let logout_hint = section.or("logout_hint", LogoutHint::IdToken, choice(&hints));
+    let own_callback = section.or("own_callback", false, flag);
+    let logout = logout::logout(section, plaintext);
     Some(ClientConfig {
         client_id: client_id?,
         client_auth: client_auth?,
         scopes: written.unwrap_or_else(|| scopes.iter().map(|scope| (*scope).to_owned()).collect()),
         authorization_params,
         response_mode,
-        logout_hint,
+        own_callback,
+        logout,
     })
 }
 
@@ -92,21 +99,30 @@ pub(in crate::config::resolve) fn scope(node: &Node) -> Result<String, Wrong> {
 }
 
 fn authorization_params(section: &Section<'_>) -> Vec<(String, String)> {
-    let table = section.get("authorization_params", |node| {
+    params(section, "authorization_params", |name, node| {
+        if OWN_PARAMETERS.contains(&name) {
+            return Err(Wrong::new("is set by the gateway itself", "remove it; `scopes` has a key of its own"));
+        }
+        text(node).map(str::to_owned)
+    })
+    .unwrap_or_default()
+}
+
+/// A table of parameters, each judged by itself.
+pub(super) fn params<T>(
+    section: &Section<'_>,
+    key: &str,
+    read: impl Fn(&str, &Node) -> Result<T, Wrong>,
+) -> Option<Vec<(String, T)>> {
+    let table = section.get(key, |node| {
         node.table().map(|table| table.iter().collect::<Vec<_>>()).ok_or_else(|| wrong_type("a table", &node.kind))
-    });
-    let read = |(name, node): (&String, &Node)| {
-        let own = OWN_PARAMETERS.contains(&name.as_str());
-        let value = text(node).map(str::to_owned);
-        let refused =
-            own.then(|| Wrong::new("is set by the gateway itself", "remove it; `scopes` has a key of its own"));
-        match refused.map_or(value, Err) {
-            Ok(value) => Some((name.clone(), value)),
-            Err(wrong) => {
-                section.reader.report(node.fault(wrong));
-                None
-            }
+    })?;
+    let read = |(name, node): (&String, &Node)| match read(name, node) {
+        Ok(value) => Some((name.clone(), value)),
+        Err(wrong) => {
+            section.reader.report(node.fault(wrong));
+            None
         }
     };
-    table.unwrap_or_default().into_iter().filter_map(read).collect()
+    Some(table.into_iter().filter_map(read).collect())
 }

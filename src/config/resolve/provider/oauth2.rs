@@ -11,7 +11,7 @@ use crate::config::{JsonPointer, OAuth2Config, ProviderKind};
 
 /// Whose users these are, and the rest; `None` when a key without a default is missing or wrong.
 pub(super) fn oauth2(section: &Section<'_>, literal: Literal, plaintext: bool) -> Found {
-    let client = client(section, literal, &[]);
+    let client = client(section, literal, plaintext, &[]);
     if client.as_ref().is_some_and(|client| client.response_mode.is_signed()) {
         section.fault(
             "response_mode",
@@ -36,7 +36,7 @@ pub(super) fn oauth2(section: &Section<'_>, literal: Literal, plaintext: bool) -
     let (subject, full_name, email) =
         (pointer("sub_pointer", "/sub"), pointer("name_pointer", "/name"), pointer("email_pointer", "/email"));
     let token_endpoint = token?;
-    let kind = ProviderKind::OAuth2(OAuth2Config {
+    let kind = ProviderKind::OAuth2(Box::new(OAuth2Config {
         client: client?,
         authorization_endpoint: authorization?,
         userinfo_endpoint: userinfo?,
@@ -47,7 +47,7 @@ pub(super) fn oauth2(section: &Section<'_>, literal: Literal, plaintext: bool) -
         full_name,
         email,
         token_endpoint: token_endpoint.clone(),
-    });
+    }));
     // Two tenants of one host have token endpoints of their own, and users of their own.
     Some((issuer.unwrap_or_else(|| token_endpoint.into()), kind))
 }

@@ -8,8 +8,8 @@ use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
-use crate::config::value::{choice, duration, text};
-use crate::config::{LogoutTokenExp, OidcConfig, ProviderKind};
+use crate::config::value::{choice, duration, flag, text, word};
+use crate::config::{LogoutTokenExp, OidcConfig, ProviderKind, TrustedAudiences};
 
 const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
@@ -22,7 +22,7 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
         section.required("issuer", "write the issuer exactly as the provider's discovery document does", |node| {
             issuer(node, plaintext)
         });
-    let client = client(section, literal, &SCOPES);
+    let client = client(section, literal, plaintext, &SCOPES);
     if client.as_ref().is_some_and(|client| !client.scopes.iter().any(|scope| scope == "openid")) {
         section.fault("scopes", "does not contain \"openid\"", "add \"openid\"; without it there is no ID token");
     }
@@ -30,13 +30,17 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
     if algorithms.as_ref().is_some_and(Vec::is_empty) && nothing_in(section, "id_token_algs") {
         section.fault("id_token_algs", "accepts no algorithm", "list at least one, or remove the key");
     }
+    let trusted_audiences = trusted_audiences(section);
     let exp = [("required", LogoutTokenExp::Required), ("optional", LogoutTokenExp::Optional)];
     let logout_token_exp = section.or("logout_token_exp", LogoutTokenExp::Required, choice(&exp));
+    let frontchannel_logout = section.or("frontchannel_logout", false, flag);
     let clock_skew = section.or("clock_skew", seconds(30), duration(seconds(10)..=seconds(60)));
     let kind = ProviderKind::Oidc(OidcConfig {
         client: client?,
         id_token_algs: algorithms.unwrap_or_else(|| ID_TOKEN_ALGS.map(str::to_owned).into()),
+        trusted_audiences,
         logout_token_exp,
+        frontchannel_logout,
         clock_skew,
     });
     Some((issuer?, kind))
@@ -44,6 +48,14 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
 
 fn nothing_in(section: &Section<'_>, key: &str) -> bool {
     section.node(key).and_then(Node::list).is_some_and(<[Node]>::is_empty)
+}
+
+fn trusted_audiences(section: &Section<'_>) -> TrustedAudiences {
+    if section.node("trusted_audiences").and_then(Node::list).is_some() {
+        return TrustedAudiences::These(section.list("trusted_audiences", word).unwrap_or_default());
+    }
+    let any = section.get("trusted_audiences", choice(&[("any", ())]));
+    any.map_or(TrustedAudiences::These(Vec::new()), |()| TrustedAudiences::Any)
 }
 
 /// OpenID Connect Discovery §3: an https URL without query and fragment; compared byte for byte, so kept so.

@@ -137,7 +137,21 @@ impl<'t> Rows<'t> {
     pub(super) fn end(&mut self, key: &StoreKey, reason: EndReason) -> Result<Ended, redb::Error> {
         let Some(mut row) = session(&self.sessions, key, self.now)? else { return Ok(Ended::Already(None)) };
         let outcome = row.end(reason, self.now);
-        if outcome == Ended::Now {
+        if outcome.is_now() {
+            self.put(key, &row)?;
+        }
+        Ok(outcome)
+    }
+
+    pub(super) fn end_version(
+        &mut self,
+        key: &StoreKey,
+        expected: u64,
+        reason: EndReason,
+    ) -> Result<Replaced, redb::Error> {
+        let Some(mut row) = session(&self.sessions, key, self.now)? else { return Ok(Replaced::Gone(None)) };
+        let outcome = row.end_version(expected, reason, self.now);
+        if outcome == Replaced::Done {
             self.put(key, &row)?;
         }
         Ok(outcome)

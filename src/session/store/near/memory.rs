@@ -1,20 +1,24 @@
 //! What one process knows about sessions: the copies that all its workers share, and the ends that the store must still
 //! be told.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use super::copies::{Kept, READ_AGAIN, Ticket};
 use crate::clock::{Clock, Timestamp};
 use crate::session::store::changes::Changes;
-use crate::session::store::{EndReason, Loaded, Store, StoreKey};
+use crate::session::store::{EndReason, Loaded, Store, StoreError, StoreKey};
 
 /// Ends that wait for the store at most. One more is told to the caller as failed and forgotten, and an alarm says so.
 pub const PENDING_ENDS: usize = 10_000;
+
+/// How many of them are under way at a time.
+const SENT_AT_ONCE: usize = 32;
 
 /// Shared by all workers of a process; one for each store.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct Memory {
     changes: Arc<Changes>,
     pending: Pending,
     turned: Mutex<Instant>,
+    /// How many ends could not be sent the last time that all were.
+    failed: AtomicUsize,
 }
 
 impl Memory {
@@ -32,13 +38,19 @@ impl Memory {
     #[must_use]
     pub fn new(grace: Duration, changes: Arc<Changes>, clock: Clock) -> Self {
         let turned = Mutex::new(clock.instant());
-        Self { clock, grace, changes, pending: Pending::default(), turned }
+        Self { clock, grace, changes, pending: Pending::default(), turned, failed: AtomicUsize::new(0) }
     }
 
-    /// Sends up to `most` pending ends, until one fails; also lets go of copies that are too old.
+    /// Sends up to `most` pending ends, and says when some cannot be; also lets go of copies that are too old.
     pub async fn flush(&self, store: &dyn Store, most: usize) {
         self.turn();
-        self.send(store, most).await;
+        let failures = self.send(store, most).await;
+        let failed = failures.len();
+        if self.failed.swap(failed, Ordering::Relaxed) != failed && failed > 0 {
+            let reasons: BTreeSet<String> = failures.into_iter().map(|StoreError(why)| why).collect();
+            let why = reasons.into_iter().collect::<Vec<_>>().join("; ");
+            tracing::warn!(event = "ends_wait", failed, why, "sessions that ended wait for the store to take it");
+        }
     }
 
     /// How many ends wait for the store.
@@ -47,14 +59,19 @@ impl Memory {
         self.pending.len()
     }
 
-    /// Sends up to `most` pending ends, until one fails.
-    pub(super) async fn send(&self, store: &dyn Store, most: usize) {
-        for (key, reason) in self.pending.first(most) {
-            match store.end(&key, reason).await {
-                Ok(_) => self.ended(&key, Some(reason)),
-                Err(_) => return,
-            }
+    /// Sends up to `most` pending ends, some at a time; why those failed that did. Of several servers one may be down, and
+    /// what the others must be told does not wait for it.
+    pub(super) async fn send(&self, store: &dyn Store, most: usize) -> Vec<StoreError> {
+        let send = |(key, reason): (StoreKey, EndReason)| async move {
+            store.end(&key, reason).await.map(|_| self.ended(&key, Some(reason))).err()
+        };
+        let mut failures = Vec::new();
+        let mut waiting = self.pending.first(most).into_iter().peekable();
+        while waiting.peek().is_some() {
+            let sent = join_all(waiting.by_ref().take(SENT_AT_ONCE).map(send)).await;
+            failures.extend(sent.into_iter().flatten());
         }
+        failures
     }
 
     pub(super) const fn changes(&self) -> &Arc<Changes> {

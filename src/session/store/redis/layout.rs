@@ -9,12 +9,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use redis::Value;
+use redis::{Value, from_redis_value};
 
 use super::request::Request;
 use crate::clock::Timestamp;
 use crate::session::store::changes::Change;
-use crate::session::store::{EndReason, Loaded, StoreError, StoreKey, Stored};
+use crate::session::store::{EndReason, Holder, Loaded, SignOfLife, StoreError, StoreKey, Stored};
 
 /// Where changes are told. The scripts name it, too.
 pub(super) const CHANGES: &str = "cloakroom:changes";
@@ -25,7 +25,7 @@ pub(super) const SESSIONS: &str = "cloakroom:s:{*}";
 /// What [`fields`] is given.
 pub(super) type Fields = (Option<u64>, Option<Bytes>, Option<u64>, Option<Bytes>);
 
-/// A name; `kind` is `s` for a session, `i` an index, `n` a note, `l` a lease; `m` is a process's mark. Braces keep the hash alone in charge of the slot.
+/// A name; `kind` is `s` for a session, `i` an index, `n` a note, `l` a lease, `b` a budget; `m` is a process's mark. Braces keep the hash alone in charge of the slot.
 pub(super) fn name(kind: &str, key: &StoreKey) -> String {
     format!("cloakroom:{kind}:{{{key}}}")
 }
@@ -54,6 +54,25 @@ pub(super) fn loaded(fields: Fields) -> Result<(Loaded, Timestamp), StoreError> 
         }
         _ => Err(unreadable("session")),
     }
+}
+
+/// What a session was at its end: the version and the sealed record, as the script answers.
+pub(super) fn ended(fields: Vec<Value>) -> Result<Stored, StoreError> {
+    let fields: (u64, Bytes) = from_redis_value(Value::Array(fields)).map_err(|_| unreadable("session"))?;
+    Ok(Stored { version: fields.0, sealed: fields.1 })
+}
+
+/// A sign of life as it stands behind the `h` of a lease: the holder in 16 bytes, then the count in digits.
+pub(super) fn said(last: &SignOfLife) -> Vec<u8> {
+    [&last.holder.0.to_be_bytes()[..], last.count.to_string().as_bytes()].concat()
+}
+
+/// The reverse, of the one value that a script answers with.
+pub(super) fn sign_of_life(answer: &[Value]) -> Option<SignOfLife> {
+    let [Value::BulkString(bytes)] = answer else { return None };
+    let (holder, count) = bytes.split_first_chunk()?;
+    let count = std::str::from_utf8(count).ok()?.parse().ok()?;
+    Some(SignOfLife { holder: Holder(u128::from_be_bytes(*holder)), count })
 }
 
 /// The reason that a script answered with.
@@ -92,6 +111,15 @@ mod tests {
         assert_eq!(session(&name("s", &key)), Some(key));
         assert_eq!(session(&name("i", &key)), None);
         assert_eq!(session("cloakroom:s:{x}"), None);
+    }
+
+    #[test]
+    fn a_sign_of_life_reads_back_as_it_was_written() {
+        let last = SignOfLife { holder: Holder(u128::MAX - 7), count: 1234 };
+        assert_eq!(sign_of_life(&[Value::BulkString(said(&last))]), Some(last));
+        for wrong in [&b"short"[..], b"0123456789abcdef", b"0123456789abcdefx"] {
+            assert_eq!(sign_of_life(&[Value::BulkString(wrong.to_vec())]), None);
+        }
     }
 
     #[test]

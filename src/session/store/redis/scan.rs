@@ -32,11 +32,17 @@ pub(super) async fn page(link: &Link, from: &Cursor) -> Result<Page, StoreError>
         }
     }
     let next = match next.as_str() {
-        "0" if node + 1 == primaries.len() => None,
-        "0" => Some(Position { node: node + 1, cursor: "0".to_owned() }),
+        "0" => Position::behind(node, &primaries),
         _ => Some(Position { node, cursor: next }),
     };
     Ok(Page { sessions, next: next.map(|position| position.write(&primaries)) })
+}
+
+/// Where to go on behind the primary that a scan is at.
+pub(super) async fn skip(link: &Link, from: &Cursor) -> Result<Option<Cursor>, StoreError> {
+    let primaries = link.primaries(deadline()).await?;
+    let Position { node, .. } = Position::read(from, &primaries)?;
+    Ok(Position::behind(node, &primaries).map(|position| position.write(&primaries)))
 }
 
 /// Where a scan is: at which primary, and where there.
@@ -59,6 +65,10 @@ impl Position {
             return Err(changed());
         }
         Ok(Self { node: node.parse().map_err(|_| changed())?, cursor: cursor.to_owned() })
+    }
+
+    fn behind(node: usize, primaries: &[RedisAddress]) -> Option<Self> {
+        (node + 1 < primaries.len()).then(|| Self { node: node + 1, cursor: "0".to_owned() })
     }
 
     fn write(&self, primaries: &[RedisAddress]) -> Cursor {

@@ -1,0 +1,96 @@
+//! How a flight asks the provider: when it is its turn at the token endpoint, once, and a second time only after silence.
+
+use std::time::{Duration, Instant};
+
+use super::COOL_DOWN;
+use super::flight::{Answered, Flight, Step};
+use crate::auth::Session;
+use crate::auth::budget::{Call, some_of};
+use crate::provider::{Provider, Refreshed};
+use crate::secret::RefreshToken;
+use crate::session::lifecycle::{TokenLife, token_due_in};
+use crate::telemetry::metrics;
+
+/// How long those who cannot go on without a new token wait for their turn.
+const URGENT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The part of the time that an old token is still good for over which those who wait spread their next tries.
+const SPREAD_PART: u32 = 4;
+
+/// So that who waits until the old token is over finds it over.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
+impl Flight {
+    /// Waits until this refresh may be asked for; if that is not soon, what becomes of it instead: one that can wait comes
+    /// again, at the latest when it no longer can, and gives the lease back meanwhile.
+    pub(super) async fn turn(&self, provider: &Provider, session: &Session) -> Result<(), Step> {
+        let (purse, store) = (self.auth.purse(provider), self.auth.background.store());
+        if session.life.token == TokenLife::Due {
+            let turn = purse.turn(store, Call::Urgent, URGENT_PATIENCE).await;
+            return turn.map_err(|time| {
+                tracing::info!(event = "refresh_out_of_budget", session = self.name(), provider = provider.name());
+                Step::Done(Answered::unavailable(time))
+            });
+        }
+        let turn = purse.turn(store, Call::Early, Duration::ZERO).await;
+        turn.map_err(|time| {
+            let good_for = token_due_in(&session.record.meta, self.auth.clock.now());
+            Step::Later((time + some_of(good_for / SPREAD_PART)).min(good_for) + A_MOMENT)
+        })
+    }
+
+    /// Calls the provider, and once more when nobody knows whether the first call was heard: with the same refresh token,
+    /// which is still good if it was not, and the only chance if it was.
+    pub(super) async fn call(&self, provider: &Provider, session: &Session) -> Refreshed {
+        let Some(refresh_token) = session.record.secrets.refresh_token.as_ref() else {
+            return Refreshed::Rejected("there is no refresh token".into());
+        };
+        let subject = &session.record.meta.subject;
+        match self.ask(provider, refresh_token, subject).await {
+            Refreshed::Unknown(reason) if self.overtaken().await.is_none() => {
+                tracing::warn!(event = "refresh_unknown", session = self.name(), reason, "asking once more");
+                let store = self.auth.background.store();
+                match self.auth.purse(provider).turn(store, Call::Urgent, URGENT_PATIENCE).await {
+                    Ok(()) => self.ask(provider, refresh_token, subject).await,
+                    Err(_) => Refreshed::Unknown(reason),
+                }
+            }
+            known => known,
+        }
+    }
+
+    /// One call, counted. A provider that has had too many gets none from any replica for the time it says.
+    async fn ask(&self, provider: &Provider, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
+        let started = Instant::now();
+        let refreshed = provider.refresh(refresh_token, subject).await;
+        let outcome = match &refreshed {
+            Refreshed::Tokens(_) => "rotated",
+            Refreshed::Rejected(_) => "rejected",
+            Refreshed::Unavailable(_) | Refreshed::Throttled(_) => "unavailable",
+            Refreshed::Unknown(_) => "unknown",
+            Refreshed::Misconfigured(_) => "misconfigured",
+        };
+        metrics::refreshed(&self.auth.name, provider.name(), outcome, started.elapsed());
+        if let Refreshed::Throttled(pause) = &refreshed {
+            self.auth.purse(provider).pause(self.auth.background.store(), *pause).await;
+        }
+        refreshed
+    }
+
+    /// How long a refresh that can wait does so before it asks for its turn the first time: with a limited budget, a part
+    /// of what its old token is good for, so that sessions that began together do not fall due together.
+    pub(super) fn head_start(&self, session: &Session) -> Duration {
+        let meta = &session.record.meta;
+        let provider = self.auth.provider_of(&meta.provider, &meta.issuer);
+        let spread = session.life.token == TokenLife::Early
+            && provider.is_some_and(|provider| self.auth.purse(provider).is_limited());
+        if spread { some_of(token_due_in(meta, self.auth.clock.now()) / 2) } else { Duration::ZERO }
+    }
+}
+
+impl Answered {
+    /// The provider cannot be asked for `time`, and the other replicas are told so for a while.
+    pub(super) fn unavailable(time: Duration) -> Self {
+        Self::told(time, time.min(COOL_DOWN))
+    }
+}

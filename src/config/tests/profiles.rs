@@ -1,0 +1,139 @@
+//! `profile`: presets that are nothing but defaults.
+
+use super::*;
+
+/// The lines that stand in the place of `issuer`.
+fn with(lines: &str) -> String {
+    SITE.replace("issuer = \"https://id.example\"", lines)
+}
+
+fn provider(lines: &str) -> ProviderConfig {
+    understood(&with(lines)).sites[0].providers[0].clone()
+}
+
+fn one_fault(lines: &str) -> Fault {
+    let faults = faults_of(&with(lines));
+    let [fault] = faults.as_slice() else { panic!("one fault for {lines}: {}", Faults(faults)) };
+    fault.clone()
+}
+
+#[test]
+fn each_profile_makes_a_provider_of_a_url_and_a_client() {
+    for (lines, issuer) in [
+        ("profile = \"passport\"\nurl = \"https://api.example/\"", "https://api.example/oauth/token"),
+        ("profile = \"keycloak\"\nurl = \"https://id.example/realms/a\"", "https://id.example/realms/a"),
+        (
+            "profile = \"entra\"\nurl = \"https://login.microsoftonline.com/t\"",
+            "https://login.microsoftonline.com/t/v2.0",
+        ),
+        ("profile = \"auth0\"\nurl = \"https://t.eu.auth0.com\"", "https://t.eu.auth0.com/"),
+        ("profile = \"okta\"\nurl = \"https://o.okta.com/oauth2/default\"", "https://o.okta.com/oauth2/default"),
+        ("profile = \"google\"", "https://accounts.google.com"),
+        (
+            "profile = \"cognito\"\nissuer = \"https://cognito-idp.eu-west-1.amazonaws.com/p\"\nurl = \"https://d.example\"",
+            "https://cognito-idp.eu-west-1.amazonaws.com/p",
+        ),
+        ("profile = \"github\"", "https://github.com/login/oauth/access_token"),
+        ("profile = \"zitadel\"\nurl = \"https://z.example\"", "https://z.example"),
+        ("profile = \"authentik\"\nurl = \"https://a.example/application/o/s/\"", "https://a.example/application/o/s/"),
+        ("profile = \"logto\"\nurl = \"https://t.logto.app\"", "https://t.logto.app/oidc"),
+    ] {
+        let provider = provider(lines);
+        assert_eq!(provider.issuer, issuer, "{lines}");
+        let applied = provider.profile.expect("it says what it set");
+        assert!(applied.keys.iter().all(|(_, _, own)| !own || lines.starts_with("profile = \"cognito")), "{lines}");
+    }
+}
+
+#[test]
+fn a_profile_knows_what_is_odd_about_its_provider() {
+    let passport = provider("profile = \"passport\"\nurl = \"https://api.example\"");
+    let ProviderKind::OAuth2(oauth2) = &passport.kind else { panic!("{passport:?}") };
+    assert!(oauth2.client.scopes.is_empty() && matches!(oauth2.client.client_auth, ClientAuth::Post(_)));
+    assert_eq!((oauth2.subject.as_str(), oauth2.userinfo_endpoint.as_str()), ("/id", "https://api.example/api/user"));
+    let google = provider("profile = \"google\"");
+    let client = google.kind.client().expect("a client");
+    assert!(!client.scopes.iter().any(|scope| scope == "offline_access") && client.logout.page.is_none());
+    assert!(client.authorization_params.contains(&("access_type".into(), "offline".into())));
+    let zitadel = provider("profile = \"zitadel\"\nurl = \"https://z.example\"");
+    let ProviderKind::Oidc(oidc) = &zitadel.kind else { panic!("{zitadel:?}") };
+    assert_eq!(oidc.trusted_audiences, TrustedAudiences::Any);
+    let auth0 = provider("profile = \"auth0\"\nurl = \"https://t.auth0.example/\"");
+    let page = auth0.kind.client().and_then(|client| client.logout.page.clone()).expect("a page");
+    assert_eq!(page.url.map(String::from).as_deref(), Some("https://t.auth0.example/v2/logout"));
+    assert_eq!(page.params.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["client_id", "returnTo"]);
+}
+
+#[test]
+fn every_key_of_a_profile_gives_way_to_what_is_written() {
+    let own = provider(
+        "profile = \"google\"\nissuer = \"https://id.example\"\nscopes = [\"openid\"]\nauthorization_params = {}\n\
+         logout = \"provider\"\nclient_auth = \"client_secret_basic\"",
+    );
+    let client = own.kind.client().expect("a client");
+    assert_eq!((own.issuer.as_str(), client.scopes.as_slice()), ("https://id.example", &["openid".to_owned()][..]));
+    assert!(client.authorization_params.is_empty() && client.logout.page.is_some());
+    assert!(own.profile.expect("a profile").keys.iter().all(|(_, _, own)| *own));
+    let other_kind = provider(
+        "profile = \"passport\"\nurl = \"https://api.example\"\nkind = \"oidc\"\nissuer = \"https://id.example\"\nscopes = [\"openid\"]",
+    );
+    assert!(matches!(other_kind.kind, ProviderKind::Oidc(_)));
+    let local = provider("profile = \"auth0\"\nurl = \"https://t.auth0.example\"\nlogout = \"local\"");
+    assert!(local.kind.client().is_some_and(|client| client.logout.page.is_none()));
+}
+
+#[test]
+fn a_profile_that_cannot_be_applied_is_one_fault_at_its_cause() {
+    for (lines, key, wrong, remedy) in [
+        ("profile = \"keycloack\"\nissuer = \"https://id.example\"", "profile", "no profile", "\"keycloak\""),
+        (
+            "profile = \"saml\"\nissuer = \"https://id.example\"",
+            "profile",
+            "no profile",
+            "choose from auth0, authentik",
+        ),
+        ("profile = \"passport\"", "url", "is missing: profile \"passport\" makes authorization_endpoint", "url = "),
+        ("profile = \"passport\"\nurl = \"api.example\"", "url", "is not a URL", "scheme://"),
+        ("profile = \"passport\"\nurl = \"http://api.example\"", "url", "plain http beyond loopback", "https://"),
+        ("profile = \"passport\"\nurl = \"https://api.example?a\"", "url", "carries a query", "end it"),
+        ("profile = \"google\"\nurl = \"https://google.example\"", "url", "has no effect", "remove"),
+        ("url = \"https://id.example\"\nissuer = \"https://id.example\"", "url", "has no effect", "`issuer`"),
+        ("profile = \"cognito\"\nurl = \"https://d.example\"", "issuer", "is missing", "discovery document"),
+        ("profile = 7\nissuer = \"https://id.example\"", "profile", "expected a string", "string"),
+    ] {
+        let fault = one_fault(lines);
+        assert_eq!(fault.key, format!("site[0].provider[0].{key}"), "{fault}");
+        assert!(fault.wrong.contains(wrong) && fault.remedy.contains(remedy), "{lines}: {fault}");
+        assert_eq!(fault.file, Path::new("gateway.toml"), "{fault}");
+    }
+}
+
+#[test]
+fn check_shows_what_a_profile_set_and_what_took_its_place() {
+    let table =
+        understood(&with("profile = \"passport\"\nurl = \"https://api.example\"\nscopes = [\"orders\"]")).route_table();
+    let expected = "  main has the profile \"passport\" (https://laravel.com/docs/passport):
+    authorization_endpoint = \"https://api.example/oauth/authorize\"
+    client_auth = \"client_secret_post\"
+    kind = \"oauth2\"
+    scopes = []  (overridden by this file)
+    sub_pointer = \"/id\"
+    token_endpoint = \"https://api.example/oauth/token\"
+    userinfo_endpoint = \"https://api.example/api/user\"
+";
+    assert!(table.ends_with(expected), "{table}");
+    assert!(!table.contains(SECRET) && !table.contains("back-channel"), "{table}");
+}
+
+#[test]
+fn trusted_audiences_are_names_or_anybody() {
+    let audiences = |line: &str| match provider(&format!("issuer = \"https://id.example\"\n{line}")).kind {
+        ProviderKind::Oidc(oidc) => oidc.trusted_audiences,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(audiences(""), TrustedAudiences::These(Vec::new()));
+    assert_eq!(audiences("trusted_audiences = [\"p\"]"), TrustedAudiences::These(vec!["p".into()]));
+    assert_eq!(audiences("trusted_audiences = \"any\""), TrustedAudiences::Any);
+    let fault = one_fault("issuer = \"https://id.example\"\ntrusted_audiences = \"all\"");
+    assert!(fault.wrong.contains("not a choice") && fault.remedy.contains("\"any\""), "{fault}");
+}

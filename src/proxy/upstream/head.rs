@@ -1,0 +1,258 @@
+//! The head of an answer: read by httparse, judged here, and turned into the server's own types in one pass.
+//!
+//! What two parsers may cut differently is no answer: a length beside chunks, two lengths, a coding that is not chunked
+//! alone, folded lines (RFC 9112 §5.2, §6.1, §6.3). A bare LF ends a line of the head, as RFC 9112 §2.2 allows; it never
+//! does between chunks.
+
+use std::mem::MaybeUninit;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use bytes::{Buf as _, BytesMut};
+
+use super::framing::Framing;
+
+/// The most bytes of a head, and of all interim answers before it.
+pub(super) const LONGEST: usize = 64 << 10;
+/// How every answer begins.
+const PREFIX: &[u8] = b"HTTP/1.";
+/// The most header lines.
+const MOST_LINES: usize = 100;
+
+/// The header lines of an answer, in their order.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct Fields(Vec<(HeaderName, HeaderValue)>);
+
+/// The head of an answer.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) status: StatusCode,
+    pub(super) fields: Fields,
+    /// Whether the connection may carry another request after this answer (RFC 9112 §9.3).
+    pub(super) persistent: bool,
+    /// How its body would be framed, if its status and the request's method allow it to have one.
+    framing: Framing,
+}
+
+/// Why an answer is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::proxy) enum HeadError {
+    /// Not HTTP/1.
+    #[error("it does not speak HTTP/1: {0}")]
+    Malformed(httparse::Error),
+    /// It does not begin as HTTP/1 does.
+    #[error("it does not begin with HTTP/1")]
+    Foreign,
+    /// A header, or its value, that may not be passed on.
+    #[error("a header with forbidden bytes")]
+    Field,
+    /// Too many bytes.
+    #[error("the head of its answer is too long")]
+    TooLong,
+    /// A status below 100 or above 999, or one that ends nothing.
+    #[error("a status that ends nothing")]
+    Status,
+    /// It cannot be told where the body ends.
+    #[error("{0}")]
+    Framing(&'static str),
+}
+
+impl Fields {
+    /// The first value of a header.
+    pub(in crate::proxy) fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.all(name).next()
+    }
+
+    /// All values of a header.
+    pub(in crate::proxy) fn all<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = &'a HeaderValue> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    fn copied(lines: &[httparse::Header<'_>]) -> Option<Self> {
+        let line = |line: &httparse::Header<'_>| {
+            Some((HeaderName::from_bytes(line.name.as_bytes()).ok()?, HeaderValue::from_bytes(line.value).ok()?))
+        };
+        lines.iter().map(line).collect::<Option<_>>().map(Self)
+    }
+
+    /// All lines, in their order.
+    pub(in crate::proxy) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.0.iter()
+    }
+}
+
+impl Head {
+    /// Takes a head out of the buffer, once all of it is there. `searched` are the bytes that were looked at before.
+    ///
+    /// # Errors
+    /// [`HeadError`] when it will never be one; nothing may be read from the connection after that.
+    pub(super) fn take(buffer: &mut BytesMut, searched: usize) -> Result<Option<Self>, HeadError> {
+        let start = buffer.len().min(PREFIX.len());
+        if buffer[..start] != PREFIX[..start] {
+            return Err(HeadError::Foreign);
+        }
+        // Without the end of a line there is nothing new to read, so a head that comes byte by byte is not parsed each time.
+        if !buffer[searched..].contains(&b'\n') {
+            return if buffer.len() > LONGEST { Err(HeadError::TooLong) } else { Ok(None) };
+        }
+        let mut lines = [const { MaybeUninit::uninit() }; MOST_LINES];
+        let mut parsed = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        let length = match config.parse_response_with_uninit_headers(&mut parsed, buffer, &mut lines) {
+            Ok(httparse::Status::Complete(length)) if length <= LONGEST => length,
+            Ok(httparse::Status::Partial) if buffer.len() <= LONGEST => return Ok(None),
+            Ok(_) => return Err(HeadError::TooLong),
+            Err(error) => return Err(HeadError::Malformed(error)),
+        };
+        let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(HeadError::Status)?;
+        let modern = parsed.version == Some(1);
+        let fields = Fields::copied(parsed.headers).ok_or(HeadError::Field)?;
+        let framing = framing(&fields, modern).map_err(HeadError::Framing)?;
+        let persistent = is_persistent(&fields, modern);
+        buffer.advance(length);
+        Ok(Some(Self { status, fields, persistent, framing }))
+    }
+
+    /// The body that follows: none at all, whatever the head declares, after HEAD and with 204 and 304 (RFC 9112 §6.3).
+    pub(super) fn framing(&mut self, asked_for_head: bool) -> Framing {
+        match self.status {
+            _ if asked_for_head => Framing::Length(0),
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Framing::Length(0),
+            _ => std::mem::replace(&mut self.framing, Framing::Length(0)),
+        }
+    }
+}
+
+/// The body that a head declares.
+fn framing(fields: &Fields, modern: bool) -> Result<Framing, &'static str> {
+    let mut codings = fields.all(&TRANSFER_ENCODING);
+    let mut lengths = fields.all(&CONTENT_LENGTH);
+    match (codings.next(), lengths.next()) {
+        (None, None) => Ok(Framing::UntilClose),
+        (None, Some(length)) if lengths.next().is_none() => {
+            digits(length.as_bytes()).map(Framing::Length).ok_or("a Content-Length that is no number")
+        }
+        (None, Some(_)) => Err("two Content-Lengths"),
+        (Some(_), Some(_)) => Err("both Transfer-Encoding and Content-Length"),
+        (Some(_), None) if !modern => Err("a transfer coding in HTTP/1.0"),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none() => {
+            Ok(Framing::chunked())
+        }
+        (Some(_), None) => Err("a transfer coding that is not chunked"),
+    }
+}
+
+/// A number of digits alone: `+5`, `5, 5` and an empty value are none.
+fn digits(text: &[u8]) -> Option<u64> {
+    let plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    if plain { std::str::from_utf8(text).ok()?.parse().ok() } else { None }
+}
+
+fn is_persistent(fields: &Fields, modern: bool) -> bool {
+    let says = |word: &str| {
+        let options = fields.all(&CONNECTION).flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        options.map(<[u8]>::trim_ascii).any(|option| option.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    !says("close") && (modern || says("keep-alive"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(text: &str) -> Result<Option<Head>, HeadError> {
+        Head::take(&mut BytesMut::from(text), 0)
+    }
+
+    fn framing_of(lines: &str) -> Result<Framing, HeadError> {
+        take(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n")).map(|head| head.expect("a whole head").framing)
+    }
+
+    #[test]
+    fn a_body_is_framed_by_one_plain_word_or_by_the_end() {
+        assert!(matches!(framing_of("Content-Length: 007"), Ok(Framing::Length(7))));
+        assert!(matches!(framing_of("Transfer-Encoding: Chunked"), Ok(Framing::Chunked(_))));
+        assert!(matches!(framing_of("X: y"), Ok(Framing::UntilClose)));
+        for bad in [
+            "Content-Length: +5",
+            "Content-Length: 5, 5",
+            "Content-Length: 0x5",
+            "Content-Length:",
+            "Content-Length: 18446744073709551616",
+            "Content-Length: 5\r\nContent-Length: 5",
+            "Content-Length: 5\r\ncontent-length: 6",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: gzip, chunked",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: identity",
+            "Transfer-Encoding:",
+        ] {
+            assert!(matches!(framing_of(bad), Err(HeadError::Framing(_))), "{bad}");
+        }
+        let old = take("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert!(matches!(old, Err(HeadError::Framing(_))), "{old:?}");
+    }
+
+    #[test]
+    fn what_is_not_to_the_letter_is_no_head() {
+        for bad in [
+            "\r\nHTTP/1.1 200 OK\r\n\r\n",
+            "hello",
+            "HTTP/2 200\r\n\r\n",
+            "http/1.1 200 OK\r\n\r\n",
+            "HTTP/1.2 200 OK\r\n\r\n",
+            "HTTP/1.1 20 OK\r\n\r\n",
+            "HTTP/1.1 2000 OK\r\n\r\n",
+            "HTTP/1.1 099 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX: a\r\n folded\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n X: a\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX : a\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX\u{e9}: a\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nnocolon\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n: a\r\n\r\n",
+        ] {
+            assert!(take(bad).is_err(), "{bad:?}");
+        }
+        let many: String = (0..=MOST_LINES).map(|line| format!("X{line}: a\r\n")).collect();
+        let long = "a".repeat(LONGEST);
+        for bad in [
+            format!("HTTP/1.1 200 OK\r\n{many}\r\n"),
+            format!("HTTP/1.1 200 OK\r\nX: {long}"),
+            format!("HTTP/1.1 200 OK\r\nX: {long}\r\n\r\n"),
+        ] {
+            assert!(take(&bad).is_err(), "{}", &bad[..40]);
+        }
+    }
+
+    #[test]
+    fn a_connection_is_kept_as_its_version_says() {
+        for (head, kept) in [
+            ("HTTP/1.1 200 OK", true),
+            ("HTTP/1.1 200 OK\r\nConnection: x, Close", false),
+            ("HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nConnection: close", false),
+            ("HTTP/1.0 200 OK", false),
+            ("HTTP/1.0 200 OK\r\nConnection: Keep-Alive", true),
+        ] {
+            let taken = take(&format!("{head}\r\n\r\n")).expect("a head").expect("a whole one");
+            assert_eq!(taken.persistent, kept, "{head}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_taken_once_it_is_whole_and_nothing_behind_it() {
+        let text = "HTTP/1.1 404 \r\nX: a\nx: b\r\n\r\nbody";
+        let mut buffer = BytesMut::new();
+        for byte in text.bytes().take(text.len() - "body".len() - 1) {
+            let searched = buffer.len();
+            buffer.extend_from_slice(&[byte]);
+            assert!(Head::take(&mut buffer, searched).expect("no fault").is_none());
+        }
+        let searched = buffer.len();
+        buffer.extend_from_slice(b"\nbody");
+        let head = Head::take(&mut buffer, searched).expect("no fault").expect("a head");
+        let values: Vec<&[u8]> = head.fields.all(&HeaderName::from_static("x")).map(HeaderValue::as_bytes).collect();
+        assert_eq!((head.status, values, &buffer[..]), (StatusCode::NOT_FOUND, vec![&b"a"[..], b"b"], &b"body"[..]));
+    }
+}

@@ -1,0 +1,148 @@
+//! A request on its way to the upstream: its head in one write, its body in a task of its own, so that an answer which
+//! begins early is passed on meanwhile.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Buf, Bytes};
+use futures_util::FutureExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinHandle;
+
+use super::wire::Wire;
+use crate::proxy::body::{RequestBody, UploadError};
+
+/// A request, ready to be written.
+pub(in crate::proxy) struct Outgoing {
+    /// The request line and all headers.
+    pub(in crate::proxy) head: Bytes,
+    /// The body, framed as the head says.
+    pub(in crate::proxy) body: RequestBody,
+    /// How the head says that it is framed.
+    pub(in crate::proxy) length: BodyLength,
+    /// Whether the method is HEAD.
+    pub(in crate::proxy) asks_for_head: bool,
+}
+
+/// How a request body is framed (RFC 9112 §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum BodyLength {
+    /// So many bytes; zero is no body.
+    Exactly(u64),
+    /// Chunks.
+    Chunked,
+}
+
+/// The state of a request that is being sent. Dropped, it stops there.
+pub(super) enum Sending {
+    /// All of it is written.
+    Sent,
+    /// The body is on its way.
+    Running(JoinHandle<Result<(), SendError>>),
+    /// The upstream takes no more; it may answer nevertheless.
+    Stopped,
+}
+
+/// Why a body was not sent.
+#[derive(Debug)]
+pub(super) enum SendError {
+    /// It broke on its way here.
+    Upload(UploadError),
+    /// The upstream takes no more of it.
+    Io(io::Error),
+}
+
+impl Sending {
+    /// Writes a request without a body, or starts to write one with.
+    pub(super) async fn start(wire: &Wire, request: Outgoing) -> io::Result<Self> {
+        let mut wire = wire.clone();
+        if request.body.is_empty() {
+            write(&mut wire, request.head).await?;
+            return Ok(Self::Sent);
+        }
+        Ok(Self::Running(actix_web::rt::spawn(send(wire, request))))
+    }
+
+    /// Fails once the body has broken on its way here: then what was sent of it is no request.
+    pub(super) fn check(&mut self, cx: &mut Context<'_>) -> Result<(), UploadError> {
+        let Self::Running(task) = self else { return Ok(()) };
+        let Poll::Ready(outcome) = Pin::new(task).poll(cx) else { return Ok(()) };
+        *self = Self::Stopped;
+        match outcome {
+            Ok(Ok(())) => *self = Self::Sent,
+            Ok(Err(SendError::Upload(error))) => return Err(error),
+            Ok(Err(SendError::Io(error))) => tracing::debug!(event = "upload_stopped", reason = %error),
+            // Only a panic ends it otherwise.
+            Err(_) => return Err(UploadError::Broken),
+        }
+        Ok(())
+    }
+
+    /// Whether all of the request is written.
+    pub(super) fn is_sent(&mut self) -> bool {
+        self.check(&mut Context::from_waker(Waker::noop())).is_ok() && matches!(self, Self::Sent)
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if let Self::Running(task) = self {
+            task.abort();
+        }
+    }
+}
+
+impl From<io::Error> for SendError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+async fn write(wire: &mut Wire, mut bytes: impl Buf) -> io::Result<()> {
+    wire.write_all_buf(&mut bytes).await?;
+    wire.flush().await
+}
+
+/// Writes head and body; what is there of the body at once goes along with the head.
+async fn send(mut wire: Wire, request: Outgoing) -> Result<(), SendError> {
+    let Outgoing { head, mut body, length, .. } = request;
+    let mut left = match length {
+        BodyLength::Exactly(length) => Some(length),
+        BodyLength::Chunked => None,
+    };
+    // What goes in front of the next piece.
+    let mut front = head;
+    loop {
+        let piece = match body.next().now_or_never() {
+            Some(piece) => piece,
+            None => {
+                write(&mut wire, std::mem::take(&mut front)).await?;
+                body.next().await
+            }
+        };
+        let piece = piece.map_err(SendError::Upload)?;
+        let done = piece.is_none();
+        write(&mut wire, std::mem::take(&mut front).chain(framed(piece, &mut left)?)).await?;
+        body.moved();
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+/// One piece, or the end, as it is written. `left` is how much a declared length still promises.
+fn framed(piece: Option<Bytes>, left: &mut Option<u64>) -> Result<impl Buf + use<>, SendError> {
+    let broken = SendError::Upload(UploadError::Broken);
+    let (front, piece, back) = match (piece, left) {
+        (Some(piece), None) => (format!("{:x}\r\n", piece.len()), piece, "\r\n"),
+        (None, None) => ("0\r\n\r\n".to_owned(), Bytes::new(), ""),
+        (Some(piece), Some(left)) => {
+            *left = left.checked_sub(piece.len() as u64).ok_or(broken)?;
+            (String::new(), piece, "")
+        }
+        (None, Some(0)) => (String::new(), Bytes::new(), ""),
+        (None, Some(_)) => return Err(broken),
+    };
+    Ok(Bytes::from(front).chain(piece).chain(back.as_bytes()))
+}
