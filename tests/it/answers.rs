@@ -248,6 +248,25 @@ fn a_posted_answer_does_not_complete_a_login_that_asked_for_the_query() {
 }
 
 #[test]
+fn a_posted_answer_stays_at_the_redirect_uri_of_its_provider() {
+    let mut setup = Setup::one_site();
+    setup.sites[0].provider.extend(["response_mode = \"form_post\"", "own_callback = true"].map(str::to_owned));
+    let world = World::of(setup);
+    let callback = format!("{}/bff/callback", world.one());
+    let post = |path: &str| {
+        let request = world.request("POST", path).header("Content-Type", "application/x-www-form-urlencoded");
+        world.send(&request.body("code=a&state=b"))
+    };
+    assert_eq!(post("/bff/callback").status, 405, "nobody asks for a form there");
+    assert_eq!(post("/bff/callback/other").status, 404);
+    let sent_on = post("/bff/callback/main");
+    assert_eq!(sent_on.status, 303);
+    assert!(sent_on.location().starts_with(&format!("{callback}/main?answer=")), "{}", sent_on.location());
+    let put = world.send(&world.request("PUT", "/bff/callback/main"));
+    assert_eq!((put.status, put.header("allow")), (405, Some("GET, POST")));
+}
+
+#[test]
 fn a_posted_error_is_shown_and_a_refused_silent_login_goes_back_quietly() {
     let world = world("form_post");
     let mut browser = Browser::new();

@@ -176,7 +176,11 @@ fn a_set_of_ten_thousand_keys_is_cut_off_and_a_good_key_in_front_still_works() {
 fn a_slow_key_set_costs_its_time_limit_and_nobody_else_anything() {
     for reply in [
         Reply::Hang,
-        Reply::Chunks("200 OK", vec!["{\"keys\"", ":", "[", " ", " ", " ", " ", " "], Duration::from_millis(700)),
+        Reply::Chunks(
+            "content-type: application/json\r\n",
+            vec!["{\"keys\"", ":", "[", " ", " ", " ", " ", " "],
+            Duration::from_millis(700),
+        ),
     ] {
         let stage = Stage::with(&["timeout = \"2s\""], |state| answering(state, "/jwks", reply));
         let begun = Instant::now();
