@@ -9,6 +9,7 @@ mod background;
 mod budget;
 mod current;
 mod frontchannel;
+mod insist;
 mod login;
 mod logout;
 mod opened;

@@ -13,13 +13,16 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::app;
 use crate::config::{self, Config, LogConfig, LogFormat, LogLevel};
+use crate::dev::provider::Profile;
 use crate::dev::{self, DevOptions};
 use crate::secret::MasterKey;
 use crate::telemetry;
@@ -61,6 +64,18 @@ struct Dev {
     /// Your own API instead of the demo
     #[arg(long, value_name = "URL")]
     api: Option<String>,
+    /// Let the login service play a provider people have, with its peculiarities; without it, it is a strict one
+    #[arg(long, value_name = "NAME", value_parser = profile())]
+    profile: Option<&'static Profile>,
+    /// How long access tokens live, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(2..=86_400))]
+    token_lifetime: Option<u64>,
+}
+
+/// The names of the profiles; any other is wrong usage, answered with all of them.
+fn profile() -> impl TypedValueParser<Value = &'static Profile> {
+    let unknown = "there is no such profile";
+    PossibleValuesParser::new(Profile::names()).try_map(move |name| Profile::named(&name).ok_or(unknown))
 }
 
 #[derive(Debug, Args)]
@@ -130,9 +145,9 @@ fn read(files: &[PathBuf]) -> Result<Config, Failed> {
 }
 
 fn run_dev(options: Dev) -> Result<(), Failed> {
-    let Dev { port, spa, api } = options;
+    let Dev { port, spa, api, profile, token_lifetime } = options;
+    let token_lifetime = token_lifetime.map(Duration::from_secs);
+    let options = DevOptions { port, spa, api, profile, token_lifetime };
     telemetry::start(&LogConfig { format: LogFormat::Text, level: LogLevel::Info }).map_err(Failed::because)?;
-    app::run(async move {
-        dev::run(DevOptions { port, spa, api }, say, serve::stop_signal()?).await.map_err(Failed::because)
-    })
+    app::run(async move { dev::run(options, say, serve::stop_signal()?).await.map_err(Failed::because) })
 }

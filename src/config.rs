@@ -21,6 +21,7 @@ mod route_table;
 mod schema;
 mod secret_ref;
 mod section;
+mod signing_key;
 mod suggest;
 mod units;
 mod value;

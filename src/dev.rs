@@ -8,18 +8,19 @@ pub mod provider;
 mod api;
 mod arrangement;
 mod banner;
+mod fitting;
 mod options;
 mod ports;
 mod running;
 mod spa;
 
 use std::io;
-use std::net::TcpListener;
+use std::time::Duration;
 
 use self::api::DemoApi;
 use self::arrangement::{Arrangement, upstream};
 use self::options::{Api, Spa, Wanted};
-use self::provider::{EmbeddedProvider, Setup};
+use self::provider::{EmbeddedProvider, Profile, Setup};
 use self::spa::DemoSpa;
 use crate::app::Gateway;
 use crate::clock::Clock;
@@ -34,6 +35,10 @@ pub struct DevOptions {
     pub spa: Option<String>,
     /// An API's URL instead of the demo API.
     pub api: Option<String>,
+    /// Which real provider the embedded one plays; none is a strict one.
+    pub profile: Option<&'static Profile>,
+    /// How long access tokens live; none is two minutes.
+    pub token_lifetime: Option<Duration>,
 }
 
 /// Why `dev` cannot start: a sentence for a person, with the remedy.
@@ -49,12 +54,15 @@ pub async fn run(options: DevOptions, say: impl Fn(&str), stop: impl Future<Outp
     let clock = Clock::System;
     let wanted = Wanted::parse(&options)?;
     let port = ports::gateway(options.port)?;
-    let provider = start_provider(ports::after(port, 1)?, &clock)?;
+    let setup = setup(&options, &clock);
+    let profile = setup.profile;
+    let listener = ports::after(port, 1)?;
+    let provider = EmbeddedProvider::start_on(listener, setup).map_err(|error| cannot_start("provider", &error))?;
     let (api, api_url) = start_api(&wanted.api, port, &provider, &clock)?;
     let (spa, spa_config) = start_spa(&wanted.spa, port)?;
-    let arrangement = Arrangement { port, issuer: provider.issuer(), api: api_url, spa: spa_config };
+    let arrangement = Arrangement { port, issuer: provider.issuer(), profile, api: api_url, spa: spa_config };
     let (config, clients) = arrangement.make()?;
-    let text = banner::text(&config, &wanted, provider.issuer());
+    let text = banner::text(&config, &wanted, &provider);
     for client in clients {
         provider.register(client);
     }
@@ -66,9 +74,12 @@ pub async fn run(options: DevOptions, say: impl Fn(&str), stop: impl Future<Outp
     served.map_err(|error| DevError(format!("the gateway broke off: {error}")))
 }
 
-fn start_provider(listener: TcpListener, clock: &Clock) -> Result<EmbeddedProvider, DevError> {
-    let setup = Setup { clock: clock.clone(), ..Setup::default() };
-    EmbeddedProvider::start_on(listener, setup).map_err(|error| cannot_start("provider", &error))
+fn setup(options: &DevOptions, clock: &Clock) -> Setup {
+    let mut setup = Setup { clock: clock.clone(), ..Setup::of(options.profile.copied().unwrap_or_default()) };
+    if let Some(lifetime) = options.token_lifetime {
+        setup.behaviour.access_token_lifetime = lifetime;
+    }
+    setup
 }
 
 /// The demo API, unless another one is wanted; and the URL of the one that counts.

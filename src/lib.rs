@@ -14,6 +14,7 @@
 //! | 0 | [`clock`], [`secret`] | the time as a value; one type per kind of secret, randomness |
 //! | 1 | [`config`] | the files as written, every fault at once, resolved into meaning; the only reader of the environment |
 //! | 2 | [`telemetry`], [`tls`] | log lines, request ids, metrics; verified TLS towards others |
+//! | 2 | [`dpop`] | tokens bound to a key: proofs, and the nonces that servers want in them |
 //! | 3 | [`session`] | key ring, ticket, record, life, and the store: memory, file, Redis |
 //! | 3 | [`provider`] | who logs users in: the strict OpenID Connect client, plain OAuth 2.0, an API with a login of its own |
 //! | 3 | [`guard`] | pure functions of a request's words that return a proof or a refusal |
@@ -52,13 +53,16 @@
 //!    the newer one ([`auth::Auth::newer_token`]), if the request had no body or a small one that was kept.
 //! 3. *Refresh under load.* A thousand calls on three replicas find the token due. In each process the first starts a
 //!    task, a flight, and the others wait for its outcome. Of the flights one gets the session's lease in the store and
-//!    renews it while it asks the provider; the others wait for the record to change. The holder writes with
-//!    compare-and-set: a write that came first is merged, an end that came first wins, a store that is down is waited for
-//!    with the token in memory. A holder that dies loses the lease; one that was only stopped meets a newer version.
+//!    renews it while it asks the provider, once the provider's budget has room; the others wait for the record to change.
+//!    The holder writes with compare-and-set: a write that came first is merged, an end that came first wins, a store that
+//!    is down is waited for with the token in memory. A holder that gives no sign of life for four seconds, while the store
+//!    answers, loses the lease; one that was only stopped meets a newer version.
 //! 4. *Log out.* The record becomes a tombstone with its reason before anything else happens; then the refresh token is
 //!    given back in the background and the browser is told the provider's logout URL.
 //!    The provider can ask for the same behind the browser's back: [`auth::Auth::end_by_logout_token`] verifies its token
 //!    before it looks anything up, and acts on each token once.
+//!    One that is allowed to may also do it through a frame in the browser, where no cookie comes along:
+//!    [`auth::Auth::end_by_front_channel`] goes by the `sid` alone.
 //!
 //! 5. *A stream outlives its check.* A WebSocket, `/bff/events` or an upstream's event stream is let in like any call and
 //!    then lives on its session: [`auth::Auth::open_stream`] hands out an [`auth::Live`], and one watcher for each session
@@ -85,6 +89,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dev;
+pub mod dpop;
 pub mod endpoints;
 pub mod guard;
 pub mod provider;

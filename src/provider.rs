@@ -5,10 +5,13 @@
 //! endpoints and keys by discovery and believes a verified ID token, `oauth2` has its endpoints written and asks the user
 //! endpoint. The third, `relay`, is an API with a login of its own. Nothing of a kind is decided outside its own place.
 
+mod assertion;
 mod authorize;
 mod back_channel;
+mod bound;
 mod claims;
 mod client_auth;
+mod client_channel;
 mod code_flow;
 mod discovery;
 pub mod examine;
@@ -24,6 +27,7 @@ mod logout_token;
 mod oauth2;
 mod oidc;
 mod outcome;
+mod par;
 mod refusal;
 mod relay;
 mod response;
@@ -31,22 +35,25 @@ mod signature;
 mod throttled;
 mod token;
 mod user;
+mod userinfo;
 
 use url::Url;
 
-pub use self::grant::{Attempt, Grant, LoginHints, Tokens};
+pub use self::grant::{Attempt, Grant, LoginHints, Renewal, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
-pub use self::outcome::{ProviderStatus, RedeemError, Refreshed, Unavailable};
+pub use self::outcome::{AuthorizeError, ProviderStatus, RedeemError, Refreshed, Unavailable};
 pub use self::response::{Answer, Response};
 pub use self::user::ProvenUser;
 
+use self::client_channel::ClientChannel;
 use self::code_flow::{CodeFlow, Server};
 use self::oauth2::OAuth2;
 use self::oidc::Oidc;
 use self::relay::Relay;
 use crate::clock::Clock;
 use crate::config::{ProviderConfig, ProviderKind, ResponseMode, SiteConfig};
-use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken, State};
+use crate::dpop;
+use crate::secret::{AccessToken, AuthorizationCode, DpopKey, IdToken, RefreshToken, State};
 
 /// Who logs a site's users in, and what this gateway is there.
 pub struct Provider {
@@ -65,18 +72,21 @@ impl Provider {
     /// A provider of `site`; contacts nothing.
     ///
     /// # Errors
-    /// When the certificate files cannot be used, or a configured signature algorithm is not supported.
+    /// When the certificate files or the signing key cannot be used, or a configured signature algorithm is not supported.
     pub fn new(site: &SiteConfig, config: &ProviderConfig, clock: Clock) -> Result<Self, String> {
         let caller = back_channel::BackChannel::new(config)?;
-        let code_flow = |client, server| Kind::CodeFlow(Box::new(CodeFlow::new(site, config, client, server)));
+        let code_flow = |client, server| {
+            let channel = ClientChannel::new(client, &config.issuer, caller.clone(), clock.clone())?;
+            Ok::<_, String>(Kind::CodeFlow(Box::new(CodeFlow::new(site, config, client, (channel, server)))))
+        };
         let kind = match &config.kind {
             ProviderKind::Oidc(oidc) => {
-                let server = Server::Oidc(Box::new(Oidc::new(config, oidc, caller.clone(), clock)?));
-                code_flow(&oidc.client, (caller, server))
+                let server = Server::Oidc(Box::new(Oidc::new(config, oidc, caller.clone(), clock.clone())?));
+                code_flow(&oidc.client, server)?
             }
             ProviderKind::OAuth2(oauth2) => {
-                let server = Server::OAuth2(Box::new(OAuth2::new(config, oauth2, caller.clone())));
-                code_flow(&oauth2.client, (caller, server))
+                let server = Server::OAuth2(Box::new(OAuth2::new(config, oauth2, caller.clone(), clock.clone())));
+                code_flow(&oauth2.client, server)?
             }
             ProviderKind::Relay(_) => Kind::Relay(Box::new(Relay::new(caller))),
         };
@@ -104,14 +114,23 @@ impl Provider {
         }
     }
 
+    /// A fresh key for a login, where tokens are to be bound to one.
+    #[must_use]
+    pub fn new_dpop_key(&self) -> Option<DpopKey> {
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.client.requests.dpop.then(dpop::new_key),
+            Kind::Relay(_) => None,
+        }
+    }
+
     /// The URL that starts a login: code flow, PKCE S256, state, and what the kind adds (OpenID Connect Core §3.1.2.1).
     ///
     /// # Errors
-    /// [`Unavailable`] when the endpoint cannot be known now, or the kind has none.
-    pub async fn authorization_url(&self, attempt: &Attempt, hints: &LoginHints) -> Result<Url, Unavailable> {
+    /// [`AuthorizeError`] when the provider cannot be asked now or refuses this client, or the kind has no such URL.
+    pub async fn authorization_url(&self, attempt: &Attempt, hints: &LoginHints) -> Result<Url, AuthorizeError> {
         match &self.kind {
             Kind::CodeFlow(flow) => authorize::url(flow, attempt, hints).await,
-            Kind::Relay(_) => Err(relay::no_page()),
+            Kind::Relay(_) => Err(relay::no_page().into()),
         }
     }
 
@@ -158,11 +177,11 @@ impl Provider {
         }
     }
 
-    /// Gets new tokens; an ID token in the answer must be this `subject`'s (OpenID Connect Core §12.2), else the answer
+    /// Gets new tokens; an ID token in the answer must be the same subject's (OpenID Connect Core §12.2), else the answer
     /// counts as [`Refreshed::Rejected`]: the session can no longer be tied to its user.
-    pub async fn refresh(&self, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
+    pub async fn refresh(&self, renewal: &Renewal<'_>) -> Refreshed {
         match &self.kind {
-            Kind::CodeFlow(flow) => token::refresh(flow, refresh_token, subject).await,
+            Kind::CodeFlow(flow) => token::refresh(flow, renewal).await,
             Kind::Relay(relay) => relay.refresh(),
         }
     }
@@ -181,9 +200,9 @@ impl Provider {
     ///
     /// # Errors
     /// [`Unavailable`] when it was not confirmed.
-    pub async fn tell_of_logout(&self, access_token: &AccessToken) -> Result<(), Unavailable> {
+    pub async fn tell_of_logout(&self, access_token: &AccessToken, key: Option<&DpopKey>) -> Result<(), Unavailable> {
         match &self.kind {
-            Kind::CodeFlow(flow) => logout::tell(flow, access_token).await,
+            Kind::CodeFlow(flow) => logout::tell(flow, access_token, key).await,
             Kind::Relay(_) => Ok(()),
         }
     }
@@ -198,9 +217,9 @@ impl Provider {
     ///
     /// # Errors
     /// [`Unavailable`] when the provider did not confirm it.
-    pub async fn revoke(&self, refresh_token: &RefreshToken) -> Result<(), Unavailable> {
+    pub async fn revoke(&self, refresh_token: &RefreshToken, key: Option<&DpopKey>) -> Result<(), Unavailable> {
         match &self.kind {
-            Kind::CodeFlow(flow) => logout::revoke(flow, refresh_token).await,
+            Kind::CodeFlow(flow) => logout::revoke(flow, refresh_token, key).await,
             Kind::Relay(_) => Ok(()),
         }
     }

@@ -45,6 +45,10 @@ secret_text! {
     IdToken;
     /// The client's password at the provider (RFC 6749 §2.3.1).
     ClientSecret;
+    /// The client's private key at the provider, PKCS#8 in PEM (RFC 7523 §2.2).
+    SigningKey;
+    /// The private key that one session's tokens are bound to: a number of P-256 in base64url (RFC 9449).
+    DpopKey;
     /// The code of one authorization response (RFC 6749 §4.1.2).
     AuthorizationCode;
     /// The PKCE verifier of one login attempt (RFC 7636 §4.1).

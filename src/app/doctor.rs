@@ -36,19 +36,22 @@ pub struct Finding {
     pub outcome: Result<String, Trouble>,
 }
 
-/// Looks at everything the configuration names, in its order; at all of them at once, so that what is slow is slow once.
+/// Looks at everything the configuration names, in its order. The store comes first and alone: it is waited for in fractions
+/// of a second, and reading the certificates for a client of a provider holds up whatever runs beside it on this thread. All
+/// others are looked at at once, so that what is slow is slow once.
 pub async fn examine(config: &Config) -> Vec<Finding> {
     // The only error is that a provider is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut findings = vec![examine_store(&config.store).await];
     let mut questions: FuturesOrdered<LocalBoxFuture<'_, Vec<Finding>>> = FuturesOrdered::new();
-    questions.push_back(Box::pin(async { vec![examine_store(&config.store).await] }));
     for site in &config.sites {
         questions.push_back(Box::pin(examine_providers(site)));
     }
     for used in upstreams(config) {
         questions.push_back(Box::pin(async { vec![examine_upstream(used).await] }));
     }
-    questions.collect::<Vec<_>>().await.into_iter().flatten().collect()
+    findings.extend(questions.collect::<Vec<_>>().await.into_iter().flatten());
+    findings
 }
 
 async fn examine_store(config: &StoreConfig) -> Finding {

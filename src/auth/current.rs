@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Auth;
 use super::opened::Opened;
-use crate::secret::AccessToken;
+use crate::secret::{AccessToken, DpopKey};
 use crate::session::lifecycle::{Life, judge};
 use crate::session::record::{Record, Unopenable};
 use crate::session::store::{EndReason, Loaded, Replaced, Store, StoreError, StoreKey, Stored};
@@ -56,6 +56,12 @@ impl Session {
     #[must_use]
     pub fn own_token(&self) -> &AccessToken {
         &self.record.secrets.access_token
+    }
+
+    /// The key that its access tokens are bound to, if they are.
+    #[must_use]
+    pub fn dpop_key(&self) -> Option<&DpopKey> {
+        self.record.secrets.dpop_key.as_ref()
     }
 }
 

@@ -15,8 +15,8 @@ use super::pending::{LOGIN_LIFETIME, PendingLogin};
 use super::{Auth, End};
 use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Answer, Attempt, Grant, LoginHints, Provider, RedeemError};
-use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
+use crate::provider::{Answer, Attempt, AuthorizeError, Grant, LoginHints, Provider, RedeemError};
+use crate::secret::{AuthorizationCode, CodeVerifier, DpopKey, Nonce, State};
 use crate::session::record::{Meta, Record, Secrets};
 use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
 use crate::session::ticket::Ticket;
@@ -85,9 +85,14 @@ impl Auth {
             state: PendingLogin::new_state(request.restart),
             nonce: Nonce::random(),
             verifier: CodeVerifier::random(),
+            dpop_key: provider.new_dpop_key(),
         };
-        let location = provider.authorization_url(&attempt, &request.hints).await.inspect_err(|_| {
-            metrics::LOGINS.with([&self.name, provider.name(), "provider_unavailable"]).add(1);
+        let location = provider.authorization_url(&attempt, &request.hints).await.inspect_err(|error| {
+            let outcome = match error {
+                AuthorizeError::Unavailable(_) => "provider_unavailable",
+                AuthorizeError::Misconfigured(_) => "misconfigured",
+            };
+            metrics::LOGINS.with([&self.name, provider.name(), outcome]).add(1);
         })?;
         let pending = PendingLogin {
             provider: provider.name().to_owned(),
@@ -95,6 +100,7 @@ impl Auth {
             state: attempt.state,
             nonce: attempt.nonce,
             verifier: attempt.verifier,
+            dpop_key: attempt.dpop_key,
             return_to: request.return_to.as_str().to_owned(),
             started: self.clock.now(),
             response_mode: provider.response_mode(),
@@ -143,16 +149,18 @@ impl Auth {
             return Err(CallbackError::Invalid("the response came to another provider's redirect URI".into()));
         }
         let response = provider.believe(arrival.answer, pending.response_mode, &pending.state).await?;
+        self.refuse_anothers(provider, response.iss.as_deref())?;
         provider.check_response_issuer(response.iss.as_deref()).await?;
         let code = response.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
-        let attempt = Attempt { state: pending.state, nonce: pending.nonce, verifier: pending.verifier };
+        let PendingLogin { state, nonce, verifier, dpop_key, further_scopes, .. } = pending;
+        let attempt = Attempt { state, nonce, verifier, dpop_key };
         let mut grant = self.redeem(provider, &code, &attempt).await?;
         // What is not said is as it was asked for (RFC 6749 §5.1).
-        if grant.tokens.scope.is_none() && !pending.further_scopes.is_empty() {
-            grant.tokens.scope = Some([provider.scopes(), &pending.further_scopes].concat().join(" "));
+        if grant.tokens.scope.is_none() && !further_scopes.is_empty() {
+            grant.tokens.scope = Some([provider.scopes(), &further_scopes].concat().join(" "));
         }
         let (issuer, subject) = (grant.user.issuer().to_owned(), grant.user.subject().to_owned());
-        let ticket = self.open_session(provider, grant).await?;
+        let ticket = self.open_session(provider, grant, attempt.dpop_key).await?;
         if let Some(previous) = previous {
             self.tell_of_another_user(&previous, &issuer, &subject).await;
             // What fails now is tried again by itself.
@@ -178,6 +186,18 @@ impl Auth {
         Ok(redeemed?)
     }
 
+    /// An answer that names another provider of this site is that one's, even where `provider` has no issuer of its own to
+    /// compare with (RFC 9207 §2.4).
+    fn refuse_anothers(&self, provider: &Provider, iss: Option<&str>) -> Result<(), CallbackError> {
+        let named = |other: &&Provider| Some(other.issuer()) == iss;
+        match self.providers.iter().find(named) {
+            Some(other) if other.issuer() != provider.issuer() => {
+                Err(CallbackError::Invalid("the response is another provider's".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The streams of a session that a login replaces learn whether it is another user's. Those on other replicas do not:
     /// their session ends, and whoever looks for the next one sees its pin.
     async fn tell_of_another_user(&self, previous: &Ticket, issuer: &str, subject: &str) {
@@ -199,12 +219,17 @@ impl Auth {
         if first { Ok(()) } else { Err(CallbackError::Consumed) }
     }
 
-    async fn open_session(self: &Arc<Self>, provider: &Provider, grant: Grant) -> Result<Ticket, CallbackError> {
+    async fn open_session(
+        self: &Arc<Self>,
+        provider: &Provider,
+        grant: Grant,
+        dpop_key: Option<DpopKey>,
+    ) -> Result<Ticket, CallbackError> {
         let now = self.clock.now();
         let ends_at = now.plus(self.site.session.absolute);
         let ticket = Ticket::new(ends_at);
         let key = ticket.store_key(&self.site.origin);
-        let record = record_of(provider, grant, now, ends_at);
+        let record = record_of(provider, (grant, dpop_key), now, ends_at);
         let meta = &record.meta;
         let mut indexes = vec![self.ring.subject_index(&meta.issuer, &meta.subject)];
         indexes.extend(meta.sid.as_ref().map(|sid| self.ring.sid_index(&meta.issuer, sid)));
@@ -230,7 +255,12 @@ impl Auth {
     }
 }
 
-fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timestamp) -> Record {
+fn record_of(
+    provider: &Provider,
+    (grant, dpop_key): (Grant, Option<DpopKey>),
+    now: Timestamp,
+    ends_at: Timestamp,
+) -> Record {
     let Grant { tokens, user } = grant;
     Record {
         meta: Meta {
@@ -250,6 +280,7 @@ fn record_of(provider: &Provider, grant: Grant, now: Timestamp, ends_at: Timesta
         secrets: Secrets {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
+            dpop_key,
             id_token: tokens.id_token,
             scope: tokens.scope,
             claims: user.claims().clone(),

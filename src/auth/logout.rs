@@ -6,7 +6,6 @@ use std::time::Duration;
 use url::Url;
 
 use super::Auth;
-use super::pauses::Pauses;
 use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
 use crate::secret::State;
@@ -18,10 +17,6 @@ use crate::telemetry::metrics;
 
 /// How long the way over the provider's logout page may take.
 const LOGOUT_LIFETIME: Duration = Duration::from_secs(600);
-
-/// How long to wait between attempts to write an end that must not be lost.
-pub(super) const RETRY_FIRST: Duration = Duration::from_millis(100);
-pub(super) const RETRY_LAST: Duration = Duration::from_secs(1);
 
 /// A logout that is done here.
 #[derive(Debug)]
@@ -115,51 +110,47 @@ impl Auth {
             return ended.map(|()| None);
         };
         self.hand_back_later(&record);
-        let others = if everywhere { self.end_all_surely(&record).await } else { Ok(()) };
+        let others = if everywhere { self.end_all_surely(key, &record).await } else { Ok(()) };
         ended.and(others).map(|()| Some(record))
     }
 
     /// Logs out everywhere as soon as the store can say whose session it is: once it is over, nobody could. Until then
     /// this process knows nothing of the session, and answers for it no more than the store does.
     fn log_out_everywhere_later(self: &Arc<Self>, ticket: Ticket) {
-        let (auth, key) = (Arc::clone(self), ticket.store_key(&self.site.origin));
-        self.background.spawn(async move {
-            let store = auth.background.store();
-            let mut pauses = Pauses::between(RETRY_FIRST, RETRY_LAST);
-            while auth.clock.now() < ticket.ends_at() {
-                pauses.wait().await;
+        let (key, until) = (ticket.store_key(&self.site.origin), ticket.ends_at());
+        self.insist(key, until, move |auth| {
+            let ticket = ticket.clone();
+            async move {
+                let store = auth.background.store();
                 let found = match store.load_now(&key).await {
                     Ok(found) => found,
                     // The store answers, and this record is the trouble: it can still be ended.
                     Err(_) if store.ping().await.is_ok() => Loaded::Absent,
-                    Err(_) => continue,
+                    Err(error) => return Err(error),
                 };
-                if let Err(error) = auth.end_found(&ticket, &found, true).await {
-                    tracing::debug!(session = %auth.ring.log_name(&key), %error, "the logout waits for the store");
-                }
-                return;
+                // What fails from here on is tried again by itself.
+                let _ = auth.end_found(&ticket, &found, true).await;
+                Ok(())
             }
         });
     }
 
-    /// Ends every session that one user has at this site by now; what the store does not take now, it takes when it is
+    /// Ends every session that the user of the session at `key` has at this site by now; what the store does not take now, it takes when it is
     /// back. A login that comes later is not meant, so what was found once is not looked for again.
-    async fn end_all_surely(self: &Arc<Self>, record: &Record) -> Result<(), StoreError> {
+    async fn end_all_surely(self: &Arc<Self>, key: StoreKey, record: &Record) -> Result<(), StoreError> {
         let (issuer, subject) = (record.meta.issuer.clone(), record.meta.subject.clone());
         let until = self.clock.now().plus(self.site.session.absolute);
         match self.sessions.filed_under(self.background.store(), &issuer, &subject).await {
             Ok(keys) => self.end_each_surely(keys, until).await,
             Err(error) => {
-                let auth = Arc::clone(self);
-                self.background.spawn(async move {
-                    let store = auth.background.store();
-                    while auth.clock.now() < until {
-                        tokio::time::sleep(RETRY_LAST).await;
-                        if let Ok(keys) = auth.sessions.filed_under(store, &issuer, &subject).await {
-                            // What fails again is tried again by itself.
-                            let _ = auth.end_each_surely(keys, until).await;
-                            return;
-                        }
+                self.insist(key, until, move |auth| {
+                    let (issuer, subject) = (issuer.clone(), subject.clone());
+                    async move {
+                        let store = auth.background.store();
+                        let keys = auth.sessions.filed_under(store, &issuer, &subject).await?;
+                        // What fails from here on is tried again by itself.
+                        let _ = auth.end_each_surely(keys, until).await;
+                        Ok(())
                     }
                 });
                 Err(error)
@@ -191,9 +182,9 @@ impl Auth {
     fn hand_back_later(self: &Arc<Self>, record: &Record) {
         let (auth, record) = (Arc::clone(self), record.clone());
         self.background.spawn(async move {
-            let meta = &record.meta;
+            let Record { meta, secrets } = &record;
             if let Some(provider) = auth.provider_of(&meta.provider, &meta.issuer)
-                && let Err(error) = provider.tell_of_logout(&record.secrets.access_token).await
+                && let Err(error) = provider.tell_of_logout(&secrets.access_token, secrets.dpop_key.as_ref()).await
             {
                 tracing::warn!(event = "logout_hook_failed", site = auth.name, provider = meta.provider, %error);
             }
@@ -205,9 +196,10 @@ impl Auth {
     pub(super) fn revoke_later(self: &Arc<Self>, record: &Record) {
         let Some(refresh_token) = record.secrets.refresh_token.clone() else { return };
         let (auth, name, issuer) = (Arc::clone(self), record.meta.provider.clone(), record.meta.issuer.clone());
+        let key = record.secrets.dpop_key.clone();
         self.background.spawn(async move {
             let Some(provider) = auth.provider_of(&name, &issuer) else { return };
-            if let Err(error) = provider.revoke(&refresh_token).await {
+            if let Err(error) = provider.revoke(&refresh_token, key.as_ref()).await {
                 tracing::warn!(event = "revocation_failed", site = %auth.site.origin, provider = name, %error);
             }
         });
@@ -225,18 +217,8 @@ impl Auth {
     ) -> Result<Ended, StoreError> {
         let ended = self.sessions.end(self.background.store(), &key, reason).await;
         if ended.is_err() {
-            let auth = Arc::clone(self);
-            self.background.spawn(async move {
-                let mut pauses = Pauses::between(RETRY_FIRST, RETRY_LAST);
-                while auth.clock.now() < ends_at {
-                    pauses.wait().await;
-                    match auth.sessions.end(auth.background.store(), &key, reason).await {
-                        Ok(_) => return,
-                        Err(error) => {
-                            tracing::debug!(session = %auth.ring.log_name(&key), %error, "the end waits for the store");
-                        }
-                    }
-                }
+            self.insist(key, ends_at, move |auth| async move {
+                auth.sessions.end(auth.background.store(), &key, reason).await.map(drop)
             });
         }
         ended

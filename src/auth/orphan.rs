@@ -5,8 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Auth;
-use super::logout::{RETRY_FIRST, RETRY_LAST};
-use super::pauses::Pauses;
 use crate::clock::Timestamp;
 use crate::session::store::{END_REMEMBERED, EndReason, NewEntry, StoreError, StoreKey};
 
@@ -15,19 +13,7 @@ impl Auth {
     /// does: an empty record takes the place if nothing stands there, and what stands there then ends. What comes after
     /// that finds the memory of the end, which is kept for an hour.
     pub(super) fn bury(self: &Arc<Self>, key: StoreKey, ends_at: Timestamp) {
-        let auth = Arc::clone(self);
-        self.background.spawn(async move {
-            let mut pauses = Pauses::between(RETRY_FIRST, RETRY_LAST);
-            while auth.clock.now() < ends_at {
-                match auth.buried(&key, ends_at).await {
-                    Ok(()) => return,
-                    Err(error) => {
-                        tracing::debug!(session = %auth.ring.log_name(&key), %error, "nobody's session waits for the store");
-                    }
-                }
-                pauses.wait().await;
-            }
-        });
+        self.insist(key, ends_at, move |auth| async move { auth.buried(&key, ends_at).await });
     }
 
     async fn buried(&self, key: &StoreKey, ends_at: Timestamp) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Auth;
 use crate::clock::Timestamp;
 use crate::config::ResponseMode;
-use crate::secret::{CodeVerifier, Nonce, State};
+use crate::secret::{CodeVerifier, DpopKey, Nonce, State};
 use crate::session::keyring::CookiePurpose;
 
 /// How long a login may take, from the redirect to the callback.
@@ -26,6 +26,9 @@ pub struct PendingLogin {
     pub(super) state: State,
     pub(super) nonce: Nonce,
     pub(super) verifier: CodeVerifier,
+    /// The key that the tokens are to be bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) dpop_key: Option<DpopKey>,
     pub(super) return_to: String,
     pub(super) started: Timestamp,
     pub(super) silent: bool,

@@ -1,8 +1,10 @@
 //! What the configuration means once it is checked: every value has its type, every secret is read.
 
+mod client;
 mod provider;
 mod redis;
 mod relay;
+mod response_mode;
 mod route;
 mod site;
 
@@ -10,12 +12,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::client::{AssertionAud, AssertionConfig, AssertionTyp, ClientAuth, Par, RefreshScope, RequestConfig};
 pub use self::provider::{
-    Budget, ClientAuth, ClientConfig, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig,
-    ProviderConfig, ProviderKind, ResponseMode, TrustedAudiences,
+    Budget, ClientConfig, Empty400, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig,
+    ProviderConfig, ProviderKind, TrustedAudiences,
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken};
+pub use self::response_mode::ResponseMode;
 pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
 pub use self::site::{CsrfMode, Hsts, LimitsConfig, Rate, SameSite, SessionConfig, SiteConfig};
 pub use super::json_pointer::{JsonPointer, NotAPointer};

@@ -6,6 +6,7 @@ mod profiles;
 mod reference;
 mod refusals;
 mod secrets;
+mod signing_keys;
 mod sites;
 
 use std::path::{Path, PathBuf};

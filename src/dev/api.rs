@@ -173,20 +173,26 @@ fn names(request: &HttpRequest) -> Vec<&str> {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::dev::provider::SigningKey;
+    use crate::dev::provider::{KeyRing, Profile};
     use reqwest::StatusCode;
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
     const ISSUER: &str = "http://127.0.0.1:1";
 
     /// An API with its key, and what it answers to one `Authorization` value.
-    async fn answers(path: &str, authorization: impl Fn(&SigningKey) -> Vec<String>) -> (StatusCode, String) {
+    async fn answers(path: &str, authorization: impl Fn(&KeyRing) -> Vec<String>) -> (StatusCode, String) {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let key = SigningKey::generate();
+        let key = Arc::new(KeyRing::generate());
         let clock = Clock::manual(Timestamp::from_secs(1000));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let url = format!("http://{}{path}", listener.local_addr().unwrap());
-        let _api = DemoApi::start(listener, key.access_tokens(ISSUER, "demo-api", &clock), clock).unwrap();
+        let _api = DemoApi::start(
+            listener,
+            AccessTokens::new(Profile::default().tokens, Arc::clone(&key), ISSUER, "demo-api", clock.clone()),
+            clock,
+        )
+        .unwrap();
         let mut request = reqwest::Client::builder().no_proxy().build().unwrap().get(url);
         for value in authorization(&key) {
             request = request.header("authorization", value);
@@ -209,7 +215,7 @@ mod tests {
         }
     }
 
-    fn bearer(key: &SigningKey, typ: &str, claims: &AccessClaims) -> Vec<String> {
+    fn bearer(key: &KeyRing, typ: &str, claims: &AccessClaims) -> Vec<String> {
         vec![format!("Bearer {}", key.sign(typ, claims))]
     }
 
@@ -241,8 +247,8 @@ mod tests {
             assert_eq!(answers("/api/me", |key| bearer(key, "at+jwt", &claims)).await.0, 401, "{claims:?}");
         }
         assert_eq!(answers("/api/me", |key| bearer(key, "JWT", &claims(1060))).await.0, 401);
-        assert_eq!(answers("/api/me", |_| bearer(&SigningKey::generate(), "at+jwt", &claims(1060))).await.0, 401);
-        let twice = |key: &SigningKey| [(); 2].map(|()| bearer(key, "at+jwt", &claims(1060)).remove(0)).to_vec();
+        assert_eq!(answers("/api/me", |_| bearer(&KeyRing::generate(), "at+jwt", &claims(1060))).await.0, 401);
+        let twice = |key: &KeyRing| [(); 2].map(|()| bearer(key, "at+jwt", &claims(1060)).remove(0)).to_vec();
         assert_eq!(answers("/api/me", twice).await.0, 401, "two bearers are none");
     }
 }

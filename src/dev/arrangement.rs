@@ -6,12 +6,12 @@ use std::time::Duration;
 use url::Url;
 
 use super::DevError;
-use super::provider::Client;
+use super::fitting::Fitting;
+use super::provider::{Client, Profile};
 use crate::config::{
-    Access, AdminConfig, CachePolicy, ClientAuth, ClientConfig, Config, CsrfMode, Documents, EncodedSlash,
-    LimitsConfig, LogConfig, LogFormat, LogLevel, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin,
-    ProviderConfig, ProviderKind, ResponseMode, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig,
-    SpaConfig, StoreConfig, StoreKind, TlsFiles, TrustedAudiences, UpstreamConfig,
+    Access, AdminConfig, CachePolicy, Config, CsrfMode, Documents, EncodedSlash, LimitsConfig, LogConfig, LogFormat,
+    LogLevel, Origin, RouteConfig, SameSite, ServerConfig, SessionConfig, SiteConfig, SpaConfig, StoreConfig,
+    StoreKind, UpstreamConfig,
 };
 use crate::secret::{ClientSecret, MasterKey, random_base64url};
 
@@ -23,6 +23,7 @@ const SITES: [&str; 2] = ["one", "two"];
 pub(super) struct Arrangement<'a> {
     pub(super) port: u16,
     pub(super) issuer: &'a str,
+    pub(super) profile: Profile,
     pub(super) api: Url,
     pub(super) spa: SpaConfig,
 }
@@ -41,6 +42,7 @@ impl Arrangement<'_> {
                 secret: Some(secret),
                 redirect_uris: vec![site.redirect_uri()],
                 post_logout_redirect_uris: vec![site.post_logout_redirect_uri()],
+                backchannel_logout_uri: Some(site.backchannel_logout_uri()),
             });
             sites.push(site);
         }
@@ -78,40 +80,12 @@ impl Arrangement<'_> {
                 keys: vec![MasterKey::random()],
                 claims: ["sub", "name", "email"].map(str::to_owned).to_vec(),
             },
-            providers: vec![self.provider(name, secret)],
+            providers: vec![
+                Fitting { profile: &self.profile, issuer: self.issuer }.provider(&client_id(name), secret)?,
+            ],
             spa: Some(self.spa.clone()),
             routes: vec![self.route()],
         })
-    }
-
-    fn provider(&self, name: &str, secret: &ClientSecret) -> ProviderConfig {
-        let client = ClientConfig {
-            client_id: client_id(name),
-            client_auth: ClientAuth::Basic(secret.clone()),
-            scopes: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
-            authorization_params: Vec::new(),
-            response_mode: ResponseMode::Query,
-            own_callback: false,
-            logout: LogoutConfig::standard(LogoutHint::IdToken),
-        };
-        ProviderConfig {
-            name: "main".to_owned(),
-            issuer: self.issuer.to_owned(),
-            default_token_lifetime: Duration::from_secs(60),
-            budget: None,
-            plaintext: false,
-            timeout: Duration::from_secs(10),
-            tls: TlsFiles::default(),
-            profile: None,
-            kind: ProviderKind::Oidc(OidcConfig {
-                client,
-                id_token_algs: vec!["ES256".to_owned()],
-                logout_token_exp: LogoutTokenExp::Required,
-                trusted_audiences: TrustedAudiences::These(Vec::new()),
-                frontchannel_logout: false,
-                clock_skew: Duration::from_secs(10),
-            }),
-        }
     }
 
     fn route(&self) -> RouteConfig {
@@ -168,7 +142,9 @@ mod tests {
         let url = Url::parse("http://127.0.0.1:8082").unwrap();
         let spa = SpaConfig::DevServer(upstream(&url));
         let (config, clients) =
-            Arrangement { port: 8080, issuer: "http://127.0.0.1:8081", api: url, spa }.make().unwrap();
+            Arrangement { port: 8080, issuer: "http://127.0.0.1:8081", profile: Profile::default(), api: url, spa }
+                .make()
+                .unwrap();
         let [one, two] = config.sites.as_slice() else { panic!("two sites") };
         assert_eq!(one.origin.to_string(), "http://one.localhost:8080");
         assert_eq!(clients[0].redirect_uris, ["http://one.localhost:8080/bff/callback"]);

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use super::options::{Api, Spa, Wanted};
+use super::provider::EmbeddedProvider;
 use crate::config::{Config, SpaConfig};
 
 /// The whole text, without colours, at most a screen.
-pub(super) fn text(config: &Config, wanted: &Wanted, issuer: &str) -> String {
+pub(super) fn text(config: &Config, wanted: &Wanted, provider: &EmbeddedProvider) -> String {
+    let issuer = provider.issuer();
     let mut text = String::from("\n  cloakroom dev is running. Everything listens on this machine only.\n\n");
     let origins: Vec<String> = config.sites.iter().map(|site| site.origin.to_string()).collect();
     for (origin, hint) in origins.iter().zip(["open this one first", "then this one: no second login"]) {
@@ -41,6 +43,10 @@ pub(super) fn text(config: &Config, wanted: &Wanted, issuer: &str) -> String {
     let width = rows.iter().map(|(_, place, _)| place.len()).max().unwrap_or_default();
     for (part, place, what) in rows {
         let _ = writeln!(text, "      {part:<9} {place:<width$}   {what}");
+    }
+    let _ = write!(text, "\n      {issuer}/   make something happen: expire, revoke, slow down, log out\n");
+    if wanted.plays {
+        let _ = writeln!(text, "\n  The provider plays {}.", provider.profile().about);
     }
     if matches!(wanted.api, Api::Own(_)) {
         let _ = writeln!(

@@ -12,6 +12,8 @@ use crate::config::is_loopback_host;
 pub(super) struct Wanted {
     pub(super) spa: Spa,
     pub(super) api: Api,
+    /// Whether the provider plays one that people have.
+    pub(super) plays: bool,
 }
 
 /// Which page the sites show.
@@ -47,7 +49,7 @@ impl Wanted {
                 "--api {url} would send access tokens unencrypted over the network: use https://, or an API on this machine"
             )));
         }
-        Ok(Self { spa, api })
+        Ok(Self { spa, api, plays: options.profile.is_some() })
     }
 }
 
@@ -109,7 +111,8 @@ mod tests {
     use super::*;
 
     fn parse(spa: Option<&str>, api: Option<&str>) -> Result<Wanted, String> {
-        let options = DevOptions { port: 8080, spa: spa.map(str::to_owned), api: api.map(str::to_owned) };
+        let (spa, api) = (spa.map(str::to_owned), api.map(str::to_owned));
+        let options = DevOptions { port: 8080, spa, api, profile: None, token_lifetime: None };
         Wanted::parse(&options).map_err(|error| error.0)
     }
 

@@ -3,30 +3,39 @@
 //! It is written from the standards and shares no code with the gateway's own provider room, so that the two cannot
 //! agree on a mistake. Whatever a client does wrong is refused, and remembered as a complaint that a test can ask for.
 
+mod access;
+mod audience;
 mod authorize;
+mod back_channel;
 mod behaviour;
 mod client;
+mod desk;
+mod dialect;
 mod discovery;
 mod end_session;
 mod expiring;
+mod issue;
 mod keys;
 mod login;
 mod pages;
 mod parameters;
+mod profile;
 mod request;
 mod respond;
 mod revoke;
 mod shared;
 mod state;
 mod token;
+mod trouble;
 mod user;
 mod userinfo;
 
+pub use access::{AccessClaims, AccessTokens, BadToken};
 pub use behaviour::{Behaviour, Rotation};
 pub use client::Client;
 #[cfg(test)]
-pub(super) use keys::SigningKey;
-pub use keys::{AccessClaims, AccessTokens, BadToken};
+pub(super) use keys::KeyRing;
+pub use profile::Profile;
 pub use state::Tally;
 pub use user::User;
 
@@ -49,21 +58,32 @@ pub struct Setup {
     pub users: Vec<User>,
     /// The `aud` of access tokens: the API they are for.
     pub audience: String,
+    /// What kind of provider it is.
+    pub profile: Profile,
     /// Lifetimes, and how the provider misbehaves.
     pub behaviour: Behaviour,
     /// Where the time comes from.
     pub clock: Clock,
 }
 
-impl Default for Setup {
-    fn default() -> Self {
+impl Setup {
+    /// A provider of this kind, without clients yet.
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
         Self {
+            profile,
             clients: Vec::new(),
             users: User::demo(),
             audience: "demo-api".to_owned(),
-            behaviour: Behaviour::default(),
+            behaviour: Behaviour { rotation: profile.refresh.rotation, ..Behaviour::default() },
             clock: Clock::System,
         }
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::of(Profile::default())
     }
 }
 
@@ -94,13 +114,15 @@ impl EmbeddedProvider {
         }
         let shared = web::Data::new(Shared::new(address, setup));
         let state = shared.clone();
+        let profile = shared.profile;
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(state.clone())
                 .app_data(web::PayloadConfig::new(64 * 1024))
+                .wrap(from_fn(trouble::arrange))
                 .wrap(from_fn(respond::own_host_only))
                 .wrap(respond::security_headers())
-                .configure(routes)
+                .configure(|app| routes(app, &profile))
         })
         .workers(1)
         .disable_signals()
@@ -113,6 +135,12 @@ impl EmbeddedProvider {
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.shared.issuer
+    }
+
+    /// What kind of provider it is.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.shared.profile
     }
 
     /// Registers one more client, or replaces the one with the same id.
@@ -134,7 +162,7 @@ impl EmbeddedProvider {
     /// Verifies this provider's access tokens, for an API in the same process.
     #[must_use]
     pub fn access_tokens(&self) -> AccessTokens {
-        self.shared.access_tokens()
+        self.shared.access_tokens.clone()
     }
 
     /// What clients did wrong, oldest first; the last hundred.
@@ -156,19 +184,32 @@ impl EmbeddedProvider {
 }
 
 /// Every path of the provider.
-fn routes(app: &mut web::ServiceConfig) {
-    app.service(web::resource("/.well-known/openid-configuration").get(discovery::configuration))
-        .service(web::resource("/jwks").get(discovery::jwks))
-        .service(web::resource("/authorize").get(authorize::authorize).post(authorize::authorize))
+fn routes(app: &mut web::ServiceConfig, profile: &Profile) {
+    let paths = &profile.paths;
+    if profile.authorization.openid {
+        app.service(web::resource("/.well-known/openid-configuration").get(discovery::configuration));
+    }
+    if let Some(path) = paths.jwks {
+        app.service(web::resource(path).get(discovery::jwks));
+    }
+    if let Some(path) = paths.revoke {
+        app.service(web::resource(path).post(revoke::revoke));
+    }
+    if let Some(path) = paths.logout {
+        app.service(web::resource(path).get(end_session::end_session).post(end_session::end_session))
+            .service(web::resource("/end_session/confirm").post(end_session::confirm));
+    }
+    if let Some(path) = paths.hook {
+        app.service(web::resource(path).post(userinfo::log_out));
+    }
+    app.service(web::resource(paths.authorize).get(authorize::authorize).post(authorize::authorize))
         .service(web::resource("/login").post(login::login))
-        .service(web::resource("/token").post(token::token))
-        .service(web::resource("/userinfo").get(userinfo::userinfo).post(userinfo::userinfo))
-        .service(web::resource("/revoke").post(revoke::revoke))
-        .service(web::resource("/end_session").get(end_session::end_session).post(end_session::end_session))
-        .service(web::resource("/end_session/confirm").post(end_session::confirm))
+        .service(web::resource(paths.token).post(token::token))
+        .service(web::resource(paths.userinfo).get(userinfo::userinfo).post(userinfo::userinfo))
         .service(web::resource("/avatar/{user}.svg").get(user::avatar))
         .service(web::resource("/icon.svg").get(pages::icon))
         .service(web::resource("/provider.css").get(pages::stylesheet))
-        .service(web::resource("/").get(pages::front))
+        .service(web::resource("/desk").post(desk::press))
+        .service(web::resource("/").get(desk::show))
         .default_service(web::to(pages::not_found));
 }

@@ -40,7 +40,8 @@ pub(super) async fn call(site: &Site, route: &Route, incoming: Incoming<'_>) -> 
     let renew = async || {
         let Sent { known, session, newer } = sent.as_ref()?;
         let refused = newer.as_ref().unwrap_or_else(|| session.own_token());
-        known.bearer(site.auth.newer_token(&*site.shared.store, session, refused).await?.expose())
+        let newer = site.auth.newer_token(&*site.shared.store, session, refused).await?;
+        known.bearer(newer.expose(), session.dpop_key(), site.auth.clock())
     };
     let session = sent.as_ref().map(|sent| &sent.session);
     let Incoming { payload, path, client, id, .. } = incoming;
@@ -98,7 +99,7 @@ async fn admit(
         }
         Err(error) => return Err(error.into()),
     };
-    let bearer = known.bearer(token.expose());
+    let bearer = known.bearer(token.expose(), session.dpop_key(), site.auth.clock());
     let bearer = bearer.ok_or(Problem::BadRequest("the access token cannot be sent in a header"))?;
     let newer = if let Cow::Owned(newer) = token { Some(newer) } else { None };
     Ok((Pass::Session(proof, Some(bearer)), Some(Sent { known, session, newer })))

@@ -47,6 +47,8 @@ fn refused(call: &Call<'_>, error: &BackchannelError) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -61,6 +63,22 @@ mod tests {
             ("logout_token=a&x=1&logout%5Ftoken=b", None),
         ] {
             assert_eq!(logout_token(form.as_bytes()).ok().as_deref(), token, "{form}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_form_with_one_logout_token_or_are_refused(
+            fields in prop::collection::vec((prop_oneof![Just("logout_token".to_owned()), Just("logout_tokens".to_owned()), "\\PC{0,8}"], "\\PC{0,20}"), 0..5),
+            noise in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
+            let mut tokens = fields.iter().filter(|(name, _)| name == "logout_token");
+            let only = tokens.next().filter(|_| tokens.next().is_none()).map(|(_, token)| token.as_str());
+            prop_assert_eq!(logout_token(form.as_bytes()).ok(), only.map(str::to_owned));
+            if let Ok(token) = logout_token(&noise) {
+                prop_assert!(token.len() <= 3 * noise.len());
+            }
         }
     }
 }

@@ -192,6 +192,7 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::clock::Timestamp;
@@ -283,5 +284,64 @@ mod tests {
         assert_eq!(names.session, "cloakroom-8080");
         assert_eq!(names.login_prefix, "cloakroom-8080-login-");
         assert!(!names.secure);
+    }
+
+    /// Any bytes that can stand in a header.
+    fn line() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop_oneof![Just(b'\t'), 0x20_u8..0x7f, 0x80_u8..=0xff], 0..80)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_neighbours_send_the_session_stands_or_falls_by_its_own_bytes(
+            before in prop::collection::vec(line(), 0..3),
+            behind in prop::collection::vec(line(), 0..3),
+        ) {
+            let site = site();
+            let own = format!("__Host-Http-cloakroom={}", site.sealed);
+            let lines: Vec<&[u8]> = before.iter().map(Vec::as_slice).chain([own.as_bytes()]).chain(behind.iter().map(Vec::as_slice)).collect();
+            prop_assert!(finds(&site, &lines));
+            let joined = lines.join(&b"; "[..]);
+            prop_assert!(finds(&site, &[&joined]));
+        }
+
+        #[test]
+        fn an_altered_value_is_no_session(place: prop::sample::Index, byte in 0x21_u8..0x7f, cut: prop::sample::Index) {
+            let site = site();
+            let mut value = site.sealed.clone().into_bytes();
+            let place = place.index(value.len());
+            prop_assume!(value[place] != byte);
+            value[place] = byte;
+            let own = |value: &[u8]| [b"__Host-Http-cloakroom=", value].concat();
+            prop_assert!(!finds(&site, &[&own(&value)]));
+            prop_assert!(!finds(&site, &[&own(&site.sealed.as_bytes()[..cut.index(site.sealed.len())])]));
+        }
+
+        #[test]
+        fn no_header_makes_the_reader_panic_or_find_what_is_not_there(lines in prop::collection::vec(line(), 0..4)) {
+            let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+            prop_assert!(!finds(&site(), &lines));
+        }
+
+        #[test]
+        fn a_login_cookie_opens_under_its_own_name_and_unaltered_only(
+            value in "[ -~]{0,60}",
+            name in "[a-z0-9]{1,12}",
+            place: prop::sample::Index,
+            byte in 0x21_u8..0x7f,
+        ) {
+            let site = site();
+            let full = format!("{}{name}", site.names.login_prefix);
+            let sealed = site.ring.seal_cookie(CookiePurpose::Login, &full, &value);
+            let open = |name: &str, sealed: &str| site.ring.open_cookie(CookiePurpose::Login, name, sealed).map(|opened| opened.value.to_string());
+            prop_assert_eq!(open(&full, &sealed), Some(value));
+            prop_assert_eq!(open(&format!("{full}x"), &sealed), None);
+            prop_assert!(site.ring.open_cookie(CookiePurpose::Session, &full, &sealed).is_none());
+            let mut altered = sealed.into_bytes();
+            let place = place.index(altered.len());
+            prop_assume!(altered[place] != byte);
+            altered[place] = byte;
+            prop_assert_eq!(open(&full, std::str::from_utf8(&altered).expect("ASCII")), None);
+        }
     }
 }

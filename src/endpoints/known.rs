@@ -14,7 +14,10 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::auth::Holder;
+use crate::clock::Clock;
+use crate::dpop::Prover;
 use crate::proxy::bearer::Bearer;
+use crate::secret::DpopKey;
 
 /// What one generation may keep, in bytes and in cookies; there are two of them.
 const BYTES: usize = 4 * 1024 * 1024;
@@ -56,14 +59,18 @@ impl Known {
         OVERHEAD + self.holder.cost()
     }
 
-    /// The header for `token`, checked once as long as it is the same; `None` if no header can carry it.
-    pub(super) fn bearer(&self, token: &str) -> Option<Bearer> {
+    /// The header for `token`, which may be bound to `key`: checked once as long as it is the same; `None` if no header can
+    /// carry it, or the key is none.
+    pub(super) fn bearer(&self, token: &str, key: Option<&DpopKey>, clock: &Clock) -> Option<Bearer> {
         if let Some(bearer) = &*self.bearer.borrow()
             && bearer.carries(token)
         {
             return Some(bearer.clone());
         }
-        let bearer = Bearer::new(token)?;
+        let bearer = match key {
+            None => Bearer::new(token)?,
+            Some(key) => Bearer::bound(token, Prover::open(key, clock.clone())?)?,
+        };
         self.bearer.replace(Some(bearer.clone()));
         Some(bearer)
     }
@@ -141,7 +148,7 @@ impl Generations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Clock, Timestamp};
+    use crate::clock::Timestamp;
     use crate::session::store::StoreKey;
     use crate::session::ticket::Ticket;
 
@@ -198,9 +205,9 @@ mod tests {
     fn a_bearer_is_checked_once_for_each_token() {
         let known = KnownCookies::default().find(b"one", moment(), holder).expect("it opens");
         for token in ["first", "first", "second", "first"] {
-            assert!(known.bearer(token).is_some_and(|bearer| bearer.carries(token)));
+            assert!(known.bearer(token, None, &Clock::System).is_some_and(|bearer| bearer.carries(token)));
         }
-        assert!(known.bearer("not\none line").is_none());
-        assert!(known.bearer("first").is_some());
+        assert!(known.bearer("not\none line", None, &Clock::System).is_none());
+        assert!(known.bearer("first", None, &Clock::System).is_some());
     }
 }

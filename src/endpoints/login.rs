@@ -10,6 +10,7 @@ use super::request::{self, Query};
 use crate::auth::{BeginError, LoginRequest};
 use crate::guard::return_to::ReturnTo;
 use crate::guard::same_origin;
+use crate::provider::AuthorizeError;
 use crate::provider::LoginHints;
 
 /// What a browser keeps of one cookie, name included (RFC 6265bis §5.6), with room for the name.
@@ -46,8 +47,12 @@ pub(super) async fn begin(call: &Call<'_>, asked: LoginRequest) -> Result<HttpRe
     let (auth, names) = (&call.site.auth, &call.site.names);
     let begun = auth.begin_login(asked).await.map_err(|error| match error {
         BeginError::UnknownProvider => Problem::BadRequest("this site has no such provider"),
-        BeginError::Unavailable(why) => {
+        BeginError::Provider(AuthorizeError::Unavailable(why)) => {
             tracing::warn!(event = "login_unavailable", site = %auth.site().origin, %why);
+            Problem::ProviderUnavailable(2)
+        }
+        BeginError::Provider(AuthorizeError::Misconfigured(why)) => {
+            tracing::error!(event = "login_misconfigured", site = %auth.site().origin, why);
             Problem::ProviderUnavailable(2)
         }
     })?;

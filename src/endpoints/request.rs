@@ -98,7 +98,8 @@ pub(super) fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr
     if !is_trusted(&peer) {
         return peer;
     }
-    let lines: Vec<&str> = request.headers().get_all("x-forwarded-for").filter_map(|line| line.to_str().ok()).collect();
+    let lines = request.headers().get_all("x-forwarded-for").map(|line| line.to_str().unwrap_or("unreadable"));
+    let lines: Vec<&str> = lines.collect();
     let mut client = peer;
     for hop in lines.iter().flat_map(|line| line.split(',')).map(str::trim).rev() {
         match hop.parse::<IpAddr>() {
@@ -148,6 +149,12 @@ impl Query {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -157,5 +164,45 @@ mod tests {
         let query = Query::parse(many.as_bytes()).expect("no parameter is repeated");
         assert_eq!(query.get("199999"), Some(""));
         assert!(Query::parse(format!("{many}0").as_bytes()).is_none());
+    }
+
+    fn net(text: &str) -> IpNet {
+        text.parse().expect("a network")
+    }
+
+    fn address(peer: &str, lines: &[Vec<u8>], trusted: &[IpNet]) -> IpAddr {
+        let peer = SocketAddr::new(peer.parse().expect("an address"), 1);
+        let request = lines.iter().fold(TestRequest::default().peer_addr(peer), |request, line| {
+            request.append_header(("x-forwarded-for", HeaderValue::from_bytes(line).expect("a value")))
+        });
+        client_address(&request.to_http_request(), trusted)
+    }
+
+    #[test]
+    fn a_line_that_nobody_can_read_hides_what_stands_left_of_it() {
+        let lines = [b"203.0.113.7".to_vec(), b"\xff".to_vec(), b"10.0.0.2".to_vec()];
+        assert_eq!(address("10.0.0.1", &lines, &[net("10.0.0.0/8")]).to_string(), "10.0.0.2");
+    }
+
+    proptest! {
+        /// Hops left of the first that is not trusted, or not readable, change nothing.
+        #[test]
+        fn whatever_a_browser_forges_the_address_is_that_of_the_last_untrusted_hop(
+            forged in prop::collection::vec(prop::collection::vec(prop_oneof![0x20_u8..0x7f, 0x80_u8..=0xff], 0..30), 0..3),
+            client in any::<[u8; 4]>(),
+            hops in prop::collection::vec(any::<[u8; 3]>(), 0..4),
+            joined: bool,
+        ) {
+            let trusted = [net("10.0.0.0/8")];
+            prop_assume!(client[0] != 10);
+            let client = IpAddr::from(client);
+            let hops = hops.iter().map(|[a, b, c]| format!("10.{a}.{b}.{c}"));
+            let honest: Vec<String> = std::iter::once(client.to_string()).chain(hops).collect();
+            let honest: Vec<Vec<u8>> = if joined { vec![honest.join(", ").into_bytes()] } else { honest.into_iter().map(String::into_bytes).collect() };
+            let lines = [forged.clone(), honest].concat();
+            prop_assert_eq!(address("10.0.0.1", &lines, &trusted), client);
+            prop_assert_eq!(address("192.0.2.1", &lines, &trusted).to_string(), "192.0.2.1");
+            prop_assert_eq!(address("10.0.0.1", &forged, &[]).to_string(), "10.0.0.1");
+        }
     }
 }

@@ -6,17 +6,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
 
 use super::code_flow::CodeFlow;
-use super::{Attempt, LoginHints, Unavailable};
+use super::{Attempt, AuthorizeError, LoginHints, Unavailable, par};
 use crate::config::ResponseMode;
 use crate::secret::CodeVerifier;
 
-/// The URL with every parameter once, whatever the configuration or the endpoint's own query say.
-pub(super) async fn url(flow: &CodeFlow, attempt: &Attempt, hints: &LoginHints) -> Result<Url, Unavailable> {
+/// The URL with every parameter once, whatever the configuration or the endpoint's own query say; or with a handle to them.
+pub(super) async fn url(flow: &CodeFlow, attempt: &Attempt, hints: &LoginHints) -> Result<Url, AuthorizeError> {
     let endpoints = flow.server.endpoints().await?;
+    let pushed = par::endpoint(flow.client.requests.par, &endpoints)?;
     let config = &flow.client;
     let further = hints.further_scopes.iter().filter(|further| !config.scopes.contains(further));
     let scope = config.scopes.iter().chain(further).map(String::as_str).collect::<Vec<_>>().join(" ");
     let challenge = challenge(&attempt.verifier);
+    let prover = flow.channel.prover(attempt.dpop_key.as_ref()).map_err(Unavailable::from)?;
+    let thumbprint = prover.map(|prover| prover.thumbprint());
     let mut parameters = vec![
         ("response_type", "code"),
         ("client_id", &*config.client_id),
@@ -32,13 +35,21 @@ pub(super) async fn url(flow: &CodeFlow, attempt: &Attempt, hints: &LoginHints) 
         parameters.push(("scope", &*scope));
     }
     parameters.extend(flow.server.nonce(attempt).map(|nonce| ("nonce", nonce)));
+    // RFC 9449 §10: the code is bound to the key as well.
+    parameters.extend(thumbprint.as_deref().map(|thumbprint| ("dpop_jkt", thumbprint)));
     let hints = [("prompt", &hints.prompt), ("login_hint", &hints.login_hint), ("ui_locales", &hints.ui_locales)];
     parameters.extend(hints.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))));
+    parameters.extend(config.requests.resource.iter().map(|resource| ("resource", &**resource)));
+    parameters.extend(config.requests.audience.iter().map(|audience| ("audience", &**audience)));
     for (name, value) in &config.authorization_params {
         if !parameters.iter().any(|(taken, _)| taken == name) {
             parameters.push((name, value));
         }
     }
+    let Some(pushed) = pushed else { return Ok(with_parameters(&endpoints.authorization, &parameters)) };
+    let handle = par::push(flow, &endpoints, pushed, &parameters).await?;
+    // RFC 9126 §4: nothing else goes through the browser.
+    let parameters = [("client_id", &*config.client_id), ("request_uri", &*handle)];
     Ok(with_parameters(&endpoints.authorization, &parameters))
 }
 

@@ -1,20 +1,20 @@
 //! The back channel: the one HTTP client towards the provider, bounded in time and size, that follows no redirect,
 //! uses no proxy and repeats nothing.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Map, Value};
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::{ProviderStatus, Unavailable, json, throttled};
 use crate::config::{ProviderConfig, is_loopback_host};
-use crate::secret::AccessToken;
+use crate::dpop::{Nonces, asks_for_nonce};
 
 /// The largest answer that is read: metadata, keys and tokens are far smaller.
 const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -29,6 +29,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(super) struct BackChannel {
     http: Client,
     status: Arc<Mutex<ProviderStatus>>,
+    nonces: Arc<Nonces>,
 }
 
 /// Why there is no answer.
@@ -50,12 +51,37 @@ impl From<Silence> for Unavailable {
 /// An answer, whatever its status.
 pub(super) struct Answer {
     pub(super) status: u16,
+    headers: HeaderMap,
     /// How long a 429 wants no more calls.
     pub(super) pause: Option<Duration>,
     body: Vec<u8>,
 }
 
 impl Answer {
+    /// Whether the answer says to be of this media type, whatever its parameters.
+    pub(super) fn is_of_type(&self, wanted: &str) -> bool {
+        let kind = self.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        kind.split(|byte| *byte == b';')
+            .next()
+            .is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()))
+    }
+
+    /// What the server wants to see in the next proof (RFC 9449 §8).
+    pub(super) fn nonce(&self) -> Option<&[u8]> {
+        self.headers.get("dpop-nonce").map(HeaderValue::as_bytes)
+    }
+
+    /// Whether a token was refused for the nonce of its proof alone (RFC 9449 §9).
+    pub(super) fn asks_for_nonce(&self) -> bool {
+        let challenges = self.headers.get_all(WWW_AUTHENTICATE).iter();
+        challenges.filter_map(|value| value.to_str().ok()).any(asks_for_nonce)
+    }
+
+    /// The body as it came.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The body as one JSON object, whatever its content type says.
     pub(super) fn json(&self) -> Result<Map<String, Value>, json::NotStrict> {
         json::object(&self.body)
@@ -80,7 +106,7 @@ impl BackChannel {
             .pool_idle_timeout(IDLE_CONNECTION)
             .build()
             .map_err(|error| describe(&error))?;
-        Ok(Self { http, status: Arc::new(Mutex::new(ProviderStatus::Unknown)) })
+        Ok(Self { http, status: Arc::new(Mutex::new(ProviderStatus::Unknown)), nonces: Arc::default() })
     }
 
     /// One GET of a JSON document; anything but a 200 is a failure.
@@ -100,24 +126,32 @@ impl BackChannel {
         Ok(Page { status: response.status().as_u16(), location })
     }
 
-    /// One POST of a form.
-    pub(super) async fn post(&self, url: &Url, form: &Form<'_>) -> Result<Answer, Silence> {
+    /// One POST of a form, which `finish` may add headers to.
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        form: &Form<'_>,
+        finish: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer, Silence> {
         let mut request = self.http.post(url.clone()).form(&form.fields);
         if let Some(credentials) = &form.authorization {
             request = request.header(AUTHORIZATION, credentials.clone());
         }
-        self.call(request).await
+        self.call(finish(request)).await
     }
 
-    /// One GET with `token` as the bearer.
-    pub(super) async fn get_as(&self, url: &Url, token: &AccessToken) -> Result<Answer, Silence> {
-        self.call(self.http.get(url.clone()).header(AUTHORIZATION, bearer(token))).await
+    pub(super) const fn http(&self) -> &Client {
+        &self.http
     }
 
-    /// One POST of nothing, with `token` as the bearer, to somebody beside the provider: it says nothing of its health.
-    pub(super) async fn post_as(&self, url: &Url, token: &AccessToken) -> Result<Answer, Silence> {
-        let nothing = (CONTENT_LENGTH, HeaderValue::from_static("0"));
-        exchange(self.http.post(url.clone()).header(AUTHORIZATION, bearer(token)).header(nothing.0, nothing.1)).await
+    /// The nonces that those who are shown tokens want to see.
+    pub(super) fn nonces(&self) -> &Nonces {
+        &self.nonces
+    }
+
+    /// One call to somebody beside the provider, who says nothing of its health.
+    pub(super) async fn call_beside(&self, request: RequestBuilder) -> Result<Answer, Silence> {
+        exchange(request).await
     }
 
     /// One GET that shows nothing, to see whether anybody is there.
@@ -140,7 +174,7 @@ impl BackChannel {
     }
 
     /// One call to the provider, by which its health is known.
-    async fn call(&self, request: RequestBuilder) -> Result<Answer, Silence> {
+    pub(super) async fn call(&self, request: RequestBuilder) -> Result<Answer, Silence> {
         let answer = exchange(request).await;
         let status = match &answer {
             Ok(answer) if answer.status >= 500 => {
@@ -161,14 +195,6 @@ async fn exchange(request: RequestBuilder) -> Result<Answer, Silence> {
     }
 }
 
-/// RFC 6750 §2.1
-fn bearer(token: &AccessToken) -> HeaderValue {
-    let text = Zeroizing::new(format!("Bearer {}", token.expose()));
-    let mut bearer = HeaderValue::from_str(&text).expect("tokens are printable ASCII");
-    bearer.set_sensitive(true);
-    bearer
-}
-
 /// The head of a page.
 pub(super) struct Page {
     pub(super) status: u16,
@@ -178,8 +204,23 @@ pub(super) struct Page {
 /// What one POST sends.
 #[derive(Default)]
 pub(super) struct Form<'a> {
-    pub(super) fields: Vec<(&'static str, &'a str)>,
+    fields: Vec<(&'a str, Cow<'a, str>)>,
     pub(super) authorization: Option<HeaderValue>,
+}
+
+impl<'a> Form<'a> {
+    /// A form of these fields, in their order.
+    pub(super) fn of(fields: &[(&'a str, &'a str)]) -> Self {
+        Self { fields: fields.iter().map(|(name, value)| (*name, (*value).into())).collect(), authorization: None }
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(known, _)| *known == name)
+    }
+
+    pub(super) fn push(&mut self, name: &'a str, value: impl Into<Cow<'a, str>>) {
+        self.fields.push((name, value.into()));
+    }
 }
 
 /// Whether the gateway may talk to `url`: `https`, or `http` where the configuration accepts it; no user info.
@@ -204,6 +245,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
     }
     let status = response.status().as_u16();
     let pause = throttled::pause(status, response.headers());
+    let headers = std::mem::take(response.headers_mut());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| Silence::NoAnswer(describe(&error)))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
@@ -211,7 +253,7 @@ async fn read(mut response: Response) -> Result<Answer, Silence> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, pause, body })
+    Ok(Answer { status, headers, pause, body })
 }
 
 /// Where a call went, without query.

@@ -114,3 +114,62 @@ pub(super) fn moment(claims: &Map<String, Value>, name: &str) -> Result<Option<T
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CLIENT: &str = "app";
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            Just(Value::from(CLIENT)),
+            "\\PC{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 8, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::vec(("\\PC{0,4}", inner), 0..3)
+                    .prop_map(|members| Value::from(members.into_iter().collect::<Map<_, _>>())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Nothing that a provider claims makes a check panic, and what passes is what it has to be.
+        #[test]
+        fn any_claims_are_judged(
+            claims in prop::collection::vec(
+                (prop::sample::select(vec!["aud", "azp", "iat", "exp", "nbf", "sub", "sid"]), value()),
+                0..8,
+            ),
+            now in any::<u64>(),
+        ) {
+            let claims: Map<String, Value> = claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let (now, skew) = (Timestamp::from_millis(now), Duration::from_secs(60));
+            if check_audience(&claims, CLIENT, &TrustedAudiences::These(Vec::new())).is_ok() {
+                prop_assert!(claims["aud"] == CLIENT || claims["aud"].as_array().is_some_and(|all| all.iter().all(|one| one == CLIENT)));
+                prop_assert!(claims.get("azp").is_none_or(|party| party == CLIENT));
+            }
+            if let Ok(at) = issued(&claims, now, OLDEST, skew) {
+                prop_assert!(at <= now.plus(skew) && now.since(at) <= OLDEST + skew);
+            }
+            if let Ok(Some(ends)) = validity(&claims, now, skew) {
+                prop_assert!(now < ends.plus(skew));
+            }
+            if let Some(subject) = subject(&claims) {
+                prop_assert!(!subject.is_empty() && subject.len() <= 255 && subject.is_ascii());
+            }
+            if let Ok(Some(sid)) = sid(&claims) {
+                prop_assert!(!sid.is_empty() && sid.len() <= 1024);
+            }
+        }
+    }
+}

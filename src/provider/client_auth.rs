@@ -6,20 +6,58 @@ use reqwest::header::HeaderValue;
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
+use super::assertion::{ASSERTION_TYPE, Asserter};
 use super::back_channel::Form;
+use super::discovery::Endpoints;
+use crate::clock::Clock;
 use crate::config::{ClientAuth, ClientConfig};
+use crate::secret::ClientSecret;
 
-/// Adds the client's credentials to `form`.
-pub(super) fn authenticate<'a>(client: &'a ClientConfig, mut form: Form<'a>) -> Form<'a> {
-    match &client.client_auth {
-        ClientAuth::None => form.fields.push(("client_id", &client.client_id)),
-        ClientAuth::Post(secret) => {
-            form.fields.push(("client_id", &client.client_id));
-            form.fields.push(("client_secret", secret.expose()));
-        }
-        ClientAuth::Basic(secret) => form.authorization = Some(basic(&client.client_id, secret.expose())),
+/// What one client proves itself with.
+pub(super) struct Credentials {
+    client_id: String,
+    issuer: String,
+    method: Method,
+    clock: Clock,
+}
+
+enum Method {
+    /// Nothing, or the certificate of the connection: the form names the client alone (RFC 8705 §2).
+    Named,
+    Basic(HeaderValue),
+    Post(ClientSecret),
+    Assertion(Box<Asserter>),
+}
+
+impl Credentials {
+    /// The credentials of `config` at the provider that calls itself `issuer`.
+    pub(super) fn new(config: &ClientConfig, issuer: &str, clock: Clock) -> Result<Self, String> {
+        let method = match &config.client_auth {
+            ClientAuth::None | ClientAuth::Tls => Method::Named,
+            ClientAuth::Basic(secret) => Method::Basic(basic(&config.client_id, secret.expose())),
+            ClientAuth::Post(secret) => Method::Post(secret.clone()),
+            ClientAuth::PrivateKeyJwt(assertion) => Method::Assertion(Box::new(Asserter::new(assertion)?)),
+        };
+        Ok(Self { client_id: config.client_id.clone(), issuer: issuer.to_owned(), method, clock })
     }
-    form
+
+    /// Adds to `form` what proves the client in this one request.
+    pub(super) fn prove<'a>(&'a self, endpoints: &Endpoints, mut form: Form<'a>) -> Result<Form<'a>, String> {
+        if !matches!(self.method, Method::Basic(_)) && !form.has("client_id") {
+            form.push("client_id", &*self.client_id);
+        }
+        match &self.method {
+            Method::Named => {}
+            Method::Basic(value) => form.authorization = Some(value.clone()),
+            Method::Post(secret) => form.push("client_secret", secret.expose()),
+            Method::Assertion(asserter) => {
+                let assertion = asserter.assertion(&self.client_id, &self.issuer, endpoints, self.clock.now())?;
+                form.push("client_assertion_type", ASSERTION_TYPE);
+                form.push("client_assertion", assertion);
+            }
+        }
+        Ok(form)
+    }
 }
 
 /// "encoded using the `application/x-www-form-urlencoded` encoding algorithm": both, before they meet at the colon.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::back_channel::BackChannel;
+use super::client_channel::ClientChannel;
 use super::discovery::Endpoints;
 use super::examine::FirstQuestion;
 use super::oauth2::OAuth2;
@@ -21,6 +22,7 @@ pub(super) struct CodeFlow {
     pub(super) redirect_uri: String,
     pub(super) post_logout_redirect_uri: String,
     pub(super) caller: BackChannel,
+    pub(super) channel: ClientChannel,
     pub(super) server: Server,
 }
 
@@ -30,7 +32,7 @@ impl CodeFlow {
         site: &SiteConfig,
         config: &ProviderConfig,
         client: &ClientConfig,
-        (caller, server): (BackChannel, Server),
+        (channel, server): (ClientChannel, Server),
     ) -> Self {
         Self {
             name: config.name.clone(),
@@ -38,7 +40,8 @@ impl CodeFlow {
             default_token_lifetime: config.default_token_lifetime,
             redirect_uri: site.redirect_uri_of(&config.name),
             post_logout_redirect_uri: site.post_logout_redirect_uri(),
-            caller,
+            caller: channel.caller().clone(),
+            channel,
             server,
         }
     }
@@ -106,7 +109,7 @@ impl Server {
     pub(super) async fn identify(&self, tokens: &mut Tokens, attempt: &Attempt) -> Result<ProvenUser, RedeemError> {
         match self {
             Self::Oidc(oidc) => oidc.identify(tokens, attempt).await,
-            Self::OAuth2(oauth2) => oauth2.identify(tokens).await,
+            Self::OAuth2(oauth2) => oauth2.identify(tokens, attempt).await,
         }
     }
 

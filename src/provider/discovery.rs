@@ -16,6 +16,10 @@ pub(super) struct Endpoints {
     pub(super) token: Url,
     pub(super) end_session: Option<Url>,
     pub(super) revocation: Option<Url>,
+    /// Where authorization requests are pushed to (RFC 9126 §5).
+    pub(super) pushed: Option<Url>,
+    /// Whether they must be.
+    pub(super) must_push: bool,
 }
 
 /// What the gateway uses of the metadata. Made only by [`fetch`], after every check.
@@ -23,15 +27,28 @@ pub(super) struct Endpoints {
 pub(super) struct Metadata {
     pub(super) endpoints: Arc<Endpoints>,
     pub(super) jwks_uri: Url,
+    pub(super) userinfo: Option<Url>,
     /// Whether every authorization response carries `iss` (RFC 9207 §3).
     pub(super) response_names_issuer: bool,
 }
 
-/// Fetches and checks the metadata of `issuer`.
-pub(super) async fn fetch(caller: BackChannel, issuer: String, plaintext: bool) -> Result<Metadata, Unavailable> {
-    let url = document_url(&issuer, plaintext).map_err(Unavailable)?;
+/// Whose metadata are wanted, and for whom.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) issuer: String,
+    /// Whether plain HTTP is accepted beyond loopback.
+    pub(super) plaintext: bool,
+    /// Whether the client shows a certificate of its own.
+    pub(super) certificate: bool,
+    /// Whether logins need the UserInfo endpoint.
+    pub(super) userinfo: bool,
+}
+
+/// Fetches and checks the metadata that are asked for.
+pub(super) async fn fetch(caller: BackChannel, asked: Asked) -> Result<Metadata, Unavailable> {
+    let url = document_url(&asked.issuer, asked.plaintext).map_err(Unavailable)?;
     let members = caller.document(&url).await?;
-    check(&members, &issuer, plaintext).map_err(|wrong| Unavailable(format!("the provider's metadata: {wrong}")))
+    check(&members, &asked).map_err(|wrong| Unavailable(format!("the provider's metadata: {wrong}")))
 }
 
 /// A terminating slash is removed before the well-known path is appended (Discovery §4.1).
@@ -42,9 +59,10 @@ fn document_url(issuer: &str, plaintext: bool) -> Result<Url, String> {
     Ok(url)
 }
 
-fn check(members: &Map<String, Value>, issuer: &str, plaintext: bool) -> Result<Metadata, String> {
+fn check(members: &Map<String, Value>, asked: &Asked) -> Result<Metadata, String> {
+    let plaintext = asked.plaintext;
     // Discovery §4.3: identical, byte for byte, or nothing of the document is used.
-    if members.get("issuer").and_then(Value::as_str) != Some(issuer) {
+    if members.get("issuer").and_then(Value::as_str) != Some(&*asked.issuer) {
         return Err("`issuer` is not the configured issuer, byte for byte".to_owned());
     }
     for name in members.keys().filter(|name| name.ends_with("_endpoint")) {
@@ -55,21 +73,47 @@ fn check(members: &Map<String, Value>, issuer: &str, plaintext: bool) -> Result<
     {
         return Err("`code_challenge_methods_supported` lacks S256; there is no fallback to plain".to_owned());
     }
-    let required = |name: &str| endpoint(members, name, plaintext)?.ok_or_else(|| format!("`{name}` is missing"));
+    let aliases = aliases(members)?.filter(|_| asked.certificate);
+    // What the client calls itself, with its certificate if it has one (RFC 8705 §5).
+    let called = |name: &str| match aliases.map(|aliases| endpoint(aliases, name, plaintext)).transpose()?.flatten() {
+        Some(alias) => Ok(Some(alias)),
+        None => endpoint(members, name, plaintext),
+    };
+    let missing = |name: &str| format!("`{name}` is missing");
+    let required = |name: &str| endpoint(members, name, plaintext)?.ok_or_else(|| missing(name));
+    let userinfo = called("userinfo_endpoint")?;
+    if asked.userinfo && userinfo.is_none() {
+        return Err("`userinfo_endpoint` is missing, and `userinfo` asks for it".to_owned());
+    }
     Ok(Metadata {
+        userinfo,
         endpoints: Arc::new(Endpoints {
             authorization: required("authorization_endpoint")?,
-            token: required("token_endpoint")?,
+            token: called("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?,
             end_session: endpoint(members, "end_session_endpoint", plaintext)?,
-            revocation: endpoint(members, "revocation_endpoint", plaintext)?,
+            revocation: called("revocation_endpoint")?,
+            pushed: called("pushed_authorization_request_endpoint")?,
+            must_push: flag(members, "require_pushed_authorization_requests")?,
         }),
         jwks_uri: required("jwks_uri")?,
-        response_names_issuer: match members.get("authorization_response_iss_parameter_supported") {
-            None => false,
-            Some(Value::Bool(supported)) => *supported,
-            Some(_) => return Err("`authorization_response_iss_parameter_supported` is not a boolean".to_owned()),
-        },
+        response_names_issuer: flag(members, "authorization_response_iss_parameter_supported")?,
     })
+}
+
+fn flag(members: &Map<String, Value>, name: &str) -> Result<bool, String> {
+    match members.get(name) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(format!("`{name}` is not a boolean")),
+    }
+}
+
+fn aliases(members: &Map<String, Value>) -> Result<Option<&Map<String, Value>>, String> {
+    match members.get("mtls_endpoint_aliases") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(aliases)) => Ok(Some(aliases)),
+        Some(_) => Err("`mtls_endpoint_aliases` is not an object".to_owned()),
+    }
 }
 
 /// An endpoint that is there must be usable: a URL over TLS and without fragment (RFC 6749 §3.1, §3.2).

@@ -4,7 +4,8 @@
 //! not gone on with, and the code that is redeemed was never given out.
 
 use super::code_flow::CodeFlow;
-use super::{Attempt, Kind, LoginHints, Provider, RedeemError, Unavailable, authorize, refusal, token};
+use super::{Attempt, AuthorizeError, Kind, LoginHints, Provider, RedeemError, Unavailable, authorize, refusal, token};
+use crate::dpop;
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 
 /// What one question came to.
@@ -66,8 +67,14 @@ impl CodeFlow {
     /// Goes where a browser would be sent, without a cookie, and no further.
     async fn examine_login(&self) -> Result<String, Trouble> {
         let reach = |wrong| Trouble { wrong, remedy: REACH.to_owned() };
-        let url = authorize::url(self, &made_up(), &LoginHints::default()).await;
-        let url = url.map_err(|Unavailable(wrong)| reach(wrong))?;
+        let url = authorize::url(self, &made_up(self), &LoginHints::default()).await;
+        let url = url.map_err(|error| match error {
+            AuthorizeError::Unavailable(Unavailable(wrong)) => reach(wrong),
+            AuthorizeError::Misconfigured(wrong) => Trouble {
+                wrong,
+                remedy: "compare `par`, client_auth and the client's registration at the provider".to_owned(),
+            },
+        })?;
         let page = self.caller.page(&url).await.map_err(Unavailable::from);
         let page = page.map_err(|Unavailable(wrong)| reach(wrong))?;
         if let Some(error) = page.location.as_ref().and_then(|location| error_in(location)) {
@@ -102,7 +109,7 @@ impl CodeFlow {
     /// Redeems a code that nobody was given. A provider checks the client first (RFC 6749 §4.1.3).
     async fn examine_client(&self) -> Result<String, Trouble> {
         let trouble = |wrong: String, remedy: &str| Err(Trouble { wrong, remedy: remedy.to_owned() });
-        match token::redeem(self, &AuthorizationCode::new("made-up-by-cloakroom-doctor"), &made_up()).await {
+        match token::redeem(self, &AuthorizationCode::new("made-up-by-cloakroom-doctor"), &made_up(self)).await {
             Err(RedeemError::Rejected(_)) => Ok("its credentials are accepted".to_owned()),
             // The words of those who cannot read the code at all, which they look at after the client.
             Err(RedeemError::Misconfigured(code)) if code == "invalid_request" => {
@@ -128,8 +135,9 @@ impl CodeFlow {
     }
 }
 
-fn made_up() -> Attempt {
-    Attempt { state: State::random(), nonce: Nonce::random(), verifier: CodeVerifier::random() }
+fn made_up(flow: &CodeFlow) -> Attempt {
+    let dpop_key = flow.client.requests.dpop.then(dpop::new_key);
+    Attempt { state: State::random(), nonce: Nonce::random(), verifier: CodeVerifier::random(), dpop_key }
 }
 
 /// The error in a redirect (RFC 6749 §4.1.2.1), if it is one.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ProvenUser;
-use crate::secret::{AccessToken, CodeVerifier, IdToken, Nonce, RefreshToken, State};
+use crate::secret::{AccessToken, CodeVerifier, DpopKey, IdToken, Nonce, RefreshToken, State};
 
 /// What one login attempt sends along, made fresh for it.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct Attempt {
     pub nonce: Nonce,
     /// The PKCE verifier; the request carries its S256 challenge (RFC 7636 §4.2).
     pub verifier: CodeVerifier,
+    /// The key that the tokens are to be bound to, where they are to be.
+    pub dpop_key: Option<DpopKey>,
 }
 
 /// What the browser may pass on to the provider, each well formed already.
@@ -38,10 +40,23 @@ pub struct Grant {
     pub user: ProvenUser,
 }
 
+/// What a session asks for new tokens with.
+#[derive(Clone, Copy, Debug)]
+pub struct Renewal<'a> {
+    /// The refresh token.
+    pub refresh_token: &'a RefreshToken,
+    /// Whose session it is.
+    pub subject: &'a str,
+    /// The scopes that were granted, where the provider said so.
+    pub scope: Option<&'a str>,
+    /// The key that the tokens are bound to, if they are.
+    pub dpop_key: Option<&'a DpopKey>,
+}
+
 /// The tokens of one answer of the token endpoint.
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// The bearer for the upstream.
+    /// The token for the upstream.
     pub access_token: AccessToken,
     /// The token for the next refresh; `None` in the answer to a refresh means "keep the old one".
     pub refresh_token: Option<RefreshToken>,

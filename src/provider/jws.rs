@@ -100,3 +100,60 @@ fn optional_text(header: &Map<String, Value>, name: &str) -> Result<Option<Strin
         Some(_) => Err("its header has a member of the wrong type"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Members of a JOSE header, good and bad.
+    fn members() -> impl Strategy<Value = Map<String, Value>> {
+        let name = prop_oneof![
+            prop::sample::select(vec!["alg", "kid", "typ", "crit", "jwk", "b64", "zip"]).prop_map(str::to_owned),
+            "\\PC{0,6}",
+        ];
+        let value = prop_oneof![
+            prop::sample::select(vec!["RS256", "ES256", "none", "HS256", "rs256", "JWT", "application/logout+jwt"])
+                .prop_map(Value::from),
+            "\\PC{0,8}".prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            Just(Value::Null),
+            Just(Value::from(vec![1])),
+        ];
+        let good = prop::sample::select(vec![None, Some("RS256"), Some("ES256")]);
+        (prop::collection::vec((name, value), 0..4), good).prop_map(|(members, good)| {
+            let alg = good.map(|alg| ("alg".to_owned(), Value::from(alg)));
+            members.into_iter().chain(alg).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "\\PC{0,60}|[A-Za-z0-9_-]{0,30}(\\.[A-Za-z0-9_-]{0,30}){0,4}") {
+            let _ = unverified_claims(&text);
+            prop_assert!(Jws::read(&text, &[]).is_err(), "nothing is allowed");
+            let _ = Jws::read(&text, &[Algorithm::RS256]);
+        }
+
+        #[test]
+        fn a_header_is_read_only_with_an_allowed_algorithm_and_nothing_that_is_not_understood(
+            header in members(),
+            payload in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let token = format!("{}.{}.AA", URL_SAFE_NO_PAD.encode(Value::from(header.clone()).to_string()), URL_SAFE_NO_PAD.encode(&payload));
+            let allowed = [Algorithm::RS256, Algorithm::ES256];
+            let text = |name: &str| header.get(name).map_or(Some(None), |value| value.as_str().map(Some));
+            let understood = ["crit", "b64", "zip", "enc"].iter().all(|name| !header.contains_key(*name));
+            let good = matches!(text("alg"), Some(Some("RS256" | "ES256"))) && text("kid").is_some() && text("typ").is_some();
+            match Jws::read(&token, &allowed) {
+                Ok(jws) => {
+                    prop_assert!(good && understood);
+                    prop_assert!(!(jws.is_untyped() && jws.is_typed("logout+jwt")));
+                }
+                Err(_) => prop_assert!(!(good && understood)),
+            }
+            let _ = unverified_claims(&token);
+        }
+    }
+}

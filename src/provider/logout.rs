@@ -7,13 +7,12 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::authorize::with_parameters;
-use super::back_channel::{BackChannel, Form};
-use super::client_auth::authenticate;
+use super::client_channel::ClientChannel;
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
 use super::{Tokens, Unavailable};
-use crate::config::{ClientConfig, LogoutHint, Placeholder};
-use crate::secret::{AccessToken, IdToken, RefreshToken, State};
+use crate::config::{LogoutHint, Placeholder};
+use crate::secret::{AccessToken, DpopKey, IdToken, RefreshToken, State};
 
 /// How long a logout waits for metadata: the user is logged out here already, and waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -44,11 +43,16 @@ pub(super) async fn url(flow: &CodeFlow, id_token: Option<&IdToken>, state: &Sta
 
 /// Tells `logout_hook`, with the session's own token as the bearer, that the session is over; without one there is nobody
 /// to tell.
-pub(super) async fn tell(flow: &CodeFlow, access_token: &AccessToken) -> Result<(), Unavailable> {
+pub(super) async fn tell(
+    flow: &CodeFlow,
+    access_token: &AccessToken,
+    key: Option<&DpopKey>,
+) -> Result<(), Unavailable> {
     let Some(hook) = &flow.client.logout.hook else { return Ok(()) };
     let late = |_| Err(Unavailable("the logout hook did not answer in time".to_owned()));
     let call = async {
-        match flow.caller.post_as(hook, access_token).await?.status {
+        let prover = flow.channel.prover(key)?;
+        match flow.caller.post_as(hook, access_token, prover.as_ref()).await?.status {
             200..=299 => Ok(()),
             status => Err(Unavailable(format!("the logout hook answered {status}"))),
         }
@@ -57,13 +61,14 @@ pub(super) async fn tell(flow: &CodeFlow, access_token: &AccessToken) -> Result<
 }
 
 /// Revokes `refresh_token`; a provider without a revocation endpoint has nothing to confirm.
-pub(super) async fn revoke(flow: &CodeFlow, refresh_token: &RefreshToken) -> Result<(), Unavailable> {
+pub(super) async fn revoke(
+    flow: &CodeFlow,
+    refresh_token: &RefreshToken,
+    key: Option<&DpopKey>,
+) -> Result<(), Unavailable> {
     let revocation = async {
         let endpoints = flow.server.endpoints().await?;
-        match &endpoints.revocation {
-            None => Ok(()),
-            Some(endpoint) => call(&flow.caller, &flow.client, endpoint, &token_fields(refresh_token)).await,
-        }
+        call(&flow.channel, &endpoints, &token_fields(refresh_token), key).await
     };
     let late = |_| Err(Unavailable("the revocation was not confirmed in time".to_owned()));
     timeout(REVOCATION, revocation).await.unwrap_or_else(late)
@@ -71,15 +76,15 @@ pub(super) async fn revoke(flow: &CodeFlow, refresh_token: &RefreshToken) -> Res
 
 /// Revokes what an answer brought that nobody will use: the refresh token and all that hangs on it (RFC 7009 §2.1), or
 /// else the access token. The caller does not wait, and nobody can act on a failure.
-pub(super) fn discard(flow: &CodeFlow, endpoints: &Endpoints, tokens: Tokens) {
-    let Some(endpoint) = endpoints.revocation.clone() else { return };
-    let (caller, client, name) = (flow.caller.clone(), Arc::clone(&flow.client), flow.name.clone());
+pub(super) fn discard(flow: &CodeFlow, endpoints: &Arc<Endpoints>, tokens: Tokens, key: Option<&DpopKey>) {
+    let key = key.cloned();
+    let (channel, endpoints, name) = (flow.channel.clone(), Arc::clone(endpoints), flow.name.clone());
     tokio::spawn(async move {
         let fields = match &tokens.refresh_token {
             Some(refresh_token) => token_fields(refresh_token),
             None => [("token", tokens.access_token.expose()), ("token_type_hint", "access_token")],
         };
-        let outcome = timeout(REVOCATION, call(&caller, &client, &endpoint, &fields)).await;
+        let outcome = timeout(REVOCATION, call(&channel, &endpoints, &fields, key.as_ref())).await;
         if !matches!(outcome, Ok(Ok(()))) {
             tracing::debug!(provider = name, "a discarded token was not revoked");
         }
@@ -92,13 +97,13 @@ fn token_fields(refresh_token: &RefreshToken) -> [(&'static str, &str); 2] {
 
 /// RFC 7009 §2.1; a token the provider does not know counts as revoked, with 200 (§2.2).
 async fn call(
-    caller: &BackChannel,
-    client: &ClientConfig,
-    endpoint: &Url,
-    token: &[(&'static str, &str); 2],
+    channel: &ClientChannel,
+    endpoints: &Endpoints,
+    token: &[(&str, &str)],
+    key: Option<&DpopKey>,
 ) -> Result<(), Unavailable> {
-    let form = authenticate(client, Form { fields: token.to_vec(), authorization: None });
-    match caller.post(endpoint, &form).await?.status {
+    let Some(endpoint) = &endpoints.revocation else { return Ok(()) };
+    match channel.post(endpoints, endpoint, token, key).await?.status {
         200 | 204 => Ok(()),
         status => Err(Unavailable(format!("the revocation endpoint answered {status}"))),
     }

@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 
 use super::back_channel::BackChannel;
 use super::discovery::Endpoints;
-use super::{ProvenUser, ProviderStatus, RedeemError, Tokens, Unavailable};
+use super::{Attempt, ProvenUser, ProviderStatus, RedeemError, Tokens, Unavailable, bound};
+use crate::clock::Clock;
 use crate::config::{OAuth2Config, ProviderConfig};
-use crate::secret::AccessToken;
+use crate::secret::{AccessToken, DpopKey};
 
 /// One OAuth 2.0 server.
 pub(super) struct OAuth2 {
@@ -18,18 +19,21 @@ pub(super) struct OAuth2 {
     issuer: String,
     endpoints: Arc<Endpoints>,
     caller: BackChannel,
+    clock: Clock,
 }
 
 impl OAuth2 {
     /// The server as it is configured; contacts nothing.
-    pub(super) fn new(provider: &ProviderConfig, config: &OAuth2Config, caller: BackChannel) -> Self {
+    pub(super) fn new(provider: &ProviderConfig, config: &OAuth2Config, caller: BackChannel, clock: Clock) -> Self {
         let endpoints = Endpoints {
             authorization: config.authorization_endpoint.clone(),
             token: config.token_endpoint.clone(),
             end_session: config.end_session_endpoint.clone(),
             revocation: config.revocation_endpoint.clone(),
+            pushed: None,
+            must_push: false,
         };
-        Self { config: config.clone(), issuer: provider.issuer.clone(), endpoints: Arc::new(endpoints), caller }
+        Self { config: config.clone(), issuer: provider.issuer.clone(), endpoints: Arc::new(endpoints), caller, clock }
     }
 
     pub(super) fn endpoints(&self) -> Arc<Endpoints> {
@@ -47,15 +51,20 @@ impl OAuth2 {
     }
 
     /// Asks the user endpoint whose access token this is.
-    pub(super) async fn identify(&self, tokens: &mut Tokens) -> Result<ProvenUser, RedeemError> {
+    pub(super) async fn identify(&self, tokens: &mut Tokens, attempt: &Attempt) -> Result<ProvenUser, RedeemError> {
         tokens.id_token = None;
-        let answer = self.ask_for_user(&tokens.access_token).await.map_err(RedeemError::Unidentified)?;
+        let answer = self
+            .ask_for_user(&tokens.access_token, attempt.dpop_key.as_ref())
+            .await
+            .map_err(RedeemError::Unidentified)?;
         self.user(answer).map_err(|wrong| RedeemError::Unidentified(wrong.to_owned()))
     }
 
-    async fn ask_for_user(&self, token: &AccessToken) -> Result<Map<String, Value>, String> {
-        let answer = self.caller.get_as(&self.config.userinfo_endpoint, token).await;
-        let answer = answer.map_err(|silence| Unavailable::from(silence).0)?;
+    async fn ask_for_user(&self, token: &AccessToken, key: Option<&DpopKey>) -> Result<Map<String, Value>, String> {
+        let silent = |silence| Unavailable::from(silence).0;
+        let prover = bound::open(key, &self.clock).map_err(silent)?;
+        let answer = self.caller.get_as(&self.config.userinfo_endpoint, token, prover.as_ref()).await;
+        let answer = answer.map_err(silent)?;
         if answer.status != 200 {
             return Err(format!("it answered {}", answer.status));
         }

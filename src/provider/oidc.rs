@@ -9,13 +9,13 @@ use std::time::Duration;
 use jsonwebtoken::Algorithm;
 
 use super::back_channel::BackChannel;
-use super::discovery::{self, Metadata};
+use super::discovery::{self, Asked, Metadata};
 use super::id_token::{self, Expected};
 use super::jarm::{self, SignedResponse};
 use super::jwks::{self, KeySet};
 use super::kept::{Kept, Occasion};
 use super::signature::Refused;
-use super::{Attempt, ProvenUser, ProviderStatus, RedeemError, Response, Tokens, Unavailable};
+use super::{Attempt, ProvenUser, ProviderStatus, RedeemError, Response, Tokens, Unavailable, userinfo};
 use crate::clock::Clock;
 use crate::config::{OidcConfig, ProviderConfig};
 use crate::secret::State;
@@ -29,8 +29,8 @@ pub(super) struct Oidc {
     name: String,
     /// `max_age`, where the configuration sends it.
     max_age: Option<Duration>,
-    plaintext: bool,
-    caller: BackChannel,
+    asked: Asked,
+    pub(super) caller: BackChannel,
     metadata: Kept<Metadata>,
     keys: Kept<KeySet>,
 }
@@ -54,7 +54,12 @@ impl Oidc {
             keys: Kept::new(&format!("keys of {}", provider.issuer), clock.clone()),
             name: provider.name.clone(),
             issuer: provider.issuer.clone(),
-            plaintext: provider.plaintext,
+            asked: Asked {
+                issuer: provider.issuer.clone(),
+                plaintext: provider.plaintext,
+                certificate: provider.tls.client_cert.is_some(),
+                userinfo: config.userinfo,
+            },
             config: config.clone(),
             caller,
             clock,
@@ -87,10 +92,11 @@ impl Oidc {
             tokens.id_token.as_ref().ok_or_else(|| RedeemError::Invalid("it has no `id_token`".to_owned()))?;
         let occasion = id_token::Occasion::Login { nonce: &attempt.nonce, max_age: self.max_age };
         let verified = id_token::verify(self, id_token, &self.expected(tokens, occasion)).await;
-        verified.map_err(|refused| match refused {
+        let user = verified.map_err(|refused| match refused {
             Refused::Unavailable(unavailable) => unavailable.into(),
             refused => RedeemError::Invalid(format!("the ID token: {refused}")),
-        })
+        })?;
+        if self.config.userinfo { userinfo::complete(self, tokens, attempt, user).await } else { Ok(user) }
     }
 
     /// `nonce` and `auth_time` of the login are not kept, so that they are not compared; `iat` must be recent.
@@ -162,6 +168,6 @@ impl Oidc {
     }
 
     fn fetch_metadata(&self) -> impl Future<Output = Result<Metadata, Unavailable>> + Send + use<> {
-        discovery::fetch(self.caller.clone(), self.issuer.clone(), self.plaintext)
+        discovery::fetch(self.caller.clone(), self.asked.clone())
     }
 }

@@ -9,6 +9,17 @@ use super::Tokens;
 #[error("the provider is unavailable: {0}")]
 pub struct Unavailable(pub String);
 
+/// Why there is no URL to start a login with.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorizeError {
+    /// The provider cannot be asked right now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Provider and configuration do not fit together, or the provider refused this client's pushed request.
+    #[error("{0}")]
+    Misconfigured(String),
+}
+
 /// Why a code did not become a login.
 #[derive(Debug, thiserror::Error)]
 pub enum RedeemError {

@@ -1,4 +1,4 @@
-//! What a refusal of the token endpoint means: the grant is over, the client is wrong, or the provider has a bad moment.
+//! What a refusal of the token endpoint, and of those that refuse as it does, means: the grant is over, the client is wrong, or the provider has a bad moment.
 //!
 //! RFC 6749 §5.2 says 400 with a code, or 401 for the client; real providers differ, and each difference below was met.
 
@@ -6,27 +6,28 @@ use serde_json::{Map, Value};
 
 use super::RedeemError;
 
-/// Reads the refusal in an answer with `status` and, if it was JSON, these `members`.
-pub(super) fn read(status: u16, members: Option<&Map<String, Value>>) -> RedeemError {
+/// Reads the refusal in an answer of `who` with `status` and, if it was JSON, these `members`.
+pub(super) fn read(who: &str, status: u16, members: Option<&Map<String, Value>>) -> RedeemError {
     let text = |name: &str| members.and_then(|members| members.get(name)).and_then(Value::as_str);
     if status >= 500 || status == 429 || status == 408 {
-        return RedeemError::Unavailable(format!("the token endpoint answered {status}"));
+        return RedeemError::Unavailable(format!("{who} answered {status}"));
     }
     let Some(code) = text("error") else {
-        let reason = format!("the token endpoint answered {status} without an error code");
+        let reason = format!("{who} answered {status} without an error code");
         // 401 is about the client and nothing else; other bare answers come from what stands in front of the provider.
         return if status == 401 { RedeemError::Misconfigured(reason) } else { RedeemError::Unavailable(reason) };
     };
     let reason = readable(code);
     match code {
-        // The second line is Entra ID's and Auth0's for "the user has to come back", the third GitHub's.
+        // The second line is Entra ID's and Auth0's for "the user has to come back", the third GitHub's, then Glewlwyd's.
         "invalid_grant"
         | "interaction_required"
         | "login_required"
         | "consent_required"
         | "access_denied"
         | "bad_verification_code"
-        | "bad_refresh_token" => RedeemError::Rejected(reason),
+        | "bad_refresh_token"
+        | "invalid_code" => RedeemError::Rejected(reason),
         "temporarily_unavailable" | "server_error" | "slow_down" | "too_many_requests" => {
             RedeemError::Unavailable(reason)
         }
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     fn kind(status: u16, body: Value) -> &'static str {
-        match read(status, body.as_object()) {
+        match read("it", status, body.as_object()) {
             RedeemError::Rejected(_) => "rejected",
             RedeemError::Misconfigured(_) => "misconfigured",
             RedeemError::Unavailable(_) => "unavailable",
@@ -75,6 +76,7 @@ mod tests {
             (403, json!({ "error": "invalid_grant" }), "rejected"),
             (200, json!({ "error": "bad_refresh_token" }), "rejected"),
             (400, json!({ "error": "interaction_required" }), "rejected"),
+            (403, json!({ "error": "invalid_code" }), "rejected"),
             (401, json!({ "error": "invalid_client" }), "misconfigured"),
             (400, json!({ "error": "unauthorized_client" }), "misconfigured"),
             (400, json!({ "error": "invalid_request" }), "misconfigured"),
@@ -98,6 +100,6 @@ mod tests {
             assert_eq!(readable(code), "an unreadable error code");
         }
         let body = json!({ "error": "invalid_grant", "error_description": "code abc123 is used" });
-        assert_eq!(read(400, body.as_object()).to_string(), "the provider refused the code: invalid_grant");
+        assert_eq!(read("it", 400, body.as_object()).to_string(), "the provider refused the code: invalid_grant");
     }
 }

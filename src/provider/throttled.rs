@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
 /// Without a word about it.
-const UNSAID: Duration = Duration::from_secs(5);
+const UNSAID: Duration = Duration::from_secs(2);
 
 /// What is believed: a provider that means an hour by mistake must not stop all logins for it.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -41,14 +41,14 @@ mod tests {
             (Some(" 37 "), Some(now), 37),
             (Some("0"), None, 1),
             (Some("86400"), None, 300),
-            (Some("99999999999999999999"), None, 5),
-            (Some("-1"), None, 5),
-            (Some("soon"), Some(now), 5),
+            (Some("99999999999999999999"), None, 2),
+            (Some("-1"), None, 2),
+            (Some("soon"), Some(now), 2),
             (Some("Wed, 21 Oct 2026 07:28:42 GMT"), Some(now), 42),
             (Some("Wed, 21 Oct 2026 09:28:42 GMT"), Some(now), 300),
             (Some("Wed, 21 Oct 2026 07:27:00 GMT"), Some(now), 1),
-            (Some("Wed, 21 Oct 2026 07:28:42 GMT"), None, 5),
-            (None, Some(now), 5),
+            (Some("Wed, 21 Oct 2026 07:28:42 GMT"), None, 2),
+            (None, Some(now), 2),
         ] {
             let mut headers = HeaderMap::new();
             for (name, value) in [(RETRY_AFTER, after), (DATE, date)] {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::back_channel::{Answer, Form, Silence};
-use super::client_auth::authenticate;
+use super::back_channel::{Answer, Silence};
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
-use super::{Attempt, Grant, RedeemError, Refreshed, Tokens, Unavailable, logout, refusal};
-use crate::secret::{AccessToken, AuthorizationCode, IdToken, RefreshToken};
+use super::{Attempt, Grant, RedeemError, Refreshed, Renewal, Tokens, Unavailable, logout, refusal};
+use crate::config::{Empty400, RefreshScope};
+use crate::secret::{AccessToken, AuthorizationCode, DpopKey, IdToken, RefreshToken};
 
 /// No lifetime is believed beyond this.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -20,18 +20,19 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(super) async fn redeem(flow: &CodeFlow, code: &AuthorizationCode, attempt: &Attempt) -> Result<Grant, RedeemError> {
     let endpoints = flow.server.endpoints().await?;
     flow.server.prepare().await?;
+    let key = attempt.dpop_key.as_ref();
     let fields = vec![
         ("grant_type", "authorization_code"),
         ("code", code.expose()),
         ("redirect_uri", &*flow.redirect_uri),
         ("code_verifier", attempt.verifier.expose()),
     ];
-    let answer = call(flow, &endpoints, fields).await.map_err(Unavailable::from)?;
-    let mut tokens = tokens(flow, &answer)?;
+    let answer = call(flow, &endpoints, fields, key).await.map_err(Unavailable::from)?;
+    let mut tokens = tokens(flow, &answer, Scheme::with(key))?;
     match flow.server.identify(&mut tokens, attempt).await {
         Ok(user) => Ok(Grant { tokens, user }),
         Err(error) => {
-            logout::discard(flow, &endpoints, tokens);
+            logout::discard(flow, &endpoints, tokens, key);
             Err(error)
         }
     }
@@ -41,8 +42,8 @@ pub(super) async fn redeem(flow: &CodeFlow, code: &AuthorizationCode, attempt: &
 /// session ends (OpenID Connect Core §12.2). A request that was sent and not answered is [`Refreshed::Unknown`], and so is
 /// an answer that grants something and cannot be used: the token may be spent either way. An answer that refuses, 5xx
 /// included, has not spent it.
-pub(super) async fn refresh(flow: &CodeFlow, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
-    match try_refresh(flow, refresh_token, subject).await {
+pub(super) async fn refresh(flow: &CodeFlow, renewal: &Renewal<'_>) -> Refreshed {
+    match try_refresh(flow, renewal).await {
         Ok(refreshed) => refreshed,
         Err(RedeemError::Rejected(reason)) => Refreshed::Rejected(reason),
         Err(RedeemError::Misconfigured(reason)) => Refreshed::Misconfigured(reason),
@@ -52,50 +53,91 @@ pub(super) async fn refresh(flow: &CodeFlow, refresh_token: &RefreshToken, subje
     }
 }
 
-async fn try_refresh(flow: &CodeFlow, refresh_token: &RefreshToken, subject: &str) -> Result<Refreshed, RedeemError> {
+async fn try_refresh(flow: &CodeFlow, renewal: &Renewal<'_>) -> Result<Refreshed, RedeemError> {
     let endpoints = flow.server.endpoints().await?;
     flow.server.prepare().await?;
-    let fields = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
-    let answer = match call(flow, &endpoints, fields).await {
+    let scope = refresh_scope(flow, renewal);
+    let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", renewal.refresh_token.expose())];
+    fields.extend(scope.as_deref().map(|scope| ("scope", scope)));
+    let answer = match call(flow, &endpoints, fields, renewal.dpop_key).await {
         Ok(answer) => answer,
         Err(Silence::NotSent(reason)) => return Ok(Refreshed::Unavailable(reason)),
         Err(Silence::NoAnswer(reason)) => return Ok(Refreshed::Unknown(reason)),
     };
-    let mut tokens = tokens(flow, &answer)?;
-    match flow.server.confirm(&mut tokens, subject).await {
+    let mut tokens = tokens(flow, &answer, Scheme::with(renewal.dpop_key))?;
+    match flow.server.confirm(&mut tokens, renewal.subject).await {
         Ok(()) => Ok(Refreshed::Tokens(tokens)),
         Err(reason) => {
-            logout::discard(flow, &endpoints, tokens);
+            logout::discard(flow, &endpoints, tokens, renewal.dpop_key);
             Ok(Refreshed::Rejected(reason))
         }
     }
 }
 
-async fn call(flow: &CodeFlow, endpoints: &Endpoints, fields: Vec<(&'static str, &str)>) -> Result<Answer, Silence> {
-    let form = authenticate(&flow.client, Form { fields, authorization: None });
-    flow.caller.post(&endpoints.token, &form).await
+/// The scope that a refresh asks for, if any: nothing in it that was not granted before (RFC 6749 §6).
+fn refresh_scope(flow: &CodeFlow, renewal: &Renewal<'_>) -> Option<String> {
+    match &flow.client.requests.refresh_scope {
+        RefreshScope::Absent => None,
+        RefreshScope::These(scopes) => Some(scopes.join(" ")),
+        RefreshScope::Granted => Some(renewal.scope.map_or_else(|| flow.client.scopes.join(" "), str::to_owned)),
+    }
 }
 
-fn tokens(flow: &CodeFlow, answer: &Answer) -> Result<Tokens, RedeemError> {
+/// Asks with `fields` and what is configured for every token request (RFC 8707 §2.2).
+async fn call<'a>(
+    flow: &'a CodeFlow,
+    endpoints: &Endpoints,
+    mut fields: Vec<(&'a str, &'a str)>,
+    key: Option<&DpopKey>,
+) -> Result<Answer, Silence> {
+    let requests = &flow.client.requests;
+    fields.extend(requests.resource.iter().map(|resource| ("resource", &**resource)));
+    fields.extend(requests.token_params.iter().map(|(name, value)| (&**name, &**value)));
+    flow.channel.post(endpoints, &endpoints.token, &fields, key).await
+}
+
+fn tokens(flow: &CodeFlow, answer: &Answer, scheme: Scheme) -> Result<Tokens, RedeemError> {
     if let Some(pause) = answer.pause {
         return Err(RedeemError::Throttled(pause));
     }
     match answer.json() {
         // GitHub refuses with 200, and an `error` member.
         Ok(members) if answer.status == 200 && !members.contains_key("error") => {
-            read(members, flow.default_token_lifetime)
+            read(members, flow.default_token_lifetime, scheme)
         }
         Err(error) if answer.status == 200 => Err(RedeemError::Invalid(error.to_string())),
-        members => Err(refusal::read(answer.status, members.as_ref().ok())),
+        // Glewlwyd's refusal of a grant.
+        _ if answer.status == 400 && answer.body().is_empty() && flow.client.empty_400 == Empty400::Rejected => {
+            Err(RedeemError::Rejected("an empty 400".to_owned()))
+        }
+        members => Err(refusal::read("the token endpoint", answer.status, members.as_ref().ok())),
+    }
+}
+
+/// How the access token will be shown: what was asked for is what must come. A bearer in place of a bound token would be
+/// worth something to whoever finds it (RFC 9449 §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Bearer,
+    DPoP,
+}
+
+impl Scheme {
+    const fn with(key: Option<&DpopKey>) -> Self {
+        if key.is_some() { Self::DPoP } else { Self::Bearer }
     }
 }
 
 /// RFC 6749 §5.1.
-fn read(mut members: Map<String, Value>, default_lifetime: Duration) -> Result<Tokens, RedeemError> {
+fn read(mut members: Map<String, Value>, default_lifetime: Duration, scheme: Scheme) -> Result<Tokens, RedeemError> {
     let invalid = |wrong: &str| RedeemError::Invalid(wrong.to_owned());
-    let is_bearer = |kind: &str| kind.eq_ignore_ascii_case("bearer");
-    if !members.get("token_type").and_then(Value::as_str).is_some_and(is_bearer) {
-        return Err(invalid("its `token_type` is not Bearer"));
+    let wanted = match scheme {
+        Scheme::Bearer => "Bearer",
+        Scheme::DPoP => "DPoP",
+    };
+    let is_wanted = |kind: &str| kind.eq_ignore_ascii_case(wanted);
+    if !members.get("token_type").and_then(Value::as_str).is_some_and(is_wanted) {
+        return Err(RedeemError::Invalid(format!("its `token_type` is not {wanted}")));
     }
     let expires_in = lifetime(members.get("expires_in")).unwrap_or(default_lifetime);
     let scope = members.get("scope").and_then(Value::as_str).map(str::to_owned);
@@ -153,7 +195,7 @@ mod tests {
         ] {
             let answer = json!({ "token_type": "bearer", "access_token": "a", "expires_in": sent });
             let Value::Object(answer) = answer else { unreachable!("it is an object") };
-            assert_eq!(read(answer, hour).unwrap().expires_in, expected, "{sent}");
+            assert_eq!(read(answer, hour, Scheme::Bearer).unwrap().expires_in, expected, "{sent}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! token which was replaced meanwhile is asked once more with the newer one, if the whole request is still at hand.
 
 mod answer;
+mod bound;
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -22,6 +23,7 @@ use super::route::Route;
 use super::tunnel;
 use super::upstream::{Answer, BodyLength, ExchangeError, Outgoing, UpstreamClients};
 use crate::config::{Access, Origin};
+use crate::dpop::Nonces;
 use crate::guard::path::RoutePath;
 use crate::guard::same_origin::SameOrigin;
 
@@ -80,7 +82,8 @@ pub enum ForwardError {
 }
 
 /// Forwards and answers. `renew` is asked when the upstream refuses the bearer that went along with a request which can
-/// be repeated: a value that has replaced it is sent in its place, once; with `None` the refusal is passed on.
+/// be repeated: a value that has replaced it is sent in its place, once; with `None` the refusal is passed on. An upstream
+/// that wants a nonce in a DPoP proof is asked once more with it.
 ///
 /// # Errors
 /// [`ForwardError`] when there is no answer to pass on.
@@ -120,7 +123,14 @@ impl Forward<'_> {
         ends: Option<Instant>,
         renew: impl AsyncFnOnce() -> Option<Bearer>,
     ) -> Result<Answer, ForwardError> {
-        let response = self.send(clients, body, &upload, ends).await?;
+        let mut response = self.send(clients, body, &upload, ends).await?;
+        if self.wants_nonce(clients, &response)
+            && let Some(body) = upload.again()
+        {
+            drop(response);
+            response = self.send(clients, body, &Upload::default(), ends).await?;
+        }
+        let response = self.refuse_wish(clients, response)?;
         if response.status == StatusCode::UNAUTHORIZED
             && self.bearer().is_some()
             && let Some(body) = upload.again()
@@ -129,7 +139,8 @@ impl Forward<'_> {
             // Nobody reads the refusal's body: dropped, it takes its connection with it unless all of it is here already.
             drop(response);
             self.replace_bearer(newer);
-            return self.send(clients, body, &Upload::default(), ends).await;
+            let response = self.send(clients, body, &Upload::default(), ends).await?;
+            return self.refuse_wish(clients, response);
         }
         Ok(response)
     }
@@ -175,7 +186,7 @@ impl Forward<'_> {
     }
 
     /// The request as the upstream gets it.
-    fn prepare(&self, body: RequestBody) -> Result<Outgoing, ForwardError> {
+    fn prepare(&self, body: RequestBody, nonces: &Nonces) -> Result<Outgoing, ForwardError> {
         let framing = match declared_length(self.request) {
             // Only `tunnel` lets one of these through.
             _ if tunnel::is_asked(self.request) => Framing::WebSocket,
@@ -183,6 +194,14 @@ impl Forward<'_> {
             None if body.is_empty() => Framing::None,
             None => Framing::Chunked,
         };
+        let (method, query) = (self.request.method(), self.request.uri().query());
+        let bad = ForwardError::BadRequest;
+        let mut head = Vec::with_capacity(HEAD);
+        head.extend_from_slice(method.as_str().as_bytes());
+        head.push(b' ');
+        let start = head.len();
+        self.route.write_target(self.path, query, &mut head).ok_or(bad("the target"))?;
+        let proof = self.proof(&head[start..], nonces);
         let own = Own {
             route: self.route,
             origin: self.origin,
@@ -190,14 +209,9 @@ impl Forward<'_> {
             request_id: self.request_id,
             version: self.request.version(),
             bearer: self.bearer(),
+            proof: proof.as_deref(),
             framing,
         };
-        let (method, query) = (self.request.method(), self.request.uri().query());
-        let bad = ForwardError::BadRequest;
-        let mut head = Vec::with_capacity(HEAD);
-        head.extend_from_slice(method.as_str().as_bytes());
-        head.push(b' ');
-        self.route.write_target(self.path, query, &mut head).ok_or(bad("the target"))?;
         head.extend_from_slice(b" HTTP/1.1\r\n");
         outbound(self.request.headers(), &own, &mut head).ok_or(bad("a header"))?;
         head.extend_from_slice(b"\r\n");
@@ -219,13 +233,13 @@ impl Forward<'_> {
     ) -> Result<Answer, ForwardError> {
         let repeatable = body.is_empty() && matches!(*self.request.method(), Method::GET | Method::HEAD);
         let place = &self.route.target.place;
-        let first = self.prepare(body)?;
+        let first = self.prepare(body, clients.nonces())?;
         let exchange = async {
             match clients.exchange(place, first, true).await {
                 // A kept connection that the upstream has just closed says nothing about the request, and nothing
                 // changes when GET or HEAD arrives twice (RFC 9110 §9.2.2).
                 Err(error) if repeatable && error.is_stale() => {
-                    let again = self.prepare(RequestBody::empty())?;
+                    let again = self.prepare(RequestBody::empty(), clients.nonces())?;
                     clients.exchange(place, again, false).await.map_err(ForwardError::from)
                 }
                 outcome => outcome.map_err(ForwardError::from),

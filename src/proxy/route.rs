@@ -155,6 +155,12 @@ impl Target {
         self.named.as_ref().map_or_else(|| origin.authority(), |(_, authority)| authority)
     }
 
+    /// The upstream's own origin, by which its nonces and proofs go.
+    pub(super) fn origin(&self, site: &Origin) -> String {
+        let scheme = self.named.as_ref().map_or_else(|| site.scheme().as_str(), |(scheme, _)| scheme.as_str());
+        format!("{scheme}://{}", self.host(site))
+    }
+
     /// What follows the upstream's own origin in `url`, if that is where it leads: the same scheme, host and port,
     /// a default port written or not. Behind a socket it is the site's, in either scheme: the upstream was told a host, and
     /// sees no TLS.

@@ -25,6 +25,7 @@ pub(super) use self::wire::Wire;
 use super::body::UploadError;
 use super::route::tls_of;
 use crate::config::{Config, SpaConfig, TlsFiles, UpstreamConfig};
+use crate::dpop::Nonces;
 use crate::tls::TlsError;
 
 /// The connections of one worker thread to every upstream. Not shared between workers: a shared pool costs twice the CPU.
@@ -32,6 +33,8 @@ pub struct UpstreamClients {
     /// A handful at most, so a look through beats hashing file names. `None` is plain HTTP.
     connectors: Vec<(Option<TlsFiles>, Connector)>,
     pool: Rc<Pool>,
+    /// What the upstreams want to see in proofs.
+    nonces: Nonces,
 }
 
 /// Why there is no response head.
@@ -80,7 +83,12 @@ impl UpstreamClients {
                 connectors.push((tls, connector));
             }
         }
-        Ok(Self { connectors, pool: Rc::default() })
+        Ok(Self { connectors, pool: Rc::default(), nonces: Nonces::default() })
+    }
+
+    /// What the upstreams want to see in proofs, each by its origin.
+    pub(super) const fn nonces(&self) -> &Nonces {
+        &self.nonces
     }
 
     /// Sends one request and waits for the head of its answer; a connection that was used before carries it only if

@@ -12,7 +12,7 @@ use super::keyring::{KeyId, Keyring, Purpose};
 use super::store::{StoreKey, Stored};
 use super::ticket::TicketSecret;
 use crate::clock::Timestamp;
-use crate::secret::{AccessToken, IdToken, RefreshToken};
+use crate::secret::{AccessToken, DpopKey, IdToken, RefreshToken};
 
 /// The first byte of a sealed record. Replicas of this release and the next share a store during a rolling update: a
 /// release that adds fields keeps this byte, and this one keeps the fields it does not know. Another byte is for a
@@ -67,6 +67,9 @@ pub struct Secrets {
     /// The token for the next refresh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<RefreshToken>,
+    /// The key that the access token is bound to, if it is bound to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_key: Option<DpopKey>,
     /// For `id_token_hint` at logout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<IdToken>,
@@ -177,6 +180,7 @@ mod tests {
             secrets: Secrets {
                 access_token: AccessToken::new("access-canary"),
                 refresh_token: Some(RefreshToken::new("refresh-canary")),
+                dpop_key: None,
                 id_token: None,
                 scope: None,
                 claims: Map::new(),
@@ -229,7 +233,7 @@ mod tests {
         let key = ticket.store_key(&origin);
         let mut newer = record();
         newer.meta.newer.insert("device".into(), "laptop".into());
-        newer.secrets.newer.insert("dpop_key".into(), Value::from(vec![1, 2]));
+        newer.secrets.newer.insert("device_key".into(), Value::from(vec![1, 2]));
         let stored = Stored { version: 1, sealed: newer.seal(&ring, &key, ticket.secret(), 1) };
         let mut opened = Record::open(&ring, &key, ticket.secret(), &stored).unwrap();
         opened.meta.generation += 1;

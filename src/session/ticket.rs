@@ -103,6 +103,8 @@ impl std::fmt::Debug for TicketSecret {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -124,5 +126,20 @@ mod tests {
         let ticket = Ticket::new(Timestamp::from_secs(1));
         let (one, two) = (Origin::parse("https://one.example").unwrap(), Origin::parse("https://two.example").unwrap());
         assert_ne!(ticket.store_key(&one), ticket.store_key(&two));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic_and_one_ticket_has_one_text(text in "[A-Za-z0-9_=+/.-]{70,82}|\\PC{0,90}") {
+            if let Some(ticket) = Ticket::decode(&text) {
+                prop_assert_eq!(ticket.encode().to_string(), text);
+            }
+        }
+
+        #[test]
+        fn any_bytes_of_the_right_length_are_a_ticket_with_one_text(bytes in prop::collection::vec(any::<u8>(), ID + SECRET + 8)) {
+            let text = URL_SAFE_NO_PAD.encode(&bytes);
+            prop_assert_eq!(Ticket::decode(&text).expect("a ticket").encode().to_string(), text);
+        }
     }
 }

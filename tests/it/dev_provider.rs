@@ -2,13 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the steps of a test stop it where they fail")]
 
+mod profiles;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cloakroom::clock::{Clock, Timestamp};
-use cloakroom::dev::provider::{Behaviour, Client, EmbeddedProvider, Rotation, Setup};
+use cloakroom::dev::provider::{Behaviour, Client, EmbeddedProvider, Profile, Rotation, Setup};
 use cloakroom::secret::{ClientSecret, random_base64url};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -34,6 +36,10 @@ struct Browser(HashMap<String, String>);
 
 impl World {
     fn start() -> Self {
+        Self::of(Profile::default())
+    }
+
+    fn of(profile: Profile) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let clock = Clock::manual(Timestamp::from_secs(1_800_000_000));
         let client = |id: &str, site: &str| Client {
@@ -42,9 +48,10 @@ impl World {
             secret: Some(ClientSecret::new(SECRET)),
             redirect_uris: vec![CALLBACK.replace("one", site)],
             post_logout_redirect_uris: vec![AFTER_LOGOUT.replace("one", site)],
+            backchannel_logout_uri: None,
         };
         let clients = vec![client("site-one", "one"), client("site-two", "two")];
-        let provider = EmbeddedProvider::start(Setup { clients, clock: clock.clone(), ..Setup::default() }).unwrap();
+        let provider = EmbeddedProvider::start(Setup { clients, clock: clock.clone(), ..Setup::of(profile) }).unwrap();
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         Self { provider, clock, http }
     }
@@ -73,7 +80,13 @@ impl World {
 
     async fn token_as(&self, client: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
         let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let request = self.http.post(self.at("/token")).basic_auth(encode(client), Some(encode(SECRET))).form(form);
+        let url = self.at(self.provider.profile().paths.token);
+        let request = self
+            .http
+            .post(url)
+            .header("accept", "application/json")
+            .basic_auth(encode(client), Some(encode(SECRET)))
+            .form(form);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.headers()["cache-control"], "no-store");
         (answer.status(), answer.json().await.unwrap())
@@ -163,7 +176,7 @@ impl Attempt {
     }
 
     fn url(&self, world: &World) -> String {
-        Url::parse_with_params(&world.at("/authorize"), &self.parameters).unwrap().into()
+        Url::parse_with_params(&world.at(world.provider.profile().paths.authorize), &self.parameters).unwrap().into()
     }
 
     fn redemption<'a>(&'a self, code: &'a str) -> [(&'static str, &'a str); 4] {

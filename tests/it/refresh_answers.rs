@@ -48,6 +48,25 @@ fn a_401_about_the_client_ends_no_session() {
 }
 
 #[test]
+fn an_empty_400_ends_no_session_unless_the_provider_is_known_to_mean_that() {
+    let (world, mut browser) = answered(Setup::one_site(), 400, &json!(""), -1);
+    browser.get(&world.one(), "/api/x").refuses(503, "provider_unavailable");
+    assert!(browser.is_signed_in(&world.one()));
+    let meant = || {
+        let mut setup = Setup::one_site();
+        setup.sites[0].provider.push("empty_400 = \"rejected\"".into());
+        setup
+    };
+    let (world, mut browser) = answered(meant(), 400, &json!(""), -1);
+    browser.get(&world.one(), "/api/x").refuses(401, "refresh_rejected");
+    for (status, body) in [(400, "<html>Bad Request</html>"), (403, ""), (502, "")] {
+        let (world, mut browser) = answered(meant(), status, &json!(body), -1);
+        browser.get(&world.one(), "/api/x").refuses(503, "provider_unavailable");
+        assert!(browser.is_signed_in(&world.one()), "{status} {body}");
+    }
+}
+
+#[test]
 fn without_a_new_refresh_token_the_old_one_is_used_again() {
     let body = json!({ "access_token": "made-up-1", "token_type": "Bearer", "expires_in": 1 });
     let (world, mut browser) = answered(Setup::one_site(), 200, &body, 1);

@@ -19,6 +19,10 @@
 //! | a Redis that is waited for ten times as long; no grace; `Set-Cookie` on a 503 | `outages`, `sentinel` |
 //! | a session key without an end; a subject in a note | `secrecy` |
 //! | a copy that is never told | `cost` |
+//! | a lease that is over by the clock of a store that stands still | `frozen` |
+//! | a refusal that ends whatever record stands there by then | `frozen` |
+//! | an end that tells nothing of what it ended; a login that forgets what it may have written | `lost_answers` |
+//! | a budget, and a pause, that each process keeps for itself; a stop that waits for those who wait | `budget` |
 
 use std::time::Duration;
 

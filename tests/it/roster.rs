@@ -71,6 +71,7 @@ impl Stage {
             secrets: Secrets {
                 access_token: AccessToken::new("token"),
                 refresh_token: None,
+                dpop_key: None,
                 id_token: None,
                 scope: None,
                 claims: Map::new(),

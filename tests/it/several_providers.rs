@@ -12,12 +12,17 @@ struct Stage {
     setup: Setup,
     a: Passport,
     b: Passport,
-    gateway: Gateway,
-    dir: TempDir,
+    _gateway: Gateway,
+    _dir: TempDir,
 }
 
 impl Stage {
     fn new() -> Self {
+        Self::without(&[])
+    }
+
+    /// Without these lines of the providers.
+    fn without(lines: &[&str]) -> Self {
         let (mut setup, a, b) = (Setup::one_site(), Passport::start(), Passport::start());
         let named = |name: &str, provider: &Passport| {
             let mut lines = provider.lines();
@@ -26,11 +31,14 @@ impl Stage {
         };
         setup.sites[0].providers = vec![named("a", &a), named("b", &b)];
         setup.sites[0].providers[1].push("own_callback = true".into());
+        for provider in &mut setup.sites[0].providers {
+            provider.retain(|line| !lines.contains(&line.as_str()));
+        }
         b.user(json!({ "id": 8, "name": "Grace Hopper" }));
         let dir = TempDir::new().expect("a temporary directory");
         let config = setup.write(dir.path(), "", &Upstream::start().url());
         let gateway = Gateway::serve(&config, setup.port, setup.admin_port);
-        Self { setup, a, b, gateway, dir }
+        Self { setup, a, b, _gateway: gateway, _dir: dir }
     }
 
     fn one(&self) -> String {
@@ -83,13 +91,7 @@ fn each_provider_logs_its_own_users_in_at_a_redirect_uri_of_its_own() {
 
 #[test]
 fn providers_share_the_redirect_uri_unless_one_has_its_own() {
-    let mut stage = Stage::new();
-    for provider in &mut stage.setup.sites[0].providers {
-        provider.retain(|line| line != "own_callback = true");
-    }
-    let config = stage.setup.write(stage.dir.path(), "", &Upstream::start().url());
-    drop(stage.gateway);
-    let _gateway = Gateway::serve(&config, stage.setup.port, stage.setup.admin_port);
+    let stage = Stage::without(&["own_callback = true"]);
     let (origin, mut browser) = (stage.setup.origin(0), Browser::new());
     for (name, provider) in [("a", &stage.a), ("b", &stage.b)] {
         browser.open(&format!("{origin}/bff/login?provider={name}"));
@@ -137,6 +139,19 @@ fn an_answer_that_names_another_issuer_is_refused_before_the_code_goes_anywhere(
         assert_eq!(answer.status, 400, "{attempt}");
     }
     assert_eq!(stage.token_calls(), (0, 0));
+}
+
+#[test]
+fn a_provider_without_issuer_gets_no_answer_that_names_another_one() {
+    let stage = Stage::without(&["own_callback = true", "issuer = \"https://a.example\""]);
+    let (browser, state) = stage.begin("a");
+    let query = format!("code=stolen&state={state}&iss=https://b.example");
+    assert_eq!(stage.call_back(&browser, "/bff/callback", &query).status, 400);
+    assert_eq!(stage.token_calls(), (0, 0));
+    stage.a.names_issuer("https://a-by-another-name.example");
+    let mut browser = Browser::new();
+    browser.open(&format!("{}/bff/login?provider=a", stage.one()));
+    assert_eq!(browser.session(&stage.one())["provider"], "a");
 }
 
 #[test]

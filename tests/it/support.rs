@@ -2,6 +2,7 @@
 //! upstream, and a model of a browser that is strict about cookies.
 
 mod browser;
+mod dev;
 mod gateway;
 mod http;
 mod oidc_provider;
@@ -17,6 +18,7 @@ mod upstream;
 mod world;
 
 pub use browser::{Browser, Page};
+pub use dev::Dev;
 pub use gateway::{Gateway, cloakroom};
 pub use http::{Exchange, Request, Response, Streaming, send, send_raw, try_send};
 pub use oidc_provider::OidcProvider;
@@ -27,7 +29,7 @@ pub use redis_groups::{RedisCluster, Sentinels};
 pub use relay::Relay;
 pub use replicas::{Replicas, Seen};
 pub use setup::{Setup, Site, fresh_key};
-pub use tls::{Pair, TlsClient, answer, ask};
+pub use tls::{Pair, TlsClient, answer, ask, private_key};
 pub use upstream::{Recorded, Reply, Upstream};
 pub use world::World;
 

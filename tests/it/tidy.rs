@@ -22,16 +22,20 @@ const ROOMS: &[Room] = &[
     room("config", &["clock", "secret"]),
     room("telemetry", &["clock", "secret", "config"]),
     room("tls", &["config"]),
+    room("dpop", &["clock", "secret"]),
     room("session", &["clock", "secret", "config", "telemetry", "tls"]),
-    room("provider", &["clock", "secret", "config", "telemetry", "tls"]),
+    room("provider", &["clock", "secret", "config", "telemetry", "tls", "dpop"]),
     room("guard", &["clock", "secret", "config", "telemetry"]),
-    room("auth", &["clock", "secret", "config", "telemetry", "tls", "session", "provider", "guard"]),
-    room("proxy", &["clock", "secret", "config", "telemetry", "tls", "guard"]),
+    room("auth", &["clock", "secret", "config", "telemetry", "tls", "dpop", "session", "provider", "guard"]),
+    room("proxy", &["clock", "secret", "config", "telemetry", "tls", "dpop", "guard"]),
     room(
         "endpoints",
-        &["clock", "secret", "config", "telemetry", "tls", "session", "provider", "guard", "auth", "proxy"],
+        &["clock", "secret", "config", "telemetry", "tls", "dpop", "session", "provider", "guard", "auth", "proxy"],
     ),
-    room("admin", &["clock", "secret", "config", "telemetry", "tls", "session", "provider", "guard", "auth", "proxy"]),
+    room(
+        "admin",
+        &["clock", "secret", "config", "telemetry", "tls", "dpop", "session", "provider", "guard", "auth", "proxy"],
+    ),
     room(
         "app",
         &[

@@ -1,15 +1,16 @@
 // A real, certified OpenID provider (the npm package `oidc-provider`) on a loopback port, for the integration tests.
 //
-//   node server.mjs '{"port": 0, "clients": [{"client_id": "…", "redirect_uris": […], …}]}'
+//   node server.mjs '{"port": 0, "clients": [{"client_id": "…", "redirect_uris": […], …}], "par": true, …}'
 //
+// `slim` keeps everything but the subject out of ID tokens, `par` advertises pushed authorization requests, `dpop_nonces` demands a nonce in every DPoP proof.
 // It prints `{"port":…,"issuer":…}` when it listens and ends when its standard input is closed. Everything under
 // `/__test` is for the tests: clients can be added, calls counted, faults ordered, grants revoked, keys rotated.
 // Calls are counted per client, so that one provider serves any number of tests at the same time.
 
 import { createServer, request } from 'node:http';
-import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { once } from 'node:events';
-import Provider from 'oidc-provider';
+import Provider, { errors } from 'oidc-provider';
 import { Memory, clients, forgetGrants } from './memory.mjs';
 
 const USERS = {
@@ -94,7 +95,9 @@ async function bodyOf(req) {
 
 function ledgerOf(client) {
   if (!ledgers.has(client)) {
-    ledgers.set(client, { calls: {}, at: {}, grants: {}, refused: 0, authorizations: [], issued: [], revoked: [] });
+    ledgers.set(client, {
+      calls: {}, at: {}, grants: {}, refused: 0, authorizations: [], issued: [], revoked: [], assertions: [],
+    });
   }
   return ledgers.get(client);
 }
@@ -131,6 +134,7 @@ async function grantFor(accountId, params) {
   const grant = new provider.Grant({ accountId, clientId: params.client_id });
   grant.addOIDCScope(params.scope);
   if (clients.get(params.client_id)?.test.jwt) grant.addResourceScope('urn:test:api', params.scope);
+  for (const resource of [params.resource ?? []].flat()) grant.addResourceScope(resource, params.scope);
   return grant.save();
 }
 
@@ -139,11 +143,12 @@ function newProvider() {
     adapter: Memory,
     jwks: { keys },
     cookies: { keys: ['for the tests only'] },
-    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+    assertJwtClientAuthClaimsAndHeader: strictAssertion,
     responseTypes: ['code'],
     scopes: ['openid', 'offline_access', 'profile', 'email', 'orders:write'],
     claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
-    conformIdTokenClaims: false,
+    conformIdTokenClaims: options.slim === true,
     pkce: { required: () => true },
     rotateRefreshToken: true,
     issueRefreshToken: (ctx, client, code) =>
@@ -168,6 +173,9 @@ function newProvider() {
     },
     features: {
       devInteractions: { enabled: false },
+      pushedAuthorizationRequests: { enabled: options.par === true },
+      dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => options.dpop_nonces === true },
+      jwtUserinfo: { enabled: true },
       backchannelLogout: { enabled: true },
       jwtResponseModes: { enabled: true },
       revocation: { enabled: true },
@@ -203,6 +211,14 @@ function newProvider() {
     if (ctx.oidc?.route === 'token') record(ctx);
   });
   return made;
+}
+
+/** Stricter than the package: RFC 10070 wants the issuer as the one audience, as a string, and the type said. */
+async function strictAssertion(ctx, claims, header, client) {
+  const { assertion_aud: aud = issuer, assertion_typ: typ = 'client-authentication+jwt' } = testOf(client);
+  const wrong = claims.aud !== aud || header.typ !== typ || claims.sub !== client.clientId || claims.exp - claims.iat > 60;
+  if (wrong) throw new errors.InvalidClientAuth(`not a strict assertion: ${JSON.stringify({ claims, header })}`);
+  ledgerOf(client.clientId).assertions.push({ path: ctx.path, jti: claims.jti });
 }
 
 function record(ctx) {
@@ -244,7 +260,9 @@ function testOf(client) {
   return clients.get(client.clientId).test;
 }
 
-function addClient({ test, ...metadata }) {
+/** `public_key` is a PEM text, which becomes the client's one registered key. */
+function addClient({ test, public_key: pem, ...metadata }) {
+  if (pem) metadata.jwks = { keys: [{ ...createPublicKey(pem).export({ format: 'jwk' }), kid: 'k-1', use: 'sig' }] };
   clients.set(metadata.client_id, {
     metadata: { grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'], ...metadata },
     test: { access_ttl: 3600, jwt: false, offline: 'always', ...test },

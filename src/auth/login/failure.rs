@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{RedeemError, Unavailable};
+use crate::provider::{AuthorizeError, RedeemError};
 use crate::session::store::StoreError;
 
 /// Why a login cannot begin.
@@ -12,9 +12,9 @@ pub enum BeginError {
     /// The site has no provider of that name.
     #[error("this site has no such provider")]
     UnknownProvider,
-    /// The provider cannot be used right now.
+    /// The provider cannot be used right now, or not by this client.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Provider(#[from] AuthorizeError),
 }
 
 /// Why a callback did not become a login.

@@ -6,9 +6,9 @@ use super::COOL_DOWN;
 use super::flight::{Answered, Flight, Step};
 use crate::auth::Session;
 use crate::auth::budget::{Call, some_of};
-use crate::provider::{Provider, Refreshed};
-use crate::secret::RefreshToken;
+use crate::provider::{Provider, Refreshed, Renewal};
 use crate::session::lifecycle::{TokenLife, token_due_in};
+use crate::session::record::Record;
 use crate::telemetry::metrics;
 
 /// How long those who cannot go on without a new token wait for their turn.
@@ -45,13 +45,19 @@ impl Flight {
         let Some(refresh_token) = session.record.secrets.refresh_token.as_ref() else {
             return Refreshed::Rejected("there is no refresh token".into());
         };
-        let subject = &session.record.meta.subject;
-        match self.ask(provider, refresh_token, subject).await {
+        let Record { meta, secrets } = &*session.record;
+        let renewal = Renewal {
+            refresh_token,
+            subject: &meta.subject,
+            scope: secrets.scope.as_deref(),
+            dpop_key: secrets.dpop_key.as_ref(),
+        };
+        match self.ask(provider, &renewal).await {
             Refreshed::Unknown(reason) if self.overtaken().await.is_none() => {
                 tracing::warn!(event = "refresh_unknown", session = self.name(), reason, "asking once more");
                 let store = self.auth.background.store();
                 match self.auth.purse(provider).turn(store, Call::Urgent, URGENT_PATIENCE).await {
-                    Ok(()) => self.ask(provider, refresh_token, subject).await,
+                    Ok(()) => self.ask(provider, &renewal).await,
                     Err(_) => Refreshed::Unknown(reason),
                 }
             }
@@ -60,9 +66,9 @@ impl Flight {
     }
 
     /// One call, counted. A provider that has had too many gets none from any replica for the time it says.
-    async fn ask(&self, provider: &Provider, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
+    async fn ask(&self, provider: &Provider, renewal: &Renewal<'_>) -> Refreshed {
         let started = Instant::now();
-        let refreshed = provider.refresh(refresh_token, subject).await;
+        let refreshed = provider.refresh(renewal).await;
         let outcome = match &refreshed {
             Refreshed::Tokens(_) => "rotated",
             Refreshed::Rejected(_) => "rejected",

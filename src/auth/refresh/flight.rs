@@ -106,12 +106,14 @@ impl Flight {
             self.outcome().await
         };
         let lingers = match outcome {
-            Outcome::ProviderUnavailable(time) => time.min(COOL_DOWN),
-            Outcome::Ended(_) => COOL_DOWN,
-            Outcome::Token(_) | Outcome::StoreUnavailable => Duration::ZERO,
+            Outcome::ProviderUnavailable(time) => Some(time.min(COOL_DOWN)),
+            Outcome::Ended(_) => Some(COOL_DOWN),
+            Outcome::Token(_) | Outcome::StoreUnavailable => None,
         };
         self.tell.send_replace(Some(outcome));
-        tokio::time::sleep(lingers).await;
+        if let Some(time) = lingers {
+            tokio::time::sleep(time).await;
+        }
     }
 
     async fn outcome(&self) -> Outcome {

@@ -3,12 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::super::AppliedProfile;
-use super::{JsonPointer, LogoutTemplate, RelayConfig, TlsFiles};
-use crate::secret::ClientSecret;
+use super::{ClientAuth, JsonPointer, LogoutTemplate, RelayConfig, RequestConfig, ResponseMode, TlsFiles};
 
 /// `[[site.provider]]`: who logs a site's users in, and what every kind of it has.
 #[derive(Clone, Debug)]
@@ -95,10 +93,14 @@ pub struct ClientConfig {
     pub authorization_params: Vec<(String, String)>,
     /// How the provider hands over its answer to the authorization request.
     pub response_mode: ResponseMode,
+    /// What is asked for beside scopes, and how.
+    pub requests: RequestConfig,
     /// Whether the redirect URI is this provider's alone.
     pub own_callback: bool,
     /// What a logout does at the provider.
     pub logout: LogoutConfig,
+    /// What an empty 400 of the token endpoint means.
+    pub empty_400: Empty400,
 }
 
 /// What a logout does at the provider, beside the revocation of its tokens.
@@ -128,6 +130,8 @@ pub struct OidcConfig {
     pub client: ClientConfig,
     /// Signature algorithms accepted on ID tokens; asymmetric ones only.
     pub id_token_algs: Vec<String>,
+    /// Whether the UserInfo endpoint is asked at a login.
+    pub userinfo: bool,
     /// Who may stand beside this client in `aud`.
     pub trusted_audiences: TrustedAudiences,
     /// Whether a logout token must say when it expires.
@@ -163,72 +167,13 @@ pub struct OAuth2Config {
     pub email: JsonPointer,
 }
 
-/// How the client proves itself (RFC 6749 §2.3).
-#[derive(Clone, Debug)]
-pub enum ClientAuth {
-    /// A public client: PKCE alone.
-    None,
-    /// `client_secret_basic`
-    Basic(ClientSecret),
-    /// `client_secret_post`
-    Post(ClientSecret),
-}
-
-/// `response_mode`: how the provider hands over its answer to the authorization request (OAuth 2.0 Multiple Response Type
-/// Encoding Practices §2.1, OAuth 2.0 Form Post Response Mode, JARM §2.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ResponseMode {
-    /// In the query of the redirect; the default of the code flow, and so not asked for.
-    #[default]
-    #[serde(rename = "query")]
-    Query,
-    /// In a form that the browser posts.
-    #[serde(rename = "form_post")]
-    FormPost,
-    /// In a signed token; where, the provider chooses by the response type: in the query, for codes.
-    #[serde(rename = "jwt")]
-    Jwt,
-    /// In a signed token in the query.
-    #[serde(rename = "query.jwt")]
-    QueryJwt,
-    /// In a signed token in a form.
-    #[serde(rename = "form_post.jwt")]
-    FormPostJwt,
-}
-
-impl ResponseMode {
-    /// Every mode, by its word.
-    pub const ALL: [(&'static str, Self); 5] = [
-        ("query", Self::Query),
-        ("form_post", Self::FormPost),
-        ("jwt", Self::Jwt),
-        ("query.jwt", Self::QueryJwt),
-        ("form_post.jwt", Self::FormPostJwt),
-    ];
-
-    /// The word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Query => "query",
-            Self::FormPost => "form_post",
-            Self::Jwt => "jwt",
-            Self::QueryJwt => "query.jwt",
-            Self::FormPostJwt => "form_post.jwt",
-        }
-    }
-
-    /// Whether the browser posts the answer.
-    #[must_use]
-    pub const fn is_posted(self) -> bool {
-        matches!(self, Self::FormPost | Self::FormPostJwt)
-    }
-
-    /// Whether the answer is a signed token.
-    #[must_use]
-    pub const fn is_signed(self) -> bool {
-        matches!(self, Self::Jwt | Self::QueryJwt | Self::FormPostJwt)
-    }
+/// `empty_400`: a refusal of the token endpoint that does not say what it refuses, though RFC 6749 §5.2 asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Empty400 {
+    /// Something in front of the provider may have said it: no session ends.
+    Unavailable,
+    /// The provider says so of codes and refresh tokens that are over, as Glewlwyd does.
+    Rejected,
 }
 
 /// What the provider's logout URL carries.

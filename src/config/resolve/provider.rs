@@ -1,9 +1,11 @@
 //! `[[site.provider]]`: what every provider has, and the choice of its kind.
 
 mod client;
+mod client_auth;
 mod logout;
 mod oauth2;
 mod oidc;
+mod requests;
 
 use super::{choice_with_later, hours, minutes, seconds};
 use crate::config::address::tls_files;
@@ -31,7 +33,7 @@ enum Kind {
 const KINDS: [(&str, Kind); 2] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 13] = [
+const OWN_KEYS: [(&str, &[Kind]); 14] = [
     ("authorization_endpoint", &[Kind::OAuth2]),
     ("token_endpoint", &[Kind::OAuth2]),
     ("userinfo_endpoint", &[Kind::OAuth2]),
@@ -41,6 +43,7 @@ const OWN_KEYS: [(&str, &[Kind]); 13] = [
     ("name_pointer", &[Kind::OAuth2]),
     ("email_pointer", &[Kind::OAuth2]),
     ("id_token_algs", &[Kind::Oidc]),
+    ("userinfo", &[Kind::Oidc]),
     ("trusted_audiences", &[Kind::Oidc]),
     ("logout_token_exp", &[Kind::Oidc]),
     ("frontchannel_logout", &[Kind::Oidc]),

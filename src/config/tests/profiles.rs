@@ -48,6 +48,8 @@ fn each_profile_makes_a_provider_of_a_url_and_a_client() {
 #[test]
 fn a_profile_knows_what_is_odd_about_its_provider() {
     let passport = provider("profile = \"passport\"\nurl = \"https://api.example\"");
+    let budget = passport.budget.map(|budget| (budget.count.get(), budget.period.as_secs()));
+    assert_eq!(budget, Some((60, 60)), "Laravel throttles /oauth/token by address");
     let ProviderKind::OAuth2(oauth2) = &passport.kind else { panic!("{passport:?}") };
     assert!(oauth2.client.scopes.is_empty() && matches!(oauth2.client.client_auth, ClientAuth::Post(_)));
     assert_eq!((oauth2.subject.as_str(), oauth2.userinfo_endpoint.as_str()), ("/id", "https://api.example/api/user"));
@@ -114,6 +116,7 @@ fn check_shows_what_a_profile_set_and_what_took_its_place() {
         understood(&with("profile = \"passport\"\nurl = \"https://api.example\"\nscopes = [\"orders\"]")).route_table();
     let expected = "  main has the profile \"passport\" (https://laravel.com/docs/passport):
     authorization_endpoint = \"https://api.example/oauth/authorize\"
+    budget = \"60/min\"
     client_auth = \"client_secret_post\"
     kind = \"oauth2\"
     scopes = []  (overridden by this file)

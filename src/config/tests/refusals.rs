@@ -151,6 +151,31 @@ fn the_rules_of_a_route_are_words_with_a_meaning() {
 }
 
 #[test]
+fn what_is_asked_of_a_provider_is_what_it_can_be_asked() {
+    each_added(
+        "client_id",
+        "site[0].provider[0]",
+        &[
+            ("par = \"always\"", "par", "not a choice", "\"required\""),
+            ("resource = [\"api\"]", "resource[0]", "not an absolute URI", "https://api.example"),
+            ("resource = [\"https://a.example#x\"]", "resource[0]", "fragment", "https://api.example"),
+            ("token_params = { scope = \"a\" }", "token_params.scope", "by the gateway itself", "`refresh_scope`"),
+            ("token_params = { resource = \"a\" }", "token_params.resource", "by the gateway itself", "`resource`"),
+            ("token_params = { x = 1 }", "token_params.x", "expected a string", "string"),
+            ("refresh_scope = []", "refresh_scope", "lists no scope", "false"),
+            ("refresh_scope = [\"a b\"]", "refresh_scope", "not a scope", "one by one"),
+            ("refresh_scope = \"yes\"", "refresh_scope", "found a string", ""),
+            (
+                "audience = \"a\"\nauthorization_params = { audience = \"b\" }",
+                "audience",
+                "stands in `authorization_params` as well",
+                "remove it there",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn listeners_are_refused_where_they_would_hurt() {
     let site = "[[site]]";
     each(&[

@@ -19,7 +19,7 @@ fn a_provider_is_asked_safely_or_not_at_all() {
             ("authorization_params = { prompt = 1 }", "authorization_params.prompt", "expected a string", "string"),
             ("client_auth = \"none\"", "client_secret", "says that there is none", "remove one"),
             (
-                "client_auth = \"private_key_jwt\"",
+                "client_auth = \"client_secret_jwt\"",
                 "client_auth",
                 "not supported by this version",
                 "client_secret_basic",

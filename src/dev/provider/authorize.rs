@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use url::Url;
 
 use super::parameters::Parameters;
+use super::profile::Given;
 use super::request::{AuthorizationRequest, Prompt, Rejected};
 use super::respond::{page, redirect};
 use super::shared::Shared;
@@ -32,17 +33,37 @@ pub(super) async fn authorize(shared: web::Data<Shared>, request: HttpRequest, b
         .signed_in(&request)
         .filter(|signed_in| asked.max_age.is_none_or(|age| now.saturating_sub(signed_in.auth_time) <= age));
     match (asked.prompt, signed_in) {
-        (Prompt::IfNeeded | Prompt::None, Some(signed_in)) => grant(&shared, &asked, signed_in),
-        (Prompt::None, None) => deny(&shared, &asked, "login_required", "nobody is signed in"),
+        (Prompt::None, Some(signed_in)) => silently(&shared, &asked, signed_in),
+        (Prompt::IfNeeded, Some(signed_in)) => grant(&shared, &asked, signed_in),
+        (Prompt::None, None) => {
+            deny(&shared, &asked, shared.profile.authorization.silent.signed_out, "nobody is signed in")
+        }
         (Prompt::IfNeeded | Prompt::Picker, _) => login::show(&shared, &request, &asked, &parameters),
+    }
+}
+
+/// Answers without a page, where that takes no consent or has it.
+fn silently(shared: &Shared, asked: &AuthorizationRequest, signed_in: Authentication) -> HttpResponse {
+    let known = shared.state().known.contains(&(signed_in.user.clone(), asked.client.id.clone()));
+    match shared.profile.authorization.silent.unknown_application {
+        Some(error) if !known => deny(shared, asked, error, "this person has not been at this application yet"),
+        _ => grant(shared, asked, signed_in),
     }
 }
 
 /// Sends the browser back with a code.
 pub(super) fn grant(shared: &Shared, asked: &AuthorizationRequest, authentication: Authentication) -> HttpResponse {
     let value = random_base64url();
+    let first = shared.state().known.insert((authentication.user.clone(), asked.client.id.clone()));
+    let refreshable = match shared.profile.refresh.given {
+        Given::OnOfflineAccess => asked.scope.split(' ').any(|scope| scope == "offline_access"),
+        Given::Always => true,
+        Given::OnFirstConsent => asked.offline && (first || asked.consent),
+        Given::Never => false,
+    };
+    let (client_id, scope) = (asked.client.id.clone(), asked.scope.clone());
     let code = Code {
-        grant: Grant { client_id: asked.client.id.clone(), scope: asked.scope.clone(), authentication },
+        grant: Grant { client_id, scope, authentication, for_api: asked.for_api, refreshable },
         redirect_uri: asked.redirect_uri.clone(),
         nonce: asked.nonce.clone(),
         challenge: asked.challenge.clone(),
@@ -74,7 +95,7 @@ pub(super) fn refuse(shared: &Shared, rejected: Rejected) -> HttpResponse {
     }
 }
 
-/// Every authorization response says who it is from (RFC 9207 §2).
+/// An authorization response says who it is from (RFC 9207 §2), unless the profile knows better.
 fn answer(shared: &Shared, redirect_uri: &str, words: &[(&str, &str)]) -> HttpResponse {
     let Ok(mut location) = Url::parse(redirect_uri) else {
         return page(
@@ -83,6 +104,13 @@ fn answer(shared: &Shared, redirect_uri: &str, words: &[(&str, &str)]) -> HttpRe
             &[],
         );
     };
-    location.query_pairs_mut().extend_pairs(words).append_pair("iss", &shared.issuer);
+    location.query_pairs_mut().extend_pairs(words);
+    let rules = &shared.profile.authorization;
+    if rules.names_issuer {
+        location.query_pairs_mut().append_pair("iss", &shared.issuer);
+    }
+    if rules.session_state {
+        location.query_pairs_mut().append_pair("session_state", &random_base64url());
+    }
     redirect(location.as_str())
 }

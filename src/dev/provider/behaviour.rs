@@ -21,6 +21,12 @@ pub struct Behaviour {
     pub token_delay: Duration,
     /// Makes the token endpoint answer this status to everything, as a provider in trouble does.
     pub token_outage: Option<u16>,
+    /// How long everything but its own page takes.
+    pub slowness: Duration,
+    /// Whether everything but its own page is 503.
+    pub down: bool,
+    /// Whether the key set cannot be had.
+    pub keys_broken: bool,
 }
 
 impl Default for Behaviour {
@@ -34,6 +40,9 @@ impl Default for Behaviour {
             rotation: Rotation::EveryUse,
             token_delay: Duration::ZERO,
             token_outage: None,
+            slowness: Duration::ZERO,
+            down: false,
+            keys_broken: false,
         }
     }
 }

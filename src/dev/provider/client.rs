@@ -23,6 +23,8 @@ pub struct Client {
     pub redirect_uris: Vec<String>,
     /// Where the browser may go after a logout, compared byte for byte.
     pub post_logout_redirect_uris: Vec<String>,
+    /// Who is told of a logout behind the browser's back, if anybody.
+    pub backchannel_logout_uri: Option<String>,
 }
 
 /// Finds out which client is calling.

@@ -1,47 +1,64 @@
 //! What the provider says about itself (OpenID Connect Discovery §3, RFC 8414 §2) and its public key.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, ResponseError as _, web};
 use serde_json::json;
 
+use super::profile::{BackChannel, LogoutRules};
+use super::respond::Refusal;
 use super::shared::Shared;
 
-/// The scopes a client may ask for.
-pub(super) const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+/// The ways in which a client may prove itself.
+const AUTH_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
 
 /// The prompts a client may ask for.
 pub(super) const PROMPTS: [&str; 4] = ["none", "login", "consent", "select_account"];
 
 /// `GET /.well-known/openid-configuration`
 pub(super) async fn configuration(shared: web::Data<Shared>) -> HttpResponse {
-    let issuer = &shared.issuer;
-    HttpResponse::Ok().json(json!({
+    let (issuer, profile) = (&shared.issuer, &shared.profile);
+    let at = |path: &str| format!("{issuer}{path}");
+    let mut document = json!({
         "issuer": issuer,
-        "authorization_endpoint": format!("{issuer}/authorize"),
-        "token_endpoint": format!("{issuer}/token"),
-        "userinfo_endpoint": format!("{issuer}/userinfo"),
-        "revocation_endpoint": format!("{issuer}/revoke"),
-        "end_session_endpoint": format!("{issuer}/end_session"),
-        "jwks_uri": format!("{issuer}/jwks"),
+        "authorization_endpoint": at(profile.paths.authorize),
+        "token_endpoint": at(profile.paths.token),
+        "userinfo_endpoint": at(profile.paths.userinfo),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "code_challenge_methods_supported": ["S256"],
-        "scopes_supported": SCOPES,
+        "scopes_supported": profile.authorization.scopes,
         "prompt_values_supported": PROMPTS,
         "claims_supported": ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "name", "email",
             "email_verified", "picture"],
-        "authorization_response_iss_parameter_supported": true,
+        "authorization_response_iss_parameter_supported": profile.authorization.names_issuer,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
         "claims_parameter_supported": false,
-    }))
+    });
+    if let Some(path) = profile.paths.jwks {
+        document["jwks_uri"] = at(path).into();
+    }
+    if let Some(path) = profile.paths.revoke {
+        document["revocation_endpoint"] = at(path).into();
+        document["revocation_endpoint_auth_methods_supported"] = json!(AUTH_METHODS);
+    }
+    if let (Some(path), Some(LogoutRules { discoverable: true, .. })) = (profile.paths.logout, profile.logout) {
+        document["end_session_endpoint"] = at(path).into();
+    }
+    if profile.back_channel != BackChannel::None {
+        document["backchannel_logout_supported"] = true.into();
+        document["backchannel_logout_session_supported"] = true.into();
+    }
+    HttpResponse::Ok().json(document)
 }
 
-/// `GET /jwks`
+/// The key set (RFC 7517 §5).
 pub(super) async fn jwks(shared: web::Data<Shared>) -> HttpResponse {
+    if shared.behaviour().keys_broken {
+        return Refusal::outage(503).error_response();
+    }
     HttpResponse::Ok().json(shared.keys.jwks())
 }

@@ -1,26 +1,29 @@
-//! `/end_session`: signs the browser out here and sends it back (OpenID Connect RP-Initiated Logout 1.0).
+//! The logout page: signs the browser out here and sends it back (OpenID Connect RP-Initiated Logout 1.0).
 
 use actix_web::cookie::Cookie;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use url::Url;
 
+use super::issue::IdClaims;
 use super::parameters::{Parameters, Repeated};
+use super::profile::{LogoutProof, LogoutRules};
 use super::respond::{page, redirect};
 use super::shared::Shared;
-use super::token::IdClaims;
-use super::{login, pages};
+use super::{Client, User, login, pages};
 
 /// A logout request whose way back has been checked.
 #[derive(Debug)]
 struct Logout {
-    /// Who the hint says is signed in; only with a hint that is genuine.
-    hinted: Option<IdClaims>,
+    /// Whether it is enough that the application asks, whoever is signed in.
+    unasked: bool,
+    /// Who a genuine hint says is signed in: their id.
+    hinted: Option<String>,
     /// The way back, with `state`.
     location: Option<String>,
 }
 
-/// `GET` and `POST /end_session`
+/// `GET` and `POST` of the logout page.
 pub(super) async fn end_session(shared: web::Data<Shared>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
     let parameters = if request.method() == Method::POST {
         match Parameters::from_form(&request, &body) {
@@ -38,10 +41,10 @@ pub(super) async fn end_session(shared: web::Data<Shared>, request: HttpRequest,
     // Without proof that the user's own application asks, anyone's link could sign people out (§2, §6).
     let sure = match (&logout.hinted, &signed_in) {
         (_, None) => true,
-        (Some(hinted), Some(signed_in)) => hinted.sub == signed_in.user,
+        (Some(hinted), Some(signed_in)) => *hinted == signed_in.user,
         (None, Some(_)) => false,
     };
-    if sure {
+    if sure || logout.unasked {
         return finish(&shared, &request, logout.location.as_deref());
     }
     let browser = login::browser(&shared, &request);
@@ -73,39 +76,61 @@ pub(super) async fn confirm(shared: web::Data<Shared>, request: HttpRequest, bod
 impl Logout {
     fn read(shared: &Shared, parameters: &Parameters) -> Result<Self, String> {
         let get = |name| parameters.one(name).map_err(|Repeated(name)| format!("{name} is there more than once"));
-        // A hint that has expired is as good as a fresh one (§2); one that is not ours is no hint.
-        let hint = get("id_token_hint")?;
-        let hinted: Option<IdClaims> =
-            hint.and_then(|hint| shared.keys.open("JWT", hint)).filter(|claims: &IdClaims| claims.iss == shared.issuer);
-        if hint.is_some() && hinted.is_none() {
-            shared.complain("end-session endpoint", "id_token_hint is not an ID token of this provider");
+        let rules = shared.profile.logout.ok_or("there is no logout page")?;
+        let genuine = genuine(shared, get("id_token_hint")?);
+        if genuine.is_none() && rules.proof == LogoutProof::IdTokenHintAlone {
+            return Err("id_token_hint is missing, or no ID token of this provider".to_owned());
         }
         let client_id = get("client_id")?;
-        if let (Some(id), Some(hinted)) = (client_id, &hinted)
-            && id != hinted.aud
+        if let (Some(id), Some(genuine)) = (client_id, &genuine)
+            && id != genuine.aud
         {
             return Err("client_id is not the one that id_token_hint was issued to".to_owned());
         }
-        let client = client_id.or(hinted.as_ref().map(|hinted| hinted.aud.as_str()));
-        let location = match (get("post_logout_redirect_uri")?, client) {
+        let client = client_id.or(genuine.as_ref().map(|genuine| genuine.aud.as_str()));
+        let location = match (get(rules.back)?, client) {
             (None, _) => None,
-            (Some(_), None) => {
-                return Err("post_logout_redirect_uri needs id_token_hint or client_id".to_owned());
-            }
+            (Some(_), None) => return Err(format!("{} needs id_token_hint or client_id", rules.back)),
             (Some(uri), Some(id)) => {
                 let client = shared.client(id).ok_or("no such client is registered")?;
-                if !client.post_logout_redirect_uris.iter().any(|registered| registered == uri) {
-                    return Err("post_logout_redirect_uri is not one that the client registered".to_owned());
-                }
-                let mut location = Url::parse(uri).map_err(|_| "post_logout_redirect_uri is not a URL")?;
-                if let Some(state) = get("state")? {
-                    location.query_pairs_mut().append_pair("state", state);
-                }
-                Some(location.into())
+                Some(way_back(&rules, uri, &client, get("state")?)?)
             }
         };
-        Ok(Self { hinted, location })
+        let hint = get("logout_hint")?;
+        let user = match rules.proof {
+            LogoutProof::LogoutHint => {
+                shared.users.iter().find(|user| hint.is_some_and(|hint| shared.login_hint(user) == hint))
+            }
+            _ => genuine.and_then(|genuine| shared.user_of(&genuine.sub)),
+        };
+        let hinted = user.map(|User { id, .. }| id.clone());
+        Ok(Self { unasked: rules.proof == LogoutProof::None, hinted, location })
     }
+}
+
+/// A hint that has expired is as good as a fresh one (§2); one that is not ours is no hint.
+fn genuine(shared: &Shared, hint: Option<&str>) -> Option<IdClaims> {
+    let open = |hint| shared.keys.open("JWT", hint).filter(|claims: &IdClaims| claims.iss == shared.issuer);
+    let genuine = hint.and_then(open);
+    if hint.is_some() && genuine.is_none() {
+        shared.complain("end-session endpoint", "id_token_hint is not an ID token of this provider");
+    }
+    genuine
+}
+
+/// Where the browser goes afterwards: to what the client registered, and nowhere else.
+fn way_back(rules: &LogoutRules, uri: &str, client: &Client, state: Option<&str>) -> Result<String, String> {
+    let compared = if rules.ignores_query { uri.split('?').next().unwrap_or(uri) } else { uri };
+    if !client.post_logout_redirect_uris.iter().any(|registered| registered == compared) {
+        return Err(format!("{} is not one that the client registered", rules.back));
+    }
+    let mut location = Url::parse(uri).map_err(|_| format!("{} is not a URL", rules.back))?;
+    if let (Some(state), LogoutProof::IdTokenHint | LogoutProof::IdTokenHintAlone | LogoutProof::LogoutHint) =
+        (state, rules.proof)
+    {
+        location.query_pairs_mut().append_pair("state", state);
+    }
+    Ok(location.into())
 }
 
 fn finish(shared: &Shared, request: &HttpRequest, location: Option<&str>) -> HttpResponse {

@@ -38,6 +38,21 @@ impl<V> Expiring<V> {
         self.entries.get_mut(key).filter(|(ends, _)| now < *ends).map(|(_, value)| value)
     }
 
+    /// Every entry that has not ended, in no order.
+    pub(super) fn iter(&self, now: Timestamp) -> impl Iterator<Item = (&str, &V)> {
+        self.entries.iter().filter(move |(_, (ends, _))| now < *ends).map(|(key, (_, value))| (key.as_str(), value))
+    }
+
+    /// When the entry ends, unless it has.
+    pub(super) fn end(&self, key: &str, now: Timestamp) -> Option<Timestamp> {
+        self.entries.get(key).map(|(ends, _)| *ends).filter(|ends| now < *ends)
+    }
+
+    /// Drops every entry that is not to be kept.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
+        self.entries.retain(|_, (_, value)| keep(value));
+    }
+
     pub(super) fn remove(&mut self, key: &str) -> Option<V> {
         self.entries.remove(key).map(|(_, value)| value)
     }

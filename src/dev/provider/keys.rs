@@ -1,50 +1,23 @@
-//! The signing key, made at start and never written down, and the tokens it signs.
+//! The signing keys, made here and never written down.
 
-use std::sync::Arc;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::clock::Clock;
-
-/// The claims of an access token (RFC 9068 §2.2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccessClaims {
-    /// The issuer.
-    pub iss: String,
-    /// The subject.
-    pub sub: String,
-    /// The API it is for, and the issuer itself for its userinfo endpoint.
-    pub aud: Vec<String>,
-    /// The client it was issued to.
-    pub client_id: String,
-    /// The granted scopes.
-    pub scope: String,
-    /// The name of the user.
-    pub name: String,
-    /// Its id: the login it came from, and a count.
-    pub jti: String,
-    /// When it was issued, seconds since the epoch.
-    pub iat: u64,
-    /// When it ends.
-    pub exp: u64,
-}
-
-/// Why a token is not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadToken(pub String);
+/// Older ones are forgotten.
+const MAX_KEYS: usize = 8;
 
 /// An ES256 key pair with its public half as a JWK.
-pub(in crate::dev) struct SigningKey {
+struct SigningKey {
     encoding: EncodingKey,
-    decoding: Arc<DecodingKey>,
+    decoding: DecodingKey,
     kid: String,
     jwk: Value,
 }
@@ -57,7 +30,7 @@ impl std::fmt::Debug for SigningKey {
 
 impl SigningKey {
     /// A fresh key pair.
-    pub(in crate::dev) fn generate() -> Self {
+    fn generate() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("P-256 keys can be made");
         let pkcs8 = pair.to_pkcs8v1().expect("a fresh key has a PKCS#8 form");
         // An uncompressed point: 0x04, then 32 bytes of x, then 32 bytes of y (SEC 1 §2.3.3).
@@ -68,79 +41,63 @@ impl SigningKey {
         let kid = URL_SAFE_NO_PAD.encode(digest(&SHA256, thumbprint.as_bytes()));
         let decoding = DecodingKey::from_ec_components(&x, &y).expect("a point's own coordinates are a key");
         let jwk = json!({ "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": kid, "x": x, "y": y });
-        Self { encoding: EncodingKey::from_ec_der(pkcs8.as_ref()), decoding: Arc::new(decoding), kid, jwk }
+        Self { encoding: EncodingKey::from_ec_der(pkcs8.as_ref()), decoding, kid, jwk }
+    }
+
+    fn sign(&self, typ: &str, names_key: bool, claims: &impl Serialize) -> String {
+        let kid = names_key.then(|| self.kid.clone());
+        let header = Header { typ: Some(typ.to_owned()), kid, ..Header::new(Algorithm::ES256) };
+        encode(&header, claims, &self.encoding).expect("claims are JSON and the key signs")
+    }
+}
+
+/// The keys of a provider: the newest signs, all verify.
+#[derive(Debug)]
+pub(in crate::dev) struct KeyRing(RwLock<Vec<SigningKey>>);
+
+impl KeyRing {
+    /// A ring with one fresh key.
+    pub(in crate::dev) fn generate() -> Self {
+        Self(RwLock::new(vec![SigningKey::generate()]))
+    }
+
+    fn keys(&self) -> RwLockReadGuard<'_, Vec<SigningKey>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Signs with a fresh key from now on.
+    pub(super) fn rotate(&self) {
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() == MAX_KEYS {
+            keys.remove(0);
+        }
+        keys.push(SigningKey::generate());
     }
 
     /// The key set that is published.
     pub(super) fn jwks(&self) -> Value {
-        json!({ "keys": [self.jwk] })
+        json!({ "keys": self.keys().iter().rev().map(|key| key.jwk.clone()).collect::<Vec<_>>() })
     }
 
-    /// A compact JWS over the claims, `typ` in its header.
+    /// A compact JWS over the claims, `typ` and the key's name in its header.
     pub(in crate::dev) fn sign(&self, typ: &str, claims: &impl Serialize) -> String {
-        let header = Header { typ: Some(typ.to_owned()), kid: Some(self.kid.clone()), ..Header::new(Algorithm::ES256) };
-        encode(&header, claims, &self.encoding).expect("claims are JSON and the key signs")
+        self.sign_as(typ, true, claims)
     }
 
-    /// The claims of a token this key signed, whenever it ended and whomever it was for.
+    /// The same, where the header may leave the key's name out.
+    pub(super) fn sign_as(&self, typ: &str, names_key: bool, claims: &impl Serialize) -> String {
+        self.keys().last().expect("a ring has a key").sign(typ, names_key, claims)
+    }
+
+    /// The claims of a token that one of these keys signed, whenever it ended and whomever it was for.
     pub(super) fn open<C: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<C> {
-        open(&self.decoding, typ, token)
-    }
-
-    /// What an API needs to verify this key's access tokens.
-    pub(in crate::dev) fn access_tokens(&self, issuer: &str, audience: &str, clock: &Clock) -> AccessTokens {
-        AccessTokens {
-            key: Arc::clone(&self.decoding),
-            issuer: issuer.to_owned(),
-            audience: audience.to_owned(),
-            clock: clock.clone(),
-        }
+        self.keys().iter().rev().find_map(|key| open(&key.decoding, typ, token))
     }
 }
 
 /// The left half of the hash, for `at_hash` (OpenID Connect Core §3.1.3.6).
 pub(super) fn half_hash(token: &str) -> String {
     URL_SAFE_NO_PAD.encode(&digest(&SHA256, token.as_bytes()).as_ref()[..16])
-}
-
-/// Verifies access tokens with the key held in process.
-#[derive(Clone)]
-pub struct AccessTokens {
-    key: Arc<DecodingKey>,
-    issuer: String,
-    audience: String,
-    clock: Clock,
-}
-
-impl AccessTokens {
-    /// Checks type, signature, issuer, audience and expiry.
-    ///
-    /// # Errors
-    /// [`BadToken`] says which of them is wrong.
-    pub fn verify(&self, token: &str) -> Result<AccessClaims, BadToken> {
-        let bad = |what: &str| BadToken(what.to_owned());
-        let claims: AccessClaims =
-            open(&self.key, "at+jwt", token).ok_or_else(|| bad("not an access token signed by this provider"))?;
-        if claims.iss != self.issuer {
-            return Err(bad("from another issuer"));
-        }
-        if !claims.aud.contains(&self.audience) {
-            return Err(bad("for another audience"));
-        }
-        if claims.exp <= self.clock.now().as_secs() {
-            return Err(bad("expired"));
-        }
-        Ok(claims)
-    }
-}
-
-impl std::fmt::Debug for AccessTokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AccessTokens")
-            .field("issuer", &self.issuer)
-            .field("audience", &self.audience)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Times and audience are left to the caller: the library reads the machine's clock, and a hint may have ended.

@@ -1,17 +1,22 @@
 //! The provider's pages: plain HTML that works without script.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
 
 use super::User;
+use super::desk::{Shown, View};
 use super::respond::page;
-use super::shared::Shared;
 
 const FRAME: &str = include_str!("../assets/provider/frame.html");
 const LOGIN: &str = include_str!("../assets/provider/login.html");
 const USER: &str = include_str!("../assets/provider/user.html");
 const CONFIRM: &str = include_str!("../assets/provider/confirm.html");
 const MESSAGE: &str = include_str!("../assets/provider/message.html");
+const DESK: &str = include_str!("../assets/provider/desk.html");
+const DESK_LOGIN: &str = include_str!("../assets/provider/desk_login.html");
+const SWITCH: &str = include_str!("../assets/provider/switch.html");
+const NOTICE: &str = r#"<p class="notice" role="status">{{notice}}</p>"#;
+const SECONDS: &str = r#"<label><input type="number" name="seconds" value="5" min="1" max="60"> s</label>"#;
 const STYLE: &str = include_str!("../assets/provider/provider.css");
 const ICON: &str = include_str!("../assets/provider/icon.svg");
 
@@ -34,13 +39,101 @@ pub(super) fn message(title: &str, text: &str) -> String {
     frame(title, &fill(MESSAGE, &[("title", title), ("text", text)]))
 }
 
-/// `GET /`: for people who wonder what listens here.
-pub(super) async fn front(shared: web::Data<Shared>) -> HttpResponse {
-    let who = shared.issuer.as_str();
-    let text = format!(
-        "This is the OpenID provider of cloakroom dev. Its issuer is {who}. It lives in memory and forgets everything when it stops."
-    );
-    page(StatusCode::OK, message("A provider for development", &text), &[])
+/// The page with the buttons.
+pub(super) fn desk(view: &View<'_>) -> String {
+    let profile = &view.shared.profile;
+    let logins: String = view.logins.iter().map(|shown| login_card(view, shown)).collect();
+    let nobody = r#"<p class="none">Nobody. Sign in at one of the demo sites, then come back here.</p>"#.to_owned();
+    let notice = view.notice.as_deref().map(|notice| fill(NOTICE, &[("notice", notice)])).unwrap_or_default();
+    // These are markup already, so they go in before the rest is filled.
+    let body = DESK
+        .replace("{{switches}}", &switches(view))
+        .replace("{{logins}}", if logins.is_empty() { &nobody } else { &logins })
+        .replace("{{notice}}", &notice);
+    let lifetime = view.shared.access_token_lifetime().as_secs();
+    let lifetime =
+        if profile.tokens.expires { format!("{lifetime} seconds") } else { "until they are revoked".to_owned() };
+    let words = [
+        ("profile", profile.name),
+        ("about", profile.about),
+        ("token", &view.token),
+        ("issuer", &view.shared.issuer),
+        ("lifetime", &lifetime),
+    ];
+    frame("Desk", &fill(&body, &words))
+}
+
+/// A button with what it does: its title, what is so now, what to expect of pressing it, its value, its label.
+type Button<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);
+
+fn switches(view: &View<'_>) -> String {
+    let behaviour = &view.behaviour;
+    let slow = format!("{} s", behaviour.slowness.as_secs());
+    let mut all = String::new();
+    if view.has_keys() {
+        let expect =
+            "New logins fail, as no ID token can be checked. Whoever is signed in stays so, refreshes included.";
+        all += &if behaviour.keys_broken {
+            switch(true, "", ("Key set", "broken", expect, "mend-keys", "Mend"))
+        } else {
+            switch(false, "", ("Key set", "fine", expect, "break-keys", "Break"))
+        };
+    }
+    let expect = "A login and a refresh wait. Calls with a token that is still good do not.";
+    all += &if behaviour.slowness.is_zero() {
+        switch(false, SECONDS, ("Answers", "at once", expect, "slow", "Slow down"))
+    } else {
+        switch(true, "", ("Answers", &slow, expect, "fast", "At once"))
+    };
+    let expect = "Calls go on while the token is good, then get 503 and \u{201c}you stay signed in\u{201d}. Nobody is logged out.";
+    all += &if behaviour.down {
+        switch(true, "", ("Service", "down", expect, "up", "Bring back"))
+    } else {
+        switch(false, "", ("Service", "up", expect, "down", "Take down"))
+    };
+    all
+}
+
+fn login_card(view: &View<'_>, shown: &Shown) -> String {
+    let mut actions = vec![(
+        "Expire the access token",
+        "",
+        "The API answers 401 and the page says so, until the gateway refreshes in due time.",
+        "expire",
+        "Expire",
+    )];
+    if shown.login.grant.refreshable {
+        let expect = "At the next refresh the session ends: \u{201c}The provider no longer accepts this login.\u{201d}";
+        actions.push(("Revoke the refresh token", "", expect, "revoke", "Revoke"));
+    }
+    if view.has_back_channel() {
+        let expect =
+            "Ends this browser\u{2019}s sessions at once, at both sites: \u{201c}ended from elsewhere\u{201d}.";
+        actions.push(("Back-channel logout, this session", "", expect, "log-out-session", "Log out"));
+        let expect = "The same for every browser in which this person is signed in.";
+        actions.push(("Back-channel logout, all sessions", "", expect, "log-out-person", "Log out all"));
+    }
+    let actions: String = actions.into_iter().map(|action| switch(false, "", action)).collect();
+    let refreshes = match shown.login.refreshes {
+        0 => "not refreshed yet".to_owned(),
+        1 => "refreshed once".to_owned(),
+        times => format!("refreshed {times} times"),
+    };
+    let words = [
+        ("token", &*view.token),
+        ("login", &*shown.handle),
+        ("user", &*shown.user.id),
+        ("name", &*shown.user.name),
+        ("client", &*shown.client),
+        ("refreshes", &*refreshes),
+    ];
+    fill(&DESK_LOGIN.replace("{{actions}}", &actions), &words)
+}
+
+fn switch(on: bool, extra: &str, (title, now, expect, does, label): Button<'_>) -> String {
+    let state = if on { "on" } else { "off" };
+    let words = [("state", state), ("title", title), ("now", now), ("expect", expect), ("do", does), ("label", label)];
+    fill(&SWITCH.replace("{{extra}}", extra), &words)
 }
 
 pub(super) async fn not_found() -> HttpResponse {

@@ -1,7 +1,9 @@
 //! The authorization request, judged: who asks, where the answer goes, and whether everything a careful client sends is there.
 
 use super::Client;
+use super::audience;
 use super::parameters::Parameters;
+use super::profile::{AuthorizationRules, OtherScopes};
 use super::shared::Shared;
 
 /// An authorization request that may be answered with a code.
@@ -12,12 +14,18 @@ pub(super) struct AuthorizationRequest {
     pub(super) state: String,
     pub(super) nonce: Option<String>,
     /// The S256 challenge (RFC 7636 §4.2).
-    pub(super) challenge: String,
+    pub(super) challenge: Option<String>,
     pub(super) scope: String,
     pub(super) prompt: Prompt,
     /// Seconds since the user last signed in.
     pub(super) max_age: Option<u64>,
     pub(super) login_hint: Option<String>,
+    /// Whether the access token is to be one for the API.
+    pub(super) for_api: bool,
+    /// Whether `prompt=consent` was said.
+    pub(super) consent: bool,
+    /// Whether `access_type=offline` was said.
+    pub(super) offline: bool,
 }
 
 /// What the client wants the user to see (OpenID Connect Core §3.1.2.1). Consent is given in advance here, so
@@ -69,12 +77,17 @@ impl AuthorizationRequest {
         let get = |name| parameters.one(name).ok().flatten();
         response_kind(&get).map_err(rejected)?;
         let state = unguessable("state", get("state")).map_err(rejected)?;
-        let nonce = unguessable("nonce", get("nonce")).map_err(rejected)?;
+        let rules = &shared.profile.authorization;
+        let nonce = rules.openid.then(|| unguessable("nonce", get("nonce"))).transpose().map_err(rejected)?;
+        let scope = scope(rules, get("scope")).map_err(rejected)?;
         Ok(Self {
             state,
-            nonce: Some(nonce),
-            challenge: challenge(&get).map_err(rejected)?,
-            scope: scope(get("scope")).map_err(rejected)?,
+            nonce,
+            challenge: challenge(rules, &get).map_err(rejected)?,
+            for_api: audience::for_api(rules.api, &scope, &get).map_err(rejected)?,
+            consent: get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "consent")),
+            offline: get("access_type") == Some("offline"),
+            scope,
             prompt: prompt(get("prompt")).map_err(rejected)?,
             max_age: max_age(get("max_age")).map_err(rejected)?,
             login_hint: get("login_hint").map(str::to_owned),
@@ -84,7 +97,8 @@ impl AuthorizationRequest {
     }
 }
 
-type Wrong = (&'static str, String);
+/// An error code of RFC 6749 §4.1.2.1, and what is wrong.
+pub(super) type Wrong = (&'static str, String);
 
 fn invalid(description: impl Into<String>) -> Wrong {
     ("invalid_request", description.into())
@@ -130,7 +144,13 @@ fn unguessable(name: &str, value: Option<&str>) -> Result<String, Wrong> {
 }
 
 /// A SHA-256 in base64url without padding is 43 characters (RFC 7636 §4.2).
-fn challenge<'a>(get: &impl Fn(&'static str) -> Option<&'a str>) -> Result<String, Wrong> {
+fn challenge<'a>(
+    rules: &AuthorizationRules,
+    get: &impl Fn(&'static str) -> Option<&'a str>,
+) -> Result<Option<String>, Wrong> {
+    if rules.pkce_optional && get("code_challenge").is_none() {
+        return Ok(None);
+    }
     let challenge = get("code_challenge").ok_or_else(|| invalid("code_challenge is missing: PKCE is mandatory"))?;
     if get("code_challenge_method") != Some("S256") {
         return Err(invalid("code_challenge_method must be S256"));
@@ -139,18 +159,22 @@ fn challenge<'a>(get: &impl Fn(&'static str) -> Option<&'a str>) -> Result<Strin
     if challenge.len() != 43 || !base64url {
         return Err(invalid("code_challenge is not a SHA-256 in base64url"));
     }
-    Ok(challenge.to_owned())
+    Ok(Some(challenge.to_owned()))
 }
 
-fn scope(scope: Option<&str>) -> Result<String, Wrong> {
-    let scope = scope.ok_or_else(|| ("invalid_scope", "scope is missing".to_owned()))?;
-    if let Some(unknown) = scope.split(' ').find(|one| !super::discovery::SCOPES.contains(one)) {
+fn scope(rules: &AuthorizationRules, scope: Option<&str>) -> Result<String, Wrong> {
+    let wanted = scope.or_else(|| Some("").filter(|_| !rules.openid));
+    let wanted = wanted.ok_or_else(|| ("invalid_scope", "scope is missing".to_owned()))?;
+    let (known, unknown): (Vec<&str>, Vec<&str>) =
+        wanted.split(' ').filter(|one| !one.is_empty()).partition(|one| rules.scopes.contains(one));
+    if let (OtherScopes::Refused, Some(unknown)) = (rules.other_scopes, unknown.first()) {
         return Err(("invalid_scope", format!("the scope {unknown:?} is not known")));
     }
-    if !scope.split(' ').any(|one| one == "openid") {
+    let scope = known.join(" ");
+    if rules.openid && !scope.split(' ').any(|one| one == "openid") {
         return Err(("invalid_scope", "scope must contain openid".to_owned()));
     }
-    Ok(scope.to_owned())
+    Ok(scope)
 }
 
 fn prompt(prompt: Option<&str>) -> Result<Prompt, Wrong> {

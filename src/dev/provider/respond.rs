@@ -1,5 +1,7 @@
 //! The answers all endpoints share: refusals as JSON, redirects, and the headers on everything.
 
+use std::time::Duration;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
@@ -20,13 +22,35 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) error: &'static str,
     pub(super) description: String,
+    /// What is refused, for servers that word it in their own way.
+    pub(super) about: About,
+    /// Seconds.
+    pub(super) retry_after: Option<u64>,
     challenge: Option<&'static str>,
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    Request,
+    Client,
+    Code,
+    RefreshToken,
+    /// Too many calls.
+    Haste,
 }
 
 impl Refusal {
     /// A 400 with this error code.
     pub(super) fn new(error: &'static str, description: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error, description: description.into(), challenge: None }
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            error,
+            description: description.into(),
+            about: About::Request,
+            retry_after: None,
+            challenge: None,
+        }
     }
 
     pub(super) fn invalid_request(description: impl Into<String>) -> Self {
@@ -37,10 +61,29 @@ impl Refusal {
         Self::new("invalid_grant", description)
     }
 
+    pub(super) fn bad_code(description: impl Into<String>) -> Self {
+        Self { about: About::Code, ..Self::invalid_grant(description) }
+    }
+
+    pub(super) fn bad_refresh_token(description: impl Into<String>) -> Self {
+        Self { about: About::RefreshToken, ..Self::invalid_grant(description) }
+    }
+
+    /// Too many calls; the next one is answered after `wait`.
+    pub(super) fn too_many(wait: Duration) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            about: About::Haste,
+            retry_after: Some(wait.as_secs().max(1)),
+            ..Self::new("slow_down", "too many calls from this address")
+        }
+    }
+
     /// A client that tried the Authorization header is told which scheme is wanted.
     pub(super) fn invalid_client(description: impl Into<String>, by_header: bool) -> Self {
         let challenge = by_header.then_some(r#"Basic realm="embedded provider""#);
-        Self { status: StatusCode::UNAUTHORIZED, challenge, ..Self::new("invalid_client", description) }
+        let about = About::Client;
+        Self { status: StatusCode::UNAUTHORIZED, about, challenge, ..Self::new("invalid_client", description) }
     }
 
     /// The bearer token is missing or bad.
@@ -74,6 +117,9 @@ impl ResponseError for Refusal {
         let mut answer = HttpResponse::build(self.status);
         if let Some(challenge) = self.challenge {
             answer.insert_header((header::WWW_AUTHENTICATE, challenge));
+        }
+        if let Some(seconds) = self.retry_after {
+            answer.insert_header((header::RETRY_AFTER, seconds));
         }
         answer.json(json!({ "error": self.error, "error_description": self.description }))
     }

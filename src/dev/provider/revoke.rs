@@ -1,15 +1,14 @@
-//! `/revoke`: either token of a login ends the whole login (RFC 7009 §2.1).
+//! Revocation: either token of a login ends the whole login (RFC 7009 §2.1).
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::client::authenticate;
-use super::keys::AccessClaims;
+use super::issue::read_refresh_token;
 use super::parameters::Parameters;
 use super::respond::Refusal;
 use super::shared::Shared;
-use super::token::read_refresh_token;
 
-/// `POST /revoke`
+/// The revocation endpoint.
 pub(super) async fn revoke(
     shared: web::Data<Shared>,
     request: HttpRequest,
@@ -29,8 +28,8 @@ fn end_family(shared: &Shared, request: &HttpRequest, form: &Parameters) -> Resu
     let client = authenticate(shared, request, form)?;
     let token = form.required("token")?;
     let family = read_refresh_token(shared, token).map(|(family, _)| family).or_else(|| {
-        let claims: AccessClaims = shared.keys.open("at+jwt", token)?;
-        claims.jti.split('.').next().map(str::to_owned)
+        let claims = shared.access_tokens.open(token)?;
+        Some(claims.login().to_owned())
     });
     let Some(family) = family else { return Ok(()) };
     let mut state = shared.state();
@@ -39,7 +38,7 @@ fn end_family(shared: &Shared, request: &HttpRequest, form: &Parameters) -> Resu
             Err(Refusal::invalid_grant("the token was issued to another client"))
         }
         _ => {
-            state.families.remove(&family);
+            shared.end_login(&mut state, &family);
             Ok(())
         }
     }

@@ -1,7 +1,8 @@
 //! What every handler of the provider sees.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite};
@@ -9,11 +10,14 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::keys::{AccessTokens, SigningKey};
-use super::state::{Authentication, State};
-use super::{Behaviour, Client, Setup, User};
+use super::access::AccessTokens;
+use super::keys::KeyRing;
+use super::state::{Authentication, Family, State};
+use super::{Behaviour, Client, Profile, Setup, User};
 use crate::clock::{Clock, Timestamp};
 use crate::secret::random_bytes;
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The provider's settings, keys and memory.
 #[derive(Debug)]
@@ -23,7 +27,9 @@ pub(super) struct Shared {
     pub(super) authority: String,
     pub(super) audience: String,
     pub(super) users: Vec<User>,
-    pub(super) keys: SigningKey,
+    pub(super) profile: Profile,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) access_tokens: AccessTokens,
     pub(super) clock: Clock,
     clients: RwLock<Vec<Client>>,
     behaviour: RwLock<Behaviour>,
@@ -34,12 +40,17 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(address: SocketAddr, setup: Setup) -> Self {
+        let issuer = format!("http://{address}");
+        let keys = Arc::new(KeyRing::generate());
+        let (rules, ring, clock) = (setup.profile.tokens, Arc::clone(&keys), setup.clock.clone());
         Self {
-            issuer: format!("http://{address}"),
+            access_tokens: AccessTokens::new(rules, ring, &issuer, &setup.audience, clock),
+            issuer,
             authority: address.to_string(),
             audience: setup.audience,
             users: setup.users,
-            keys: SigningKey::generate(),
+            profile: setup.profile,
+            keys,
             clock: setup.clock,
             clients: RwLock::new(setup.clients),
             behaviour: RwLock::new(setup.behaviour),
@@ -79,8 +90,45 @@ impl Shared {
         self.users.iter().find(|user| user.id == id)
     }
 
-    pub(super) fn access_tokens(&self) -> AccessTokens {
-        self.keys.access_tokens(&self.issuer, &self.audience, &self.clock)
+    /// What tokens call a user: without OpenID Connect it is the number of their row.
+    pub(super) fn subject(&self, user: &User) -> String {
+        if self.profile.authorization.openid { user.id.clone() } else { self.number(user).to_string() }
+    }
+
+    /// What an application may send to say who is to be signed in or out, without a page that asks.
+    pub(super) fn login_hint(&self, user: &User) -> String {
+        self.mac(&["login hint", &user.id])
+    }
+
+    /// Whom a token means.
+    pub(super) fn user_of(&self, subject: &str) -> Option<&User> {
+        self.users.iter().find(|user| self.subject(user) == subject)
+    }
+
+    /// The user's place among all, from 1.
+    pub(super) fn number(&self, user: &User) -> usize {
+        self.users.iter().position(|known| known.id == user.id).map_or(0, |at| at + 1)
+    }
+
+    /// Everything of a login ends, and its newest access token with it where that can be noticed.
+    pub(super) fn end_login(&self, state: &mut State, id: &str) -> Option<Family> {
+        let ended = state.families.remove(id)?;
+        if self.access_tokens.are_judged_by_the_provider() {
+            self.spoil_access_token(&ended, "revoked");
+        }
+        Some(ended)
+    }
+
+    /// Makes every API refuse the newest access token of a login.
+    pub(super) fn spoil_access_token(&self, login: &Family, why: &'static str) {
+        if let Some(jti) = &login.access_token {
+            self.access_tokens.spoil(jti, why, self.now().plus(self.access_token_lifetime()));
+        }
+    }
+
+    /// How long access tokens live; one that does not end by itself lives as long as anything here can.
+    pub(super) fn access_token_lifetime(&self) -> Duration {
+        if self.profile.tokens.expires { self.behaviour().access_token_lifetime } else { YEAR }
     }
 
     /// Remembers what a client did wrong.

@@ -1,12 +1,14 @@
 //! What the provider remembers: codes, grants and signed-in browsers, all bounded and all with an end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::expiring::Expiring;
+use crate::clock::Timestamp;
 
 const MAX_CODES: usize = 10_000;
 const MAX_GRANTS: usize = 50_000;
 const MAX_BROWSERS: usize = 50_000;
+const MAX_ADDRESSES: usize = 10_000;
 const MAX_COMPLAINTS: usize = 100;
 
 /// Who signed in, and when.
@@ -25,6 +27,10 @@ pub(super) struct Grant {
     pub(super) client_id: String,
     pub(super) scope: String,
     pub(super) authentication: Authentication,
+    /// Whether its access tokens are for the API.
+    pub(super) for_api: bool,
+    /// Whether it comes with refresh tokens.
+    pub(super) refreshable: bool,
 }
 
 /// An authorization code that waits to be redeemed, or that was.
@@ -33,7 +39,8 @@ pub(super) struct Code {
     pub(super) grant: Grant,
     pub(super) redirect_uri: String,
     pub(super) nonce: Option<String>,
-    pub(super) challenge: String,
+    /// None where none was sent.
+    pub(super) challenge: Option<String>,
     pub(super) spent: Spent,
 }
 
@@ -51,8 +58,14 @@ pub(super) enum Spent {
 #[derive(Clone, Debug)]
 pub(super) struct Family {
     pub(super) grant: Grant,
-    /// How often it was refreshed; only the refresh token of this generation is good.
+    /// How often the refresh token was replaced; only the one of this generation is good.
     pub(super) generation: u64,
+    /// The `jti` of the newest access token.
+    pub(super) access_token: Option<String>,
+    /// When it began.
+    pub(super) began: Timestamp,
+    /// How often it was refreshed, whether or not that replaced the refresh token.
+    pub(super) refreshes: u64,
 }
 
 /// How often each thing has happened.
@@ -72,6 +85,8 @@ pub struct Tally {
     pub revocations: u64,
     /// Browser sessions ended through the end-session endpoint.
     pub logouts: u64,
+    /// Token calls refused because there had been too many.
+    pub throttled: u64,
 }
 
 /// The provider's memory.
@@ -81,7 +96,13 @@ pub(super) struct State {
     pub(super) families: Expiring<Family>,
     /// Signed-in browsers, by the value of their cookie.
     pub(super) sso: Expiring<Authentication>,
+    /// Who has been at which application: the person and the client.
+    pub(super) known: BTreeSet<(String, String)>,
+    /// Calls to the token endpoint in the minute that has begun, by address.
+    pub(super) calls: Expiring<u32>,
     pub(super) tally: Tally,
+    /// What the last button did, for the page that is shown next.
+    pub(super) notice: Option<String>,
     complaints: VecDeque<String>,
 }
 
@@ -91,7 +112,10 @@ impl State {
             codes: Expiring::new(MAX_CODES),
             families: Expiring::new(MAX_GRANTS),
             sso: Expiring::new(MAX_BROWSERS),
+            known: BTreeSet::new(),
+            calls: Expiring::new(MAX_ADDRESSES),
             tally: Tally::default(),
+            notice: None,
             complaints: VecDeque::new(),
         }
     }

@@ -54,7 +54,7 @@ fn is_dropped(name: &str, value: &HeaderValue, asked: &Asked<'_>) -> bool {
     match name {
         "set-cookie" => !cookies::may_be_set(value.as_bytes(), &asked.route.config.allow_set_cookie),
         "www-authenticate" => !is_token_challenge(value),
-        "content-length" | "set-cookie2" => true,
+        "content-length" | "set-cookie2" | "dpop-nonce" => true,
         "clear-site-data" | "service-worker-allowed" | "strict-transport-security" | "alt-svc" | "refresh" => true,
         "nel" | "report-to" | "server" | "x-powered-by" | "x-bff" => true,
         "cache-control" | "vary" | "x-content-type-options" | "cross-origin-resource-policy" => asked.session,

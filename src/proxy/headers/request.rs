@@ -30,8 +30,10 @@ pub(crate) struct Own<'a> {
     pub(crate) request_id: &'a str,
     /// The protocol the request came in.
     pub(crate) version: Version,
-    /// The validated `Bearer …`, on routes that carry one.
+    /// The validated `Bearer …` or `DPoP …`, on routes that carry one.
     pub(crate) bearer: Option<&'a Bearer>,
+    /// The proof that goes with it, for this one request.
+    pub(crate) proof: Option<&'a str>,
     /// How the body is framed.
     pub(crate) framing: Framing,
 }
@@ -104,6 +106,9 @@ fn add_own(out: &mut Vec<u8>, headers: &ServerHeaders, own: &Own<'_>) {
     }
     if let Some(bearer) = own.bearer {
         line(out, "authorization", bearer.value());
+    }
+    if let Some(proof) = own.proof {
+        line(out, "dpop", proof.as_bytes());
     }
     match own.framing {
         Framing::None => {}

@@ -53,7 +53,7 @@ async fn a_provider_without_logout_page_or_answer_has_no_logout_url() {
 async fn a_refresh_token_is_revoked_with_client_authentication() {
     let op = Hostile::start().await;
     op.set("/revoke", Reply::raw(200, ""));
-    op.client().revoke(&RefreshToken::new("rt-1")).await.unwrap();
+    op.client().revoke(&RefreshToken::new("rt-1"), None).await.unwrap();
     let request = op.requests("/revoke").remove(0);
     assert_eq!(request.field("token"), Some("rt-1"));
     assert_eq!(request.field("token_type_hint"), Some("refresh_token"));
@@ -66,8 +66,8 @@ async fn an_unconfirmed_revocation_is_told() {
     let client = op.client_with(|config| config.timeout = Duration::from_millis(300));
     for reply in [Reply::raw(503, ""), Reply::raw(400, ""), Reply::raw(200, "").with(Manner::Never)] {
         op.set("/revoke", reply);
-        assert!(client.revoke(&RefreshToken::new("rt-1")).await.is_err());
+        assert!(client.revoke(&RefreshToken::new("rt-1"), None).await.is_err());
     }
     op.metadata(|metadata| drop(metadata.as_object_mut().unwrap().remove("revocation_endpoint")));
-    op.client().revoke(&RefreshToken::new("rt-1")).await.unwrap();
+    op.client().revoke(&RefreshToken::new("rt-1"), None).await.unwrap();
 }

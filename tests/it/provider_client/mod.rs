@@ -6,6 +6,8 @@
     reason = "in a test, what cannot be made or is not expected is a failure"
 )]
 
+mod client_auth;
+mod dpop;
 mod front_channel;
 mod hostile;
 mod id_token;
@@ -13,6 +15,9 @@ mod keys;
 mod logout;
 mod logout_token;
 mod metadata;
+mod par;
+mod requests;
 pub(crate) mod signing;
 mod tls;
 mod token;
+mod userinfo;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cloakroom::clock::Clock;
 use cloakroom::config::TlsFiles;
-use cloakroom::provider::{LoginHints, Provider, Unavailable};
+use cloakroom::provider::{AuthorizeError, LoginHints, Provider};
 use rustls::{ServerConnection, Stream};
 use serde_json::json;
 
@@ -39,7 +39,7 @@ fn serve(shown: &Pair) -> String {
     issuer
 }
 
-async fn login(issuer: String, tls: TlsFiles) -> Result<url::Url, Unavailable> {
+async fn login(issuer: String, tls: TlsFiles) -> Result<url::Url, AuthorizeError> {
     let mut config = config(issuer);
     config.tls = tls;
     let client = Provider::new(&site(&config), &config, Clock::System).unwrap();
@@ -64,7 +64,7 @@ async fn an_unknown_certificate_is_refused() {
     let other = Pair::make(dir.path(), "other", "IP:127.0.0.1");
     let issuer = serve(&provider);
     for tls in [TlsFiles::default(), trusting(&other)] {
-        let Unavailable(reason) = login(issuer.clone(), tls).await.unwrap_err();
+        let reason = login(issuer.clone(), tls).await.unwrap_err().to_string();
         assert!(reason.contains("certificate"), "{reason}");
     }
 }
@@ -73,7 +73,7 @@ async fn an_unknown_certificate_is_refused() {
 async fn a_certificate_for_another_name_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let provider = Pair::make(dir.path(), "provider", "DNS:id.example");
-    let Unavailable(reason) = login(serve(&provider), trusting(&provider)).await.unwrap_err();
+    let reason = login(serve(&provider), trusting(&provider)).await.unwrap_err().to_string();
     assert!(reason.contains("certificate"), "{reason}");
 }
 

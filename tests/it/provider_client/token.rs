@@ -165,7 +165,7 @@ async fn a_failed_login_says_whose_fault_it_is() {
         (401, "invalid_client", "refused this client"),
         (400, "unauthorized_client", "refused this client"),
         (500, "server_error", "unavailable"),
-        (429, "slow_down", "throttled"),
+        (429, "slow_down", "too many calls"),
     ] {
         op.set("/token", Reply::json(status, &json!({ "error": error, "error_description": "<secret>" })));
         let message = op.login().await.unwrap_err().to_string();

@@ -108,14 +108,11 @@ impl Browser {
             if url.contains(word) {
                 break;
             }
-            let hidden = page.hidden_fields();
-            let form = if !hidden.is_empty() {
-                hidden
-            } else if page.response.text().contains("name=\"user\"") {
-                format!("user={user}")
-            } else {
-                "agree=yes".into()
-            };
+            let text = page.response.text();
+            let (name, value) = if text.contains("name=\"user\"") { ("user", user) } else { ("agree", "yes") };
+            let mut form = hidden_fields(&text);
+            form.append_pair(name, value);
+            let form = form.finish();
             page = self.navigate("POST", &url, Some(&host), &form, |next| next.contains(word));
         }
         page
@@ -450,6 +447,17 @@ fn form_action(page: &Page) -> Option<String> {
     (matches!(page.response.status, 200 | 400) && host_of(&page.url) == "127.0.0.1")
         .then(|| between(&text, "action=\"", "\""))
         .flatten()
+}
+
+/// What a form sends along by itself.
+fn hidden_fields(text: &str) -> url::form_urlencoded::Serializer<'static, String> {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for field in text.split("<input type=\"hidden\" ").skip(1) {
+        let value = |name| between(field, &format!("{name}=\""), "\"").expect("a hidden field has both");
+        let unescaped = value("value").replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">");
+        form.append_pair(&value("name"), &unescaped.replace("&#39;", "'").replace("&amp;", "&"));
+    }
+    form
 }
 
 fn between(text: &str, before: &str, after: &str) -> Option<String> {

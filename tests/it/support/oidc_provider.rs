@@ -23,6 +23,11 @@ impl OidcProvider {
 
     /// A provider of this test alone, for tests that stop it or break more than their own client; 0 is any port.
     pub fn start(port: u16) -> Self {
+        Self::start_with(&json!({ "port": port }))
+    }
+
+    /// The same with the options of `server.mjs`.
+    pub fn start_with(options: &Value) -> Self {
         let dir = root().join("tests/oidc-provider");
         assert!(
             dir.join("node_modules").is_dir(),
@@ -30,7 +35,7 @@ impl OidcProvider {
             dir.display()
         );
         let process = Process::start(
-            Command::new("node").current_dir(dir).args(["server.mjs", &json!({ "port": port }).to_string()]),
+            Command::new("node").current_dir(dir).args(["server.mjs", &options.to_string()]),
             "apt-get install nodejs npm",
         );
         let ready = eventually("the provider should start", || process.stdout().lines().next().map(str::to_owned));

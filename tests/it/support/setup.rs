@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{OidcProvider, free_port};
 
@@ -36,8 +36,10 @@ pub struct Site {
     pub name: String,
     pub client_id: String,
     pub client_secret: String,
-    /// `client_secret_basic`, `client_secret_post` or `none`.
+    /// `client_secret_basic`, `client_secret_post`, `none`, or `private_key_jwt`, whose key is the test's own affair.
     pub client_auth: String,
+    /// What the provider knows of this client beyond the usual; its `test` adds to that of the setup.
+    pub registration: Value,
     pub key: String,
     /// `[[site]]` lines.
     pub site: Vec<String>,
@@ -117,8 +119,14 @@ impl Setup {
                 client["backchannel_logout_uri"] = json!(format!("{origin}/bff/backchannel-logout"));
                 client["backchannel_logout_session_required"] = json!(true);
             }
-            if site.client_auth != "none" {
+            if site.has_secret() {
                 client["client_secret"] = json!(site.client_secret);
+            }
+            for (name, value) in site.registration.as_object().into_iter().flatten() {
+                match (name.as_str(), value) {
+                    ("test", Value::Object(test)) => test.iter().for_each(|(k, v)| client["test"][k] = v.clone()),
+                    _ => client[name] = value.clone(),
+                }
             }
             provider.register(&client);
         }
@@ -167,6 +175,7 @@ impl Site {
             client_id: format!("{name}-{}", &fresh_key()[..12]),
             client_secret: fresh_key(),
             client_auth: "client_secret_basic".into(),
+            registration: Value::Null,
             key: fresh_key(),
             site: Vec::new(),
             session: Vec::new(),
@@ -179,11 +188,15 @@ impl Site {
         }
     }
 
+    fn has_secret(&self) -> bool {
+        self.client_auth.starts_with("client_secret")
+    }
+
     fn usual_provider(&self, issuer: &str) -> String {
         let mut text = String::new();
         let _ = write!(text, "[[site.provider]]\nname = \"main\"\nkind = \"oidc\"\nissuer = \"{issuer}\"\n");
         let _ = write!(text, "client_id = \"{}\"\nclient_auth = \"{}\"\n", self.client_id, self.client_auth);
-        if self.client_auth != "none" {
+        if self.has_secret() {
             let _ = writeln!(text, "client_secret = \"{}\"", self.client_secret);
         }
         let _ = write!(

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
@@ -11,6 +11,26 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned, SupportedProtocolVersion};
 
 use super::PATIENCE;
+
+/// A private key in PKCS#8 PEM, made by openssl from `genpkey` arguments such as `-algorithm ED25519`, and its public half.
+pub fn private_key(arguments: &[&str]) -> (String, String) {
+    let openssl = |arguments: &[&str], input: &str| {
+        let mut child = Command::new("openssl")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("this test makes keys: apt-get install openssl");
+        child.stdin.take().expect("it is piped").write_all(input.as_bytes()).expect("openssl reads");
+        let made = child.wait_with_output().expect("openssl ends");
+        assert!(made.status.success(), "openssl {arguments:?}");
+        String::from_utf8(made.stdout).expect("PEM is text")
+    };
+    let private = openssl(&[&["genpkey"], arguments].concat(), "");
+    let public = openssl(&["pkey", "-pubout"], &private);
+    (private, public)
+}
 
 /// A self-signed certificate and its key, as PEM files.
 #[derive(Clone, Debug)]

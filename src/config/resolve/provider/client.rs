@@ -1,14 +1,14 @@
 //! What the gateway is at an authorization server: its registration, and what it asks for.
 
-use super::super::choice_with_later;
+use super::client_auth::client_auth;
 use super::logout;
+use super::requests::requests;
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
-use crate::config::secret_ref::{Literal, fetch};
+use crate::config::secret_ref::Literal;
 use crate::config::section::{Section, wrong_type};
 use crate::config::value::{choice, flag, text, word};
-use crate::config::{ClientAuth, ClientConfig, ResponseMode};
-use crate::secret::ClientSecret;
+use crate::config::{ClientConfig, Empty400, ResponseMode};
 
 /// What every authorization request must get from the login attempt itself.
 const OWN_PARAMETERS: [&str; 14] = [
@@ -38,55 +38,30 @@ pub(super) fn client(
     let client_id = section.required("client_id", "write the id under which the provider knows this gateway", word);
     let client_auth = client_auth(section, literal);
     let written = section.list("scopes", scope);
-    let authorization_params = authorization_params(section);
+    let authorization_params =
+        own_params(section, "authorization_params", &OWN_PARAMETERS, "`scopes` has a key of its own");
+    let requests = requests(section);
+    for name in ["resource", "audience"].into_iter().filter(|name| section.has(name)) {
+        if authorization_params.iter().any(|(param, _)| param == name) {
+            section.fault(name, "stands in `authorization_params` as well", "remove it there");
+        }
+    }
     let response_mode = section.or("response_mode", ResponseMode::Query, choice(&ResponseMode::ALL));
     let own_callback = section.or("own_callback", false, flag);
     let logout = logout::logout(section, plaintext);
+    let empty = [("unavailable", Empty400::Unavailable), ("rejected", Empty400::Rejected)];
+    let empty_400 = section.or("empty_400", Empty400::Unavailable, choice(&empty));
     Some(ClientConfig {
         client_id: client_id?,
         client_auth: client_auth?,
         scopes: written.unwrap_or_else(|| scopes.iter().map(|scope| (*scope).to_owned()).collect()),
         authorization_params,
         response_mode,
+        requests,
         own_callback,
         logout,
+        empty_400,
     })
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Method {
-    Basic,
-    Post,
-    Public,
-}
-
-/// A public client says so: a forgotten secret must not become a weaker client silently.
-fn client_auth(section: &Section<'_>, literal: Literal) -> Option<ClientAuth> {
-    let methods =
-        [("client_secret_basic", Method::Basic), ("client_secret_post", Method::Post), ("none", Method::Public)];
-    let later = ["private_key_jwt", "client_secret_jwt", "tls_client_auth", "self_signed_tls_client_auth"];
-    let method = section.or("client_auth", Method::Basic, choice_with_later(&methods, &later));
-    let secret = section.get("client_secret", |node| fetch(node, literal, section.reader));
-    match (method, section.has("client_secret")) {
-        (Method::Public, false) => return Some(ClientAuth::None),
-        (Method::Public, true) => section.fault(
-            "client_secret",
-            "is given, and client_auth = \"none\" says that there is none",
-            "remove one of the two",
-        ),
-        (_, false) => section.fault(
-            "client_secret",
-            "is missing",
-            "add it, or write client_auth = \"none\" if the provider knows this client as public",
-        ),
-        (_, true) => {}
-    }
-    let secret = ClientSecret::new(secret?.as_str());
-    match method {
-        Method::Basic => Some(ClientAuth::Basic(secret)),
-        Method::Post => Some(ClientAuth::Post(secret)),
-        Method::Public => None,
-    }
 }
 
 /// RFC 6749 §3.3: printable ASCII without space, quote and backslash.
@@ -98,10 +73,11 @@ pub(in crate::config::resolve) fn scope(node: &Node) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
-fn authorization_params(section: &Section<'_>) -> Vec<(String, String)> {
-    params(section, "authorization_params", |name, node| {
-        if OWN_PARAMETERS.contains(&name) {
-            return Err(Wrong::new("is set by the gateway itself", "remove it; `scopes` has a key of its own"));
+/// The texts of the table at `key`; none of those that the gateway sets itself, its `own`.
+pub(super) fn own_params(section: &Section<'_>, key: &str, own: &[&str], elsewhere: &str) -> Vec<(String, String)> {
+    params(section, key, |name, node| {
+        if own.contains(&name) {
+            return Err(Wrong::new("is set by the gateway itself", format!("remove it; {elsewhere}")));
         }
         text(node).map(str::to_owned)
     })

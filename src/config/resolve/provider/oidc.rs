@@ -33,11 +33,13 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
     let trusted_audiences = trusted_audiences(section);
     let exp = [("required", LogoutTokenExp::Required), ("optional", LogoutTokenExp::Optional)];
     let logout_token_exp = section.or("logout_token_exp", LogoutTokenExp::Required, choice(&exp));
+    let userinfo = section.or("userinfo", false, flag);
     let frontchannel_logout = section.or("frontchannel_logout", false, flag);
     let clock_skew = section.or("clock_skew", seconds(30), duration(seconds(10)..=seconds(60)));
     let kind = ProviderKind::Oidc(OidcConfig {
         client: client?,
         id_token_algs: algorithms.unwrap_or_else(|| ID_TOKEN_ALGS.map(str::to_owned).into()),
+        userinfo,
         trusted_audiences,
         logout_token_exp,
         frontchannel_logout,
