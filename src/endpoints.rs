@@ -15,6 +15,7 @@ mod client_js;
 mod cookies;
 mod door;
 mod events;
+mod form_post;
 mod frontchannel;
 mod known;
 mod limits;

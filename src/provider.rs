@@ -17,6 +17,7 @@ mod discovery;
 pub mod examine;
 mod grant;
 mod id_token;
+mod jarm;
 mod json;
 mod jwks;
 mod jws;
@@ -29,6 +30,7 @@ mod outcome;
 mod par;
 mod refusal;
 mod relay;
+mod response;
 mod signature;
 mod throttled;
 mod token;
@@ -41,6 +43,7 @@ pub use self::grant::{Attempt, Grant, LoginHints, Renewal, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 pub use self::outcome::{AuthorizeError, ProviderStatus, RedeemError, Refreshed, Unavailable};
 pub use self::relay::{Credentials, LogInError, Refusal, Sender};
+pub use self::response::{Answer, Response};
 pub use self::user::ProvenUser;
 
 use self::client_channel::ClientChannel;
@@ -49,7 +52,7 @@ use self::oauth2::OAuth2;
 use self::oidc::Oidc;
 use self::relay::Relay;
 use crate::clock::Clock;
-use crate::config::{ProviderConfig, ProviderKind, SiteConfig};
+use crate::config::{ProviderConfig, ProviderKind, ResponseMode, SiteConfig};
 use crate::dpop;
 use crate::secret::{AccessToken, AuthorizationCode, DpopKey, IdToken, RefreshToken, State};
 
@@ -128,6 +131,27 @@ impl Provider {
     pub async fn authorization_url(&self, attempt: &Attempt, hints: &LoginHints) -> Result<Url, AuthorizeError> {
         match &self.kind {
             Kind::CodeFlow(flow) => authorize::url(flow, attempt, hints).await,
+            Kind::Relay(_) => Err(relay::no_page().into()),
+        }
+    }
+
+    /// How this provider is asked to hand over its answers.
+    #[must_use]
+    pub fn response_mode(&self) -> ResponseMode {
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.client.response_mode,
+            Kind::Relay(_) => ResponseMode::Query,
+        }
+    }
+
+    /// What an answer says to the attempt with `state`, which asked for it by `mode`: it came so, and if it is signed, this
+    /// provider signed it for this client and this attempt (JARM §2.4).
+    ///
+    /// # Errors
+    /// [`RedeemError`] when it is not to be believed, or the keys cannot be had.
+    pub async fn believe(&self, answer: Answer, mode: ResponseMode, state: &State) -> Result<Response, RedeemError> {
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.server.believe(answer, mode, state).await,
             Kind::Relay(_) => Err(relay::no_page().into()),
         }
     }

@@ -14,7 +14,7 @@ use super::Auth;
 use super::budget::Call;
 use super::pending::{LOGIN_LIFETIME, PendingLogin};
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Attempt, AuthorizeError, Grant, LoginHints, Provider, RedeemError};
+use crate::provider::{Answer, Attempt, AuthorizeError, Grant, LoginHints, Provider, RedeemError};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
@@ -44,15 +44,13 @@ pub struct Begun {
     pub pending: PendingLogin,
 }
 
-/// What the provider sent back (RFC 6749 §4.1.2).
+/// What the browser came back with.
 #[derive(Debug)]
-pub struct Answer {
-    /// A code, or the provider's `error`.
-    pub outcome: Result<AuthorizationCode, String>,
-    /// `iss` (RFC 9207)
-    pub iss: Option<String>,
+pub struct Arrival {
+    /// What the provider sent.
+    pub answer: Answer,
     /// The name of the provider whose own redirect URI it came to; `None` is the shared one.
-    pub arrived_at: Option<String>,
+    pub at: Option<String>,
 }
 
 /// A login that is complete.
@@ -98,6 +96,7 @@ impl Auth {
             dpop_key: attempt.dpop_key,
             return_to: request.return_to.as_str().to_owned(),
             started: self.clock.now(),
+            response_mode: provider.response_mode(),
             silent: request.hints.prompt.as_deref() == Some("none"),
             further_scopes: request.hints.further_scopes,
         };
@@ -112,13 +111,13 @@ impl Auth {
     pub async fn complete_login(
         self: &Arc<Self>,
         pending: PendingLogin,
-        answer: Answer,
+        arrival: Arrival,
         previous: Option<Ticket>,
     ) -> Result<Completed, CallbackError> {
         let auth = Arc::clone(self);
         let work = async move {
             let provider = pending.provider.clone();
-            let completed = auth.complete(pending, answer, previous).await;
+            let completed = auth.complete(pending, arrival, previous).await;
             let outcome = completed.as_ref().map_or_else(CallbackError::word, |_| "success");
             metrics::LOGINS.with([&auth.name, &provider, outcome]).add(1);
             completed
@@ -129,7 +128,7 @@ impl Auth {
     async fn complete(
         self: &Arc<Self>,
         pending: PendingLogin,
-        answer: Answer,
+        arrival: Arrival,
         previous: Option<Ticket>,
     ) -> Result<Completed, CallbackError> {
         let return_to = ReturnTo::parse(&pending.return_to, &self.site.base_path)
@@ -139,12 +138,13 @@ impl Auth {
             .ok_or_else(|| CallbackError::Invalid("the provider of this login is not configured any more".into()))?;
         self.consume(&pending.state).await?;
         // Else one provider could have another's code sent to itself (RFC 9700 §4.4).
-        if answer.arrived_at.as_deref() != self.site.own_callback(&pending.provider) {
+        if arrival.at.as_deref() != self.site.own_callback(&pending.provider) {
             return Err(CallbackError::Invalid("the response came to another provider's redirect URI".into()));
         }
-        self.refuse_anothers(provider, answer.iss.as_deref())?;
-        provider.check_response_issuer(answer.iss.as_deref()).await?;
-        let code = answer.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
+        let response = provider.believe(arrival.answer, pending.response_mode, &pending.state).await?;
+        self.refuse_anothers(provider, response.iss.as_deref())?;
+        provider.check_response_issuer(response.iss.as_deref()).await?;
+        let code = response.outcome.map_err(|error| refused(error, pending.silent, &return_to))?;
         let PendingLogin { state, nonce, verifier, dpop_key, further_scopes, .. } = pending;
         let attempt = Attempt { state, nonce, verifier, dpop_key };
         let mut grant = self.redeem(provider, &code, &attempt).await?;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Auth;
 use crate::clock::Timestamp;
+use crate::config::ResponseMode;
 use crate::secret::{CodeVerifier, DpopKey, Nonce, State};
 use crate::session::keyring::CookiePurpose;
 
@@ -31,6 +32,9 @@ pub struct PendingLogin {
     pub(super) return_to: String,
     pub(super) started: Timestamp,
     pub(super) silent: bool,
+    /// How the answer was asked for, whatever a reload makes of the configuration meanwhile.
+    #[serde(default)]
+    pub(super) response_mode: ResponseMode,
     /// What a step-up asked for beside the configured scopes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) further_scopes: Vec<String>,
@@ -66,6 +70,12 @@ impl PendingLogin {
     #[must_use]
     pub const fn started(&self) -> Timestamp {
         self.started
+    }
+
+    /// Whether this attempt is a restart.
+    #[must_use]
+    pub fn is_restart(&self) -> bool {
+        Self::was_restarted(self.state.expose())
     }
 
     /// Whether the attempt that `state` belongs to was a restart already.

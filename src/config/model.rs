@@ -4,6 +4,7 @@ mod client;
 mod provider;
 mod redis;
 mod relay;
+mod response_mode;
 mod route;
 mod site;
 
@@ -18,6 +19,7 @@ pub use self::provider::{
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken};
+pub use self::response_mode::ResponseMode;
 pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
 pub use self::site::{CsrfMode, Hsts, LimitsConfig, Rate, SameSite, SessionConfig, SiteConfig};
 pub use super::json_pointer::{JsonPointer, NotAPointer};

@@ -93,6 +93,7 @@ const PROVIDER: &[Key] = &[
     value("expires_in_pointer"),
     value("refresh_token_pointer"),
     value("id_token_algs"),
+    value("response_mode"),
     value("userinfo"),
     value("trusted_audiences"),
     value("logout"),

@@ -8,7 +8,8 @@ use super::DevError;
 use super::provider::Profile;
 use crate::config::{
     ClientAuth, ClientConfig, Empty400, JsonPointer, LogoutConfig, LogoutHint, LogoutPage, LogoutTemplate,
-    LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind, RequestConfig, TlsFiles, TrustedAudiences,
+    LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind, RequestConfig, ResponseMode, TlsFiles,
+    TrustedAudiences,
 };
 use crate::secret::ClientSecret;
 
@@ -34,6 +35,7 @@ impl Fitting<'_> {
             client_auth: prove(secret.clone()),
             scopes: needs.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             authorization_params: needs.parameters.iter().map(owned).collect(),
+            response_mode: ResponseMode::Query,
             requests: RequestConfig::default(),
             own_callback: false,
             logout: self.logout()?,

@@ -11,15 +11,9 @@ use super::problem::Problem;
 use crate::auth::BackchannelError;
 use crate::provider::ReceivedLogoutToken;
 
-/// The largest body that is read.
-const LARGEST: usize = 64 * 1024;
-
 /// Ends the sessions that a logout token names. 200 only when they are over; everything else is 400, an outage included.
 pub(super) async fn end(mut call: Call<'_>) -> Result<HttpResponse, Problem> {
-    if !body::is_of(call.request, "application/x-www-form-urlencoded") {
-        return Err(Problem::BadRequest("the body is not a form"));
-    }
-    let form = body::read(call.request, &mut call.body, LARGEST).await?;
+    let form = body::form(call.request, &mut call.body).await?;
     let received = ReceivedLogoutToken::read(logout_token(&form)?).map_err(BackchannelError::from);
     let ended = match received {
         Ok(token) => call.site.auth.end_by_logout_token(token).await,

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookies::BrowserCookies;
 use super::problem::Problem;
-use super::{Site, backchannel, callback, client_js, events, frontchannel, login, logout, relay, session};
+use super::{Site, backchannel, callback, client_js, events, form_post, frontchannel, login, logout, relay, session};
 use crate::telemetry::RequestId;
 
 /// One request to one of our own endpoints.
@@ -34,6 +34,9 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
         ("/login", &Method::GET) => login::start(&call).await,
         ("/login", &Method::POST) if relay::is_possible(call.site) => relay::log_in(call).await,
         ("/callback", &Method::GET) => callback::complete(call, None).await,
+        ("/callback", &Method::POST) if call.site.auth.takes_posted_answers(None) => {
+            form_post::send_on(call, None).await
+        }
         ("/session", &Method::GET | &Method::HEAD) => session::show(call).await,
         ("/session/extend", &Method::POST) => session::extend(call).await,
         ("/logout", &Method::POST) => logout::end(call).await,
@@ -43,6 +46,7 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
         ("/events", &Method::GET | &Method::HEAD) => events::open(&call).await,
         ("/client.js", &Method::GET | &Method::HEAD) => Ok(client_js::serve(call.request)),
         ("/login", _) if relay::is_possible(call.site) => Err(Problem::Method("GET, POST".into())),
+        ("/callback", _) if call.site.auth.takes_posted_answers(None) => Err(Problem::Method("GET, POST".into())),
         ("/login" | "/callback" | "/logout/callback", _) => Err(Problem::Method("GET".into())),
         ("/frontchannel-logout", _) if call.site.auth.takes_front_channel_logout() => {
             Err(Problem::Method("GET".into()))
@@ -51,6 +55,12 @@ pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, P
         ("/session/extend" | "/logout" | "/backchannel-logout", _) => Err(Problem::Method("POST".into())),
         _ => match (path.strip_prefix("/callback/"), call.request.method()) {
             (Some(provider), &Method::GET) => callback::complete(call, Some(provider)).await,
+            (Some(provider), &Method::POST) if call.site.auth.takes_posted_answers(Some(provider)) => {
+                form_post::send_on(call, Some(provider)).await
+            }
+            (Some(provider), _) if call.site.auth.takes_posted_answers(Some(provider)) => {
+                Err(Problem::Method("GET, POST".into()))
+            }
             (Some(provider), _) if call.site.auth.site().own_callback(provider).is_some() => {
                 Err(Problem::Method("GET".into()))
             }

@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 use super::problem::Problem;
 use super::request;
 
+/// The largest form that is read.
+const LARGEST_FORM: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -19,6 +21,17 @@ pub(super) fn is_of(request: &HttpRequest, media_type: &str) -> bool {
     let content_type = request::one(request.headers(), header::CONTENT_TYPE.as_str()).unwrap_or_default();
     let found = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     found.eq_ignore_ascii_case(media_type.as_bytes())
+}
+
+/// The whole body, if it is a form.
+///
+/// # Errors
+/// [`Problem::BadRequest`] for anything else, and those of [`read`].
+pub(super) async fn form(request: &HttpRequest, payload: &mut Payload) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    if !is_of(request, "application/x-www-form-urlencoded") {
+        return Err(Problem::BadRequest("the body is not a form"));
+    }
+    read(request, payload, LARGEST_FORM).await
 }
 
 /// The whole body, wiped when dropped: what is sent to these endpoints is somebody's password or token.

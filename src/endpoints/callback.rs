@@ -7,26 +7,23 @@ use super::bff::Call;
 use super::problem::Problem;
 use super::request::Query;
 use super::{binding, door, login};
-use crate::auth::{Answer, CallbackError, Completed, CurrentError, LoginRequest, PendingLogin};
+use crate::auth::{Arrival, CallbackError, Completed, CurrentError, LoginRequest, PendingLogin};
 use crate::guard::return_to::ReturnTo;
-use crate::provider::LoginHints;
-use crate::secret::AuthorizationCode;
+use crate::provider::{Answer, LoginHints};
 
 /// Completes a login, or says why not; `at` is the end of the redirect URI that it came to, if it is one provider's own. The
 /// login cookie and the state are checked before anything is asked of anybody.
 pub(super) async fn complete(mut call: Call<'_>, at: Option<&str>) -> Result<HttpResponse, Problem> {
-    let arrived_at = at.map(|name| call.site.auth.site().own_callback(name).map(str::to_owned).ok_or(Problem::NoRoute));
-    let arrived_at = arrived_at.transpose()?;
+    let at = at.map(|name| call.site.auth.site().own_callback(name).map(str::to_owned).ok_or(Problem::NoRoute));
+    let at = at.transpose()?;
     login::navigation_only(call.request)?;
-    let query = Query::read(call.request.uri())?;
-    let state = query.get("state").filter(|state| !state.is_empty());
-    let state = state.ok_or(Problem::BadRequest("the answer has no state"))?;
-    let answer = answer_of(&query, arrived_at.clone())?;
-    let Some((cookie, pending)) = attempt(&call, state) else {
-        return without_attempt(&call, state, &answer).await;
+    let (answer, fresh) = answer(&call)?;
+    let state = answer.state().to_owned();
+    let Some((cookie, pending)) = attempt(&call, &state).filter(|_| fresh) else {
+        return without_attempt(&call, &answer, at).await;
     };
     let previous = call.cookies.session.take().map(|cookie| cookie.ticket);
-    match call.site.auth.complete_login(pending, answer, previous.clone()).await {
+    match call.site.auth.complete_login(pending, Arrival { answer, at: at.clone() }, previous.clone()).await {
         Ok(Completed { ticket, return_to }) => {
             binding::tie(&call.binding, &ticket);
             Ok(go(&call, &return_to, Some(cookie)))
@@ -36,7 +33,7 @@ pub(super) async fn complete(mut call: Call<'_>, at: Option<&str>) -> Result<Htt
             Some(previous) if is_live(&call, previous.clone()).await? => {
                 Ok(go(&call, &ReturnTo::front_page(), Some(cookie)))
             }
-            _ => restart(&call, state, arrived_at, Some(cookie)).await,
+            _ => restart(&call, &state, at, Some(cookie)).await,
         },
         // The state was not used up: the same callback works when the store is back.
         Err(CallbackError::Store(error)) => Err(error.into()),
@@ -49,21 +46,16 @@ pub(super) async fn complete(mut call: Call<'_>, at: Option<&str>) -> Result<Htt
     }
 }
 
-/// What the provider said: exactly one of `code` and `error` (RFC 6749 §4.1.2).
-fn answer_of(query: &Query, arrived_at: Option<String>) -> Result<Answer, Problem> {
-    let outcome = match (query.get("code"), query.get("error")) {
-        (Some(code), None) if !code.is_empty() => Ok(AuthorizationCode::new(code)),
-        (None, Some(error)) => Err(error_code(error)),
-        (Some(_), Some(_)) => return Err(Problem::BadRequest("the answer has both a code and an error")),
-        _ => return Err(Problem::BadRequest("the answer has neither a code nor an error")),
+/// The answer in the query, or the one that was posted a moment ago and comes back sealed; and whether it may still be used.
+fn answer(call: &Call<'_>) -> Result<(Answer, bool), Problem> {
+    let query = Query::read(call.request.uri())?;
+    let is_posted = query.get("state").or(query.get("response")).is_none();
+    let Some(sealed) = query.get("answer").filter(|_| is_posted) else {
+        return Ok((Answer::read(false, |name| query.get(name)).map_err(Problem::BadRequest)?, true));
     };
-    Ok(Answer { outcome, iss: query.get("iss").map(str::to_owned), arrived_at })
-}
-
-/// An error code as RFC 6749 §4.1.2.1 allows it, cut to what a person can read.
-fn error_code(text: &str) -> String {
-    let allowed = |character: &char| matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
-    text.chars().filter(allowed).take(80).collect()
+    let opened = call.site.auth.open_posted(sealed);
+    let (posted, fresh) = opened.ok_or(Problem::BadRequest("the answer was not posted to this site"))?;
+    Ok((Answer::read(true, |name| posted.get(name)).map_err(Problem::BadRequest)?, fresh))
 }
 
 /// The attempt of this browser that `state` belongs to, with its cookie's name.
@@ -75,27 +67,30 @@ fn attempt(call: &Call<'_>, state: &str) -> Option<(String, PendingLogin)> {
 
 /// A callback that this browser has no attempt for: a reload, a second tab, a lost cookie, or a forgery. None of them
 /// may reach the provider with this answer.
-async fn without_attempt(call: &Call<'_>, state: &str, answer: &Answer) -> Result<HttpResponse, Problem> {
+async fn without_attempt(call: &Call<'_>, answer: &Answer, at: Option<String>) -> Result<HttpResponse, Problem> {
     tracing::info!(event = "callback_without_attempt", site = %call.site.auth.site().origin);
     if let Some(cookie) = &call.cookies.session
         && is_live(call, cookie.ticket.clone()).await?
     {
         return Ok(go(call, &ReturnTo::front_page(), None));
     }
-    match &answer.outcome {
-        Err(error) => Err(failed(call, &CallbackError::Refused(error.clone()))),
-        Ok(_) => restart(call, state, answer.arrived_at.clone(), None).await,
+    match answer.error() {
+        Some(error) => Err(failed(call, &CallbackError::Refused(error.to_owned()))),
+        None => restart(call, answer.state(), at, None).await,
     }
 }
 
-/// Starts the login once more, but only once: the new state is marked.
+/// Starts the login once more, but only once: the new state is marked, which tells a browser that keeps no cookies, and so
+/// is the attempt in its cookie, which tells a provider that answers with a state of nobody's.
 async fn restart(
     call: &Call<'_>,
     state: &str,
     provider: Option<String>,
     cookie: Option<String>,
 ) -> Result<HttpResponse, Problem> {
-    if PendingLogin::was_restarted(state) {
+    let attempts = &call.cookies.logins;
+    let mut attempts = attempts.iter().filter_map(|(name, sealed)| call.site.auth.open_login(name, sealed));
+    if PendingLogin::was_restarted(state) || attempts.any(|attempt| attempt.is_restart()) {
         return Err(Problem::LoginFailed(
             "The login could not be tied to this browser. Allow cookies for this site, and finish the login within ten \
              minutes and in the same browser."

@@ -114,7 +114,7 @@ pub(super) fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr
     client
 }
 
-/// The query's parameters, decoded once.
+/// The parameters of a query or a form, decoded once.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -123,11 +123,19 @@ impl Query {
     /// # Errors
     /// [`Problem::BadRequest`] when a parameter comes twice (RFC 6749 §3.1).
     pub(super) fn read(uri: &Uri) -> Result<Self, Problem> {
-        Self::parse(uri.query().unwrap_or_default()).ok_or(Problem::BadRequest("a parameter is repeated"))
+        Self::of_form(uri.query().unwrap_or_default().as_bytes())
     }
 
-    fn parse(query: &str) -> Option<Self> {
-        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    /// Reads a form, which is written as a query is.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`] when a parameter comes twice.
+    pub(super) fn of_form(form: &[u8]) -> Result<Self, Problem> {
+        Self::parse(form).ok_or(Problem::BadRequest("a parameter is repeated"))
+    }
+
+    fn parse(form: &[u8]) -> Option<Self> {
+        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(form).into_owned().collect();
         let mut names = HashSet::with_capacity(pairs.len());
         pairs.iter().all(|(name, _)| names.insert(name)).then_some(())?;
         Some(Self(pairs))
@@ -151,11 +159,11 @@ mod tests {
 
     #[test]
     fn a_repeated_parameter_is_found_and_any_number_of_others_is_read_in_one_pass() {
-        assert!(Query::parse("a=1&b=2&%61=3").is_none());
+        assert!(Query::parse(b"a=1&b=2&%61=3").is_none());
         let many: String = (0..200_000).map(|number| format!("{number}&")).collect();
-        let query = Query::parse(&many).expect("no parameter is repeated");
+        let query = Query::parse(many.as_bytes()).expect("no parameter is repeated");
         assert_eq!(query.get("199999"), Some(""));
-        assert!(Query::parse(&format!("{many}0")).is_none());
+        assert!(Query::parse(format!("{many}0").as_bytes()).is_none());
     }
 
     fn net(text: &str) -> IpNet {

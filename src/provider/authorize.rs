@@ -7,6 +7,7 @@ use url::Url;
 
 use super::code_flow::CodeFlow;
 use super::{Attempt, AuthorizeError, LoginHints, Unavailable, par};
+use crate::config::ResponseMode;
 use crate::secret::CodeVerifier;
 
 /// The URL with every parameter once, whatever the configuration or the endpoint's own query say; or with a handle to them.
@@ -27,6 +28,9 @@ pub(super) async fn url(flow: &CodeFlow, attempt: &Attempt, hints: &LoginHints) 
         ("code_challenge", &*challenge),
         ("code_challenge_method", "S256"),
     ];
+    if config.response_mode != ResponseMode::Query {
+        parameters.push(("response_mode", config.response_mode.word()));
+    }
     if !scope.is_empty() {
         parameters.push(("scope", &*scope));
     }

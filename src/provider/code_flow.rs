@@ -9,8 +9,10 @@ use super::discovery::Endpoints;
 use super::examine::FirstQuestion;
 use super::oauth2::OAuth2;
 use super::oidc::Oidc;
-use super::{Attempt, ProvenUser, ProviderStatus, RedeemError, Tokens, Unavailable};
-use crate::config::{ClientConfig, ProviderConfig, SiteConfig};
+use super::response::Arrived;
+use super::{Answer, Attempt, ProvenUser, ProviderStatus, RedeemError, Response, Tokens, Unavailable};
+use crate::config::{ClientConfig, ProviderConfig, ResponseMode, SiteConfig};
+use crate::secret::State;
 
 /// One client registration, and the server it is at.
 pub(super) struct CodeFlow {
@@ -75,6 +77,23 @@ impl Server {
         match self {
             Self::Oidc(oidc) => oidc.keys().await.map(drop),
             Self::OAuth2(_) => Ok(()),
+        }
+    }
+
+    /// Takes a response for what it says, if it came as it was asked for and, where that means signed, is.
+    pub(super) async fn believe(
+        &self,
+        answer: Answer,
+        mode: ResponseMode,
+        state: &State,
+    ) -> Result<Response, RedeemError> {
+        let arrived = answer.came_as(mode).map_err(RedeemError::Invalid)?;
+        match (arrived, self) {
+            (Arrived::Plain(response), _) => Ok(response),
+            (Arrived::Signed(signed), Self::Oidc(oidc)) => oidc.open_response(&signed, state).await,
+            (Arrived::Signed(_), Self::OAuth2(_)) => {
+                Err(RedeemError::Invalid("it is signed, and this server's keys are not known".to_owned()))
+            }
         }
     }
 

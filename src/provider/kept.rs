@@ -25,6 +25,8 @@ pub(super) const COOL_DOWN: Duration = Duration::from_secs(10);
 pub(super) enum Occasion {
     /// The provider itself, in an answer to this gateway.
     Answer,
+    /// A browser with a login under way.
+    Browser,
     /// Anybody.
     Stranger,
 }
@@ -42,7 +44,7 @@ struct State<T> {
     value: Option<(Arc<T>, Timestamp)>,
     failure: Option<Failure>,
     /// The last renewal on each [`Occasion`].
-    forced: [Option<Timestamp>; 2],
+    forced: [Option<Timestamp>; 3],
     /// Counts [`Kept::forget`], so that a fetch begun before it cannot bring the old value back.
     generation: u64,
 }
@@ -63,7 +65,7 @@ enum Look<T> {
 impl<T: Send + Sync + 'static> Kept<T> {
     /// Nothing yet; `what` names it in the log.
     pub(super) fn new(what: &str, clock: Clock) -> Self {
-        let state = State { value: None, failure: None, forced: [None; 2], generation: 0 };
+        let state = State { value: None, failure: None, forced: [None; 3], generation: 0 };
         Self { what: what.into(), clock, state: Arc::new(Mutex::new(state)), gate: Arc::default() }
     }
 
@@ -135,7 +137,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
     pub(super) fn forget(&self) {
         let mut state = self.state();
         let generation = state.generation + 1;
-        *state = State { value: None, failure: None, forced: [None; 2], generation };
+        *state = State { value: None, failure: None, forced: [None; 3], generation };
     }
 
     /// How the last fetch went.

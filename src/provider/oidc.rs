@@ -11,12 +11,14 @@ use jsonwebtoken::Algorithm;
 use super::back_channel::BackChannel;
 use super::discovery::{self, Asked, Metadata};
 use super::id_token::{self, Expected};
+use super::jarm::{self, SignedResponse};
 use super::jwks::{self, KeySet};
 use super::kept::{Kept, Occasion};
 use super::signature::Refused;
-use super::{Attempt, ProvenUser, ProviderStatus, RedeemError, Tokens, Unavailable, userinfo};
+use super::{Attempt, ProvenUser, ProviderStatus, RedeemError, Response, Tokens, Unavailable, userinfo};
 use crate::clock::Clock;
 use crate::config::{OidcConfig, ProviderConfig};
+use crate::secret::State;
 
 /// One OpenID Connect server.
 pub(super) struct Oidc {
@@ -74,6 +76,14 @@ impl Oidc {
             )),
             None => Ok(()),
         }
+    }
+
+    /// The response in a signed token (JARM).
+    pub(super) async fn open_response(&self, signed: &SignedResponse, state: &State) -> Result<Response, RedeemError> {
+        jarm::verify(self, signed, state).await.map_err(|refused| match refused {
+            Refused::Unavailable(unavailable) => unavailable.into(),
+            refused => RedeemError::Invalid(format!("the signed response: {refused}")),
+        })
     }
 
     /// The user of the ID token that came along with a redeemed code.

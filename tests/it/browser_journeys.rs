@@ -86,3 +86,29 @@ fn a_person_uses_two_sites_with_a_real_provider_and_no_token_is_in_sight() {
     assert!(bearers.len() >= 4 && bearers.iter().all(|asked| !asked.bearer().is_empty()));
     assert!(send_raw(world.setup.port, b"GET / HTTP/1.0\r\n\r\n").starts_with(b"HTTP/1"), "the gateway lives on");
 }
+
+/// A form that another site posts brings no `SameSite=Lax` cookie along, in this browser as in every other; the login works
+/// all the same, and no code was in any URL or answer.
+#[test]
+fn a_person_uses_two_sites_whose_provider_posts_its_answers() {
+    let mut setup = Setup::two_sites();
+    setup.access_ttl = 120;
+    for (site, mode) in setup.sites.iter_mut().zip(["form_post", "form_post.jwt"]) {
+        site.provider.push(format!("response_mode = \"{mode}\""));
+        site.spa.push(format!("dir = \"{}\"", root().join("tests/browser/spa").display()));
+    }
+    let world = World::with_own_provider(setup);
+    let (report, artefacts) = travel("form-post", &world.one(), &world.two());
+    check(&report);
+    let seen = std::fs::read_to_string(artefacts.join("seen.txt")).expect("the journey writes what it saw");
+    for site in [world.one(), world.two()] {
+        assert!(seen.contains(&format!("# 303 {site}/bff/callback\n")), "the answer was posted to {site}");
+        assert!(seen.contains(&format!("# 303 {site}/bff/callback?answer=")), "and came back sealed");
+    }
+    for (name, value) in world.secrets() {
+        // By design the ID token is the hint of the provider's logout URL.
+        if name != "id_token" {
+            assert!(!seen.contains(&value), "the browser saw the {name}");
+        }
+    }
+}

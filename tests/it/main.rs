@@ -6,12 +6,14 @@
 
 mod activity;
 mod admin;
+mod answers;
 mod backchannel;
 mod browser_journeys;
 mod callback;
 mod client_auth;
 mod client_js;
 mod commands;
+mod conformance;
 mod cookies;
 mod dev_profiles;
 mod dev_provider;
@@ -21,6 +23,7 @@ mod dpop;
 mod events;
 mod framing;
 mod frontchannel;
+mod hostile;
 mod hosts;
 mod login;
 mod logout;

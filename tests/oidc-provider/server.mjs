@@ -177,6 +177,7 @@ function newProvider() {
       dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => options.dpop_nonces === true },
       jwtUserinfo: { enabled: true },
       backchannelLogout: { enabled: true },
+      jwtResponseModes: { enabled: true },
       revocation: { enabled: true },
       introspection: { enabled: true },
       resourceIndicators: {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::super::AppliedProfile;
-use super::{ClientAuth, JsonPointer, LogoutTemplate, RelayConfig, RequestConfig, TlsFiles};
+use super::{ClientAuth, JsonPointer, LogoutTemplate, RelayConfig, RequestConfig, ResponseMode, TlsFiles};
 
 /// `[[site.provider]]`: who logs a site's users in, and what every kind of it has.
 #[derive(Clone, Debug)]
@@ -91,6 +91,8 @@ pub struct ClientConfig {
     pub scopes: Vec<String>,
     /// Further authorization parameters, such as `prompt` or `audience`; none that the gateway sets itself.
     pub authorization_params: Vec<(String, String)>,
+    /// How the provider hands over its answer to the authorization request.
+    pub response_mode: ResponseMode,
     /// What is asked for beside scopes, and how.
     pub requests: RequestConfig,
     /// Whether the redirect URI is this provider's alone.

@@ -23,6 +23,8 @@ fn a_provider_is_asked_safely_or_not_at_all() {
                 "not supported by this version",
                 "client_secret_basic",
             ),
+            ("response_mode = \"fragment\"", "response_mode", "not a choice", "\"query\" or \"form_post\""),
+            ("response_mode = \"formpost\"", "response_mode", "not a choice", "\"form_post\""),
             ("clock_skew = \"5s\"", "clock_skew", "too short", "\"10s\""),
             ("clock_skew = \"2m\"", "clock_skew", "too long", "\"1m\""),
             ("sub_pointer = \"/id\"", "sub_pointer", "has no effect with kind = \"oidc\"", "kind = \"oauth2\""),
@@ -166,6 +168,7 @@ fn a_provider_without_discovery_needs_its_endpoints_and_sane_ones() {
         ("end_session_endpoint = \"https://user:pw@api.example/\"", "carries a user name", "@"),
         ("id_token_algs = [\"ES256\"]", "has no effect with kind = \"oauth2\"", "kind = \"oidc\""),
         ("clock_skew = \"20s\"", "has no effect with kind = \"oauth2\"", "kind = \"oidc\""),
+        ("response_mode = \"query.jwt\"", "the provider's keys are not known", "\"form_post\""),
         ("issuer = \"id.example\"", "is not a URL", "scheme://"),
     ] {
         let fault = fault(&|text: &str| format!("{text}\n{line}"));

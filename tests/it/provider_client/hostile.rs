@@ -7,7 +7,8 @@ use std::time::Duration;
 use cloakroom::clock::{Clock, Timestamp};
 use cloakroom::config::{
     ClientAuth, ClientConfig, CsrfMode, Empty400, LogoutConfig, LogoutHint, LogoutTokenExp, OidcConfig, Origin,
-    ProviderConfig, ProviderKind, RequestConfig, SameSite, SessionConfig, SiteConfig, TlsFiles, TrustedAudiences,
+    ProviderConfig, ProviderKind, RequestConfig, ResponseMode, SameSite, SessionConfig, SiteConfig, TlsFiles,
+    TrustedAudiences,
 };
 use cloakroom::provider::{Attempt, Grant, Provider, RedeemError, Refreshed, Renewal};
 use cloakroom::secret::{AuthorizationCode, ClientSecret, CodeVerifier, MasterKey, Nonce, RefreshToken, State};
@@ -251,6 +252,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         client_auth: ClientAuth::Basic(ClientSecret::new("s3cret")),
         scopes: vec!["openid".to_owned(), "profile".to_owned()],
         authorization_params: Vec::new(),
+        response_mode: ResponseMode::Query,
         requests: RequestConfig::default(),
         own_callback: false,
         logout: LogoutConfig::standard(LogoutHint::IdToken),

@@ -17,7 +17,7 @@ mod logout_token;
 mod metadata;
 mod par;
 mod requests;
-mod signing;
+pub(crate) mod signing;
 mod tls;
 mod token;
 mod userinfo;

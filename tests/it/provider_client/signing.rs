@@ -10,11 +10,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-pub(super) fn b64(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-pub(super) enum Key {
+pub(crate) enum Key {
     P256(EcdsaKeyPair),
     P384(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
@@ -22,24 +22,24 @@ pub(super) enum Key {
 }
 
 impl Key {
-    pub(super) fn p256() -> Self {
+    pub(crate) fn p256() -> Self {
         Self::P256(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
     }
 
-    pub(super) fn p384() -> Self {
+    pub(crate) fn p384() -> Self {
         Self::P384(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap())
     }
 
-    pub(super) fn ed25519() -> Self {
+    pub(crate) fn ed25519() -> Self {
         Self::Ed25519(Ed25519KeyPair::generate().unwrap())
     }
 
-    pub(super) fn rsa() -> Self {
+    pub(crate) fn rsa() -> Self {
         Self::Rsa(Box::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()))
     }
 
     /// The public key as a JWK without `kid`, `alg` and `use`.
-    pub(super) fn jwk(&self) -> Value {
+    pub(crate) fn jwk(&self) -> Value {
         match self {
             Self::P256(pair) => ec("P-256", pair),
             Self::P384(pair) => ec("P-384", pair),
@@ -68,7 +68,7 @@ impl Key {
     }
 
     /// A token with exactly these texts as header and payload, truly signed.
-    pub(super) fn token(&self, header: &str, payload: &str) -> String {
+    pub(crate) fn token(&self, header: &str, payload: &str) -> String {
         let alg = serde_json::from_str::<Value>(header).unwrap()["alg"].as_str().unwrap_or_default().to_owned();
         let message = format!("{}.{}", b64(header), b64(payload));
         let signature = self.sign(&alg, message.as_bytes());

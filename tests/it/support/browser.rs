@@ -72,6 +72,12 @@ impl Browser {
         self.navigate("POST", url, Some(from), form, |_| false)
     }
 
+    /// Submits a form, but stops before asking anything whose URL contains `word`.
+    #[track_caller]
+    pub fn submit_until(&mut self, from: &str, url: &str, form: &str, word: &str) -> Page {
+        self.navigate("POST", url, Some(from), form, |next| next.contains(word))
+    }
+
     /// Opens a URL, but stops before asking anything whose URL contains `word`.
     #[track_caller]
     pub fn open_until(&mut self, url: &str, word: &str) -> Page {
@@ -92,12 +98,16 @@ impl Browser {
         self.pass_provider(page, user, "/bff/callback")
     }
 
-    /// Answers the provider's pages until the browser is elsewhere; stops before a URL that contains `word`.
+    /// Answers the provider's pages until the browser is elsewhere, a page that posts its answer by itself included; stops
+    /// before a URL that contains `word`.
     #[track_caller]
     pub fn pass_provider(&mut self, mut page: Page, user: &str, word: &str) -> Page {
         while let Some(action) = form_action(&page) {
             let host = origin_of(&page.url);
             let url = if action.starts_with('/') { format!("{host}{action}") } else { action };
+            if url.contains(word) {
+                break;
+            }
             let text = page.response.text();
             let (name, value) = if text.contains("name=\"user\"") { ("user", user) } else { ("agree", "yes") };
             let mut form = hidden_fields(&text);
@@ -352,6 +362,21 @@ impl Browser {
     }
 }
 
+impl Page {
+    /// What a form on it sends without anybody's doing, as a body.
+    pub fn hidden_fields(&self) -> String {
+        let text = self.response.text();
+        let fields = text.split("<input type=\"hidden\" name=\"").skip(1).map(|field| {
+            let (name, rest) = field.split_once("\" value=\"").expect("a hidden field has a value");
+            let value = rest.split('"').next().unwrap_or_default();
+            assert!(!value.contains('&'), "the model does not know HTML's references: {value}");
+            (name.to_owned(), value.to_owned())
+        });
+        let fields: Vec<_> = fields.collect();
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+    }
+}
+
 impl Cookie {
     fn is_live(&self) -> bool {
         self.until.is_none_or(|until| until > Instant::now())
@@ -419,7 +444,7 @@ fn path_matches(path: &str, cookie: &str) -> bool {
 
 fn form_action(page: &Page) -> Option<String> {
     let text = page.response.text();
-    (page.response.status == 200 && host_of(&page.url) == "127.0.0.1")
+    (matches!(page.response.status, 200 | 400) && host_of(&page.url) == "127.0.0.1")
         .then(|| between(&text, "action=\"", "\""))
         .flatten()
 }

@@ -8,7 +8,7 @@ use crate::config::fault::Wrong;
 use crate::config::secret_ref::Literal;
 use crate::config::section::{Section, wrong_type};
 use crate::config::value::{choice, flag, text, word};
-use crate::config::{ClientConfig, Empty400};
+use crate::config::{ClientConfig, Empty400, ResponseMode};
 
 /// What every authorization request must get from the login attempt itself.
 const OWN_PARAMETERS: [&str; 14] = [
@@ -46,6 +46,7 @@ pub(super) fn client(
             section.fault(name, "stands in `authorization_params` as well", "remove it there");
         }
     }
+    let response_mode = section.or("response_mode", ResponseMode::Query, choice(&ResponseMode::ALL));
     let own_callback = section.or("own_callback", false, flag);
     let logout = logout::logout(section, plaintext);
     let empty = [("unavailable", Empty400::Unavailable), ("rejected", Empty400::Rejected)];
@@ -55,6 +56,7 @@ pub(super) fn client(
         client_auth: client_auth?,
         scopes: written.unwrap_or_else(|| scopes.iter().map(|scope| (*scope).to_owned()).collect()),
         authorization_params,
+        response_mode,
         requests,
         own_callback,
         logout,

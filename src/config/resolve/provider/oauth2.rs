@@ -12,6 +12,13 @@ use crate::config::{JsonPointer, OAuth2Config, ProviderKind};
 /// Whose users these are, and the rest; `None` when a key without a default is missing or wrong.
 pub(super) fn oauth2(section: &Section<'_>, literal: Literal, plaintext: bool) -> Found {
     let client = client(section, literal, plaintext, &[]);
+    if client.as_ref().is_some_and(|client| client.response_mode.is_signed()) {
+        section.fault(
+            "response_mode",
+            "asks for signed answers, and with kind = \"oauth2\" the provider's keys are not known",
+            "write \"query\" or \"form_post\", or kind = \"oidc\" if the provider has discovery",
+        );
+    }
     let required = |key: &str, remedy: &str| section.required(key, remedy, |node| endpoint_url(node, plaintext));
     let authorization = required("authorization_endpoint", "write where the browser is sent to log in");
     let token = required("token_endpoint", "write where codes are redeemed");
