@@ -1,27 +1,26 @@
 //! The back channel: the one HTTP client towards the provider, bounded in time and size, that follows no redirect,
 //! uses no proxy and repeats nothing.
 
+mod answer;
+
 use std::borrow::Cow;
 use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE,
-};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder};
 use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{ProviderStatus, Unavailable, json, throttled};
+pub(super) use self::answer::Answer;
+use super::{ProviderStatus, Unavailable};
 use crate::config::{ProviderConfig, is_loopback_host};
-use crate::dpop::{Nonces, asks_for_nonce};
+use crate::dpop::Nonces;
 
-/// The largest answer that is read: metadata, keys and tokens are far smaller.
-const LARGEST_ANSWER: usize = 1024 * 1024;
 /// Shorter than the keep-alive of common servers (Node.js: five seconds): a call on a connection that the provider closes
 /// at that very moment has an unknown outcome, and a code or refresh token is spent once only.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
@@ -49,46 +48,6 @@ impl From<Silence> for Unavailable {
     fn from(silence: Silence) -> Self {
         let (Silence::NotSent(reason) | Silence::NoAnswer(reason)) = silence;
         Self(reason)
-    }
-}
-
-/// An answer, whatever its status.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    headers: HeaderMap,
-    /// How long a 429 wants no more calls.
-    pub(super) pause: Option<Duration>,
-    body: Zeroizing<Vec<u8>>,
-}
-
-impl Answer {
-    /// Whether the answer says to be of this media type, whatever its parameters.
-    pub(super) fn is_of_type(&self, wanted: &str) -> bool {
-        let kind = self.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        kind.split(|byte| *byte == b';')
-            .next()
-            .is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()))
-    }
-
-    /// What the server wants to see in the next proof (RFC 9449 §8).
-    pub(super) fn nonce(&self) -> Option<&[u8]> {
-        self.headers.get("dpop-nonce").map(HeaderValue::as_bytes)
-    }
-
-    /// Whether a token was refused for the nonce of its proof alone (RFC 9449 §9).
-    pub(super) fn asks_for_nonce(&self) -> bool {
-        let challenges = self.headers.get_all(WWW_AUTHENTICATE).iter();
-        challenges.filter_map(|value| value.to_str().ok()).any(asks_for_nonce)
-    }
-
-    /// The body as it came.
-    pub(super) fn body(&self) -> &[u8] {
-        &self.body
-    }
-
-    /// The body as one JSON object, whatever its content type says.
-    pub(super) fn json(&self) -> Result<Map<String, Value>, json::NotStrict> {
-        json::object(&self.body)
     }
 }
 
@@ -214,7 +173,7 @@ impl BackChannel {
 
 async fn exchange(request: RequestBuilder) -> Result<Answer, Silence> {
     match request.header(ACCEPT, HeaderValue::from_static("application/json")).send().await {
-        Ok(response) => read(response).await,
+        Ok(response) => Answer::read(response).await,
         Err(error) => Err(silence(&error)),
     }
 }
@@ -267,25 +226,6 @@ pub(super) fn check_scheme(url: &Url, plaintext: bool) -> Result<(), &'static st
         return Err("has no host, or carries a user name");
     }
     Ok(())
-}
-
-async fn read(mut response: Response) -> Result<Answer, Silence> {
-    let too_large = || Silence::NoAnswer(format!("the answer is larger than {LARGEST_ANSWER} bytes"));
-    let announced = response.content_length().unwrap_or(0);
-    if announced > LARGEST_ANSWER as u64 {
-        return Err(too_large());
-    }
-    let status = response.status().as_u16();
-    let pause = throttled::pause(status, response.headers());
-    let headers = std::mem::take(response.headers_mut());
-    let mut body = Zeroizing::new(Vec::new());
-    while let Some(chunk) = response.chunk().await.map_err(|error| Silence::NoAnswer(describe(&error)))? {
-        if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer { status, headers, pause, body })
 }
 
 /// Where a call went, without query.
