@@ -291,13 +291,6 @@ impl Provider {
         }
     }
 
-    /// Drops cached metadata and keys, and the memory of failures; the next call fetches anew.
-    pub fn forget(&self) {
-        if let Some(oidc) = self.oidc() {
-            oidc.forget();
-        }
-    }
-
     /// What only OpenID Connect has: keys that sign.
     fn oidc(&self) -> Option<&Oidc> {
         match &self.kind {

@@ -45,8 +45,6 @@ struct State<T> {
     failure: Option<Failure>,
     /// The last renewal on each [`Occasion`].
     forced: [Option<Timestamp>; 3],
-    /// Counts [`Kept::forget`], so that a fetch begun before it cannot bring the old value back.
-    generation: u64,
 }
 
 struct Failure {
@@ -65,7 +63,7 @@ enum Look<T> {
 impl<T: Send + Sync + 'static> Kept<T> {
     /// Nothing yet; `what` names it in the log.
     pub(super) fn new(what: &str, clock: Clock) -> Self {
-        let state = State { value: None, failure: None, forced: [None; 3], generation: 0 };
+        let state = State { value: None, failure: None, forced: [None; 3] };
         Self { what: what.into(), clock, state: Arc::new(Mutex::new(state)), gate: Arc::default() }
     }
 
@@ -133,13 +131,6 @@ impl<T: Send + Sync + 'static> Kept<T> {
         }
     }
 
-    /// Drops the value and the memory of failures.
-    pub(super) fn forget(&self) {
-        let mut state = self.state();
-        let generation = state.generation + 1;
-        *state = State { value: None, failure: None, forced: [None; 3], generation };
-    }
-
     /// How the last fetch went.
     pub(super) fn status(&self) -> ProviderStatus {
         let state = self.state();
@@ -169,21 +160,17 @@ impl<T: Send + Sync + 'static> Kept<T> {
         F: Future<Output = Result<T, Unavailable>> + Send + 'static,
     {
         let kept = self.clone();
-        let generation = self.state().generation;
         tokio::spawn(async move {
             let _gate = gate;
             let result = fetch.await.map(Arc::new);
-            kept.land(generation, &result);
+            kept.land(&result);
             result
         })
     }
 
-    fn land(&self, generation: u64, result: &Result<Arc<T>, Unavailable>) {
+    fn land(&self, result: &Result<Arc<T>, Unavailable>) {
         let now = self.clock.now();
         let mut state = self.state();
-        if state.generation != generation {
-            return;
-        }
         match result {
             Ok(value) => {
                 state.value = Some((Arc::clone(value), now));

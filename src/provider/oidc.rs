@@ -146,12 +146,6 @@ impl Oidc {
         self.keys().await.map(drop)
     }
 
-    /// Drops metadata and keys, and the memory of failures.
-    pub(super) fn forget(&self) {
-        self.metadata.forget();
-        self.keys.forget();
-    }
-
     pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, Unavailable> {
         self.metadata.get(self.fetch_metadata()).await
     }

@@ -112,6 +112,18 @@ fn http(head: &str, body: &[u8]) -> Reply {
 }
 
 #[test]
+fn a_reload_asks_anew_for_what_the_provider_said() {
+    let stage = Stage::new();
+    let asked = || (stage.suite.asked(DOCUMENT).len(), stage.suite.asked("/jwks").len());
+    eventually("the gateway asks when it starts", || (asked() == (1, 1)).then_some(()));
+    let (browser, _) = stage.log_in();
+    assert!(browser.cookie_header(&stage.world.one()).contains("cloakroom"));
+    assert_eq!(asked(), (1, 1), "what is at hand is not asked for again");
+    stage.world.reload();
+    eventually("the gateway asks again", || (asked() == (2, 2)).then_some(()));
+}
+
+#[test]
 fn metadata_that_were_swapped_are_refused_and_nothing_of_them_is_used() {
     let evil = Suite::start();
     let there = evil.issuer();

@@ -197,19 +197,6 @@ async fn old_metadata_serve_while_newer_ones_are_fetched_or_cannot_be() {
 }
 
 #[tokio::test]
-async fn forgetting_fetches_metadata_and_keys_anew() {
-    let op = Hostile::start().await;
-    let client = op.client();
-    client.warm_up().await.unwrap();
-    client.warm_up().await.unwrap();
-    assert_eq!((op.count(DOCUMENT), op.count("/jwks")), (1, 1));
-    client.forget();
-    assert_eq!(client.status(), ProviderStatus::Unknown);
-    client.warm_up().await.unwrap();
-    assert_eq!((op.count(DOCUMENT), op.count("/jwks")), (2, 2));
-}
-
-#[tokio::test]
 async fn the_status_tells_a_provider_that_went_down_and_came_back() {
     let op = Hostile::start().await;
     let client = op.client();
