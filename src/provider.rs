@@ -1,9 +1,8 @@
 //! The provider: who logs a site's users in, and how this gateway talks to it.
 //!
-//! One [`Provider`] per `[[site.provider]]`, of one of three kinds. Two of them speak OAuth 2.0 and share `code_flow`, the
-//! authorization code flow; they differ in how they know the server and the user, which is their `Server`: `oidc` finds
-//! endpoints and keys by discovery and believes a verified ID token, `oauth2` has its endpoints written and asks the user
-//! endpoint. The third, `relay`, is an API with a login of its own. Nothing of a kind is decided outside its own place.
+//! One [`Provider`] per `[[site.provider]]`, of one of three kinds, and nothing of a kind is decided outside its own place.
+//! Two share `code_flow` and differ in their `Server`: `oidc` finds endpoints and keys by discovery and believes a verified
+//! ID token, `oauth2` has its endpoints written and asks the user endpoint. `relay` is an API with a login of its own.
 
 mod assertion;
 mod authorize;

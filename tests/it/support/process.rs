@@ -55,10 +55,10 @@ impl Process {
         self.child.id()
     }
 
-    /// The memory it holds at this moment, in bytes.
+    /// The memory it holds at this moment, in bytes, without the pages of its binary that happen to be in use.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a process has memory");
         1024 * line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes")
     }
 
