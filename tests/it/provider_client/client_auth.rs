@@ -115,6 +115,7 @@ fn serve(tls: ServerConfig, answer: impl Fn(&str) -> Value + Send + 'static) -> 
     (port, asked)
 }
 
+/// What `oidcc-client-test-mtls-endpoint-aliases` of the conformance suite looks for.
 #[tokio::test]
 async fn a_client_with_a_certificate_shows_it_at_the_alias_of_the_token_endpoint() {
     let dir = tempfile::tempdir().unwrap();
