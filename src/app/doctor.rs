@@ -12,13 +12,14 @@ use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesOrdered;
 
+use super::operator::store_itself;
 use crate::clock::Clock;
 use crate::config::{Config, Origin, SiteConfig, SpaConfig, StoreConfig, StoreKind, UpstreamConfig};
 use crate::provider::Provider;
 use crate::provider::examine::Trouble;
 use crate::proxy::route::Route;
 use crate::proxy::upstream::UpstreamClients;
-use crate::session::store::{EndReason, Ended, Loaded, NewEntry, Store, StoreError, StoreKey, Stores};
+use crate::session::store::{EndReason, Ended, Loaded, NewEntry, Store, StoreError, StoreKey};
 
 /// How long the session that is written to the store could live; only the word of its end stays longer.
 const SHORT: Duration = Duration::from_secs(10);
@@ -85,10 +86,7 @@ fn examine_file(path: &Path) -> Result<String, Trouble> {
 }
 
 async fn try_store(config: &StoreConfig) -> Result<(), Trouble> {
-    // Nothing is answered from memory here: what the store does not say is an error.
-    let config = StoreConfig { grace: Duration::ZERO, ..config.clone() };
-    let stores = Stores::open(&config, Clock::System).map_err(cannot_be_used)?;
-    let store = stores.connect();
+    let store = store_itself(config).map_err(cannot_be_used)?;
     reach(&*store).await.map_err(|StoreError(wrong)| Trouble {
         remedy: "check `url`, its credentials, and that this machine reaches the server".to_owned(),
         wrong,

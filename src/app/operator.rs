@@ -7,7 +7,7 @@ use super::BuildError;
 use crate::auth::sessions::{KeyReport, Listing, Roster, RosterError, Target};
 use crate::clock::Clock;
 use crate::config::{Config, StoreConfig, StoreKind};
-use crate::session::store::{Store, Stores};
+use crate::session::store::{Store, StoreError, Stores};
 
 /// Works on the store of a configuration.
 pub struct Operator {
@@ -26,10 +26,8 @@ impl Operator {
         }
         // The only error is that a provider is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        // Nothing is answered from memory here: what the store does not say is an error.
-        let store = StoreConfig { grace: Duration::ZERO, ..config.store.clone() };
-        let stores = Stores::open(&store, Clock::System).map_err(|error| BuildError(error.to_string()))?;
-        Ok(Some(Self { roster: Roster::of_config(&config.sites, &Clock::System), store: stores.connect() }))
+        let store = store_itself(&config.store).map_err(|error| BuildError(error.to_string()))?;
+        Ok(Some(Self { roster: Roster::of_config(&config.sites, &Clock::System), store }))
     }
 
     /// As [`Roster::list`].
@@ -60,4 +58,13 @@ impl Operator {
     pub async fn keys(&self) -> Result<KeyReport, RosterError> {
         Ok(self.roster.keys(&*self.store).await?)
     }
+}
+
+/// A way to the store on which nothing is answered from memory: what the store does not say is an error.
+///
+/// # Errors
+/// [`StoreError`] when certificates cannot be read. Nothing is contacted before the first command.
+pub(super) fn store_itself(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
+    let config = StoreConfig { grace: Duration::ZERO, ..config.clone() };
+    Ok(Stores::open(&config, Clock::System)?.connect())
 }
