@@ -11,7 +11,7 @@
 //!
 //! | layer | room | what lives there |
 //! |---|---|---|
-//! | 0 | [`clock`], [`secret`] | the time as a value; one type per kind of secret, randomness |
+//! | 0 | [`clock`], [`secret`], [`lists`] | the time as a value; one type per kind of secret, randomness; header values that are lists |
 //! | 1 | [`config`] | the files as written, every fault at once, resolved into meaning; the only reader of the environment |
 //! | 2 | [`telemetry`], [`tls`] | log lines, request ids, metrics; verified TLS towards others |
 //! | 2 | [`dpop`] | tokens bound to a key: proofs, and the nonces that servers want in them |
@@ -94,6 +94,7 @@ pub mod dev;
 pub mod dpop;
 pub mod endpoints;
 pub mod guard;
+pub mod lists;
 pub mod provider;
 pub mod proxy;
 pub mod secret;

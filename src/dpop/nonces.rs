@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::lists;
+
 /// The most servers whose nonce is remembered; a configuration names a handful.
 const MOST: usize = 256;
 /// The longest nonce.
@@ -42,19 +44,8 @@ fn sane(nonce: &[u8]) -> Option<&str> {
 /// of the scheme and whatever other challenges stand around it.
 #[must_use]
 pub fn asks_for_nonce(challenges: &str) -> bool {
-    let (mut quoted, mut escaped) = (false, false);
-    let members = challenges.split(|symbol| {
-        match symbol {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            ',' => return !quoted,
-            _ => {}
-        }
-        false
-    });
     let mut ours = false;
-    members.map(str::trim).any(|member| {
+    lists::members(challenges).any(|member| {
         let end = member.find([' ', '\t', '=']).unwrap_or(member.len());
         let (word, rest) = member.split_at(end);
         let parameter = if rest.trim_start().starts_with('=') {

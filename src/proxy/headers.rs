@@ -9,6 +9,8 @@ pub(super) mod request;
 
 use std::borrow::Cow;
 
+use crate::lists;
+
 /// Headers that mean one connection only (RFC 9110 §7.6.1). A name starting with `proxy-` is one of them as well.
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(name, "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade" | "http2-settings")
@@ -20,7 +22,7 @@ struct Nominated<'a>(Vec<&'a [u8]>);
 
 impl<'a> Nominated<'a> {
     fn new(connection: impl Iterator<Item = &'a [u8]>) -> Self {
-        let names = connection.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+        let names = connection.flat_map(lists::tokens);
         let usual: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"upgrade"];
         Self(names.filter(|name| !usual.iter().any(|usual| usual.eq_ignore_ascii_case(name))).collect())
     }
@@ -36,21 +38,9 @@ fn fold(name: &str) -> Cow<'_, str> {
     if name.contains('_') { Cow::Owned(name.replace('_', "-")) } else { Cow::Borrowed(name) }
 }
 
-/// Splits a list at its commas, quoted strings left whole (RFC 9110 §5.6.1, §5.6.4).
+/// The members of a list; empty ones mean nothing (RFC 9110 §5.6.1).
 fn members(list: &str) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    list.split(move |symbol| {
-        match symbol {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            ',' => return !quoted,
-            _ => {}
-        }
-        false
-    })
-    .map(str::trim)
-    .filter(|member| !member.is_empty())
+    lists::members(list).filter(|member| !member.is_empty())
 }
 
 #[cfg(test)]

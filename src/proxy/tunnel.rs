@@ -20,6 +20,7 @@ use super::body::Upload;
 use super::forward::{Forward, ForwardError};
 use super::upstream::UpstreamClients;
 use crate::config::RouteConfig;
+use crate::lists;
 
 /// How a tunnel is closed from here (RFC 6455 §7.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +59,8 @@ pub fn check(request: &HttpRequest, route: &RouteConfig) -> Result<(), &'static 
         let mut values = headers.get_all(name);
         values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)
     };
-    let upgrades = |value: &HeaderValue| {
-        value.as_bytes().split(|byte| *byte == b',').any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
-    };
+    let upgrades =
+        |value: &HeaderValue| lists::tokens(value.as_bytes()).any(|name| name.eq_ignore_ascii_case(b"upgrade"));
     let is_nonce = |key: &[u8]| STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16);
     if !route.websocket {
         Err("this route takes no WebSockets")

@@ -19,15 +19,16 @@ const fn room(name: &'static str, may_import: &'static [&'static str]) -> Room {
 const ROOMS: &[Room] = &[
     room("clock", &[]),
     room("secret", &[]),
+    room("lists", &[]),
     room("config", &["clock", "secret"]),
     room("telemetry", &["clock", "secret", "config"]),
     room("tls", &["config"]),
-    room("dpop", &["clock", "secret"]),
+    room("dpop", &["clock", "secret", "lists"]),
     room("session", &["clock", "secret", "config", "telemetry", "tls"]),
     room("provider", &["clock", "secret", "config", "telemetry", "tls", "dpop"]),
     room("guard", &["clock", "secret", "config", "telemetry"]),
     room("auth", &["clock", "secret", "config", "telemetry", "tls", "dpop", "session", "provider", "guard"]),
-    room("proxy", &["clock", "secret", "config", "telemetry", "tls", "dpop", "guard"]),
+    room("proxy", &["clock", "secret", "lists", "config", "telemetry", "tls", "dpop", "guard"]),
     room(
         "endpoints",
         &["clock", "secret", "config", "telemetry", "tls", "dpop", "session", "provider", "guard", "auth", "proxy"],

@@ -11,6 +11,7 @@ use actix_web::http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValu
 use bytes::{Buf as _, BytesMut};
 
 use super::framing::Framing;
+use crate::lists;
 
 /// The most bytes of a head, and of all interim answers before it.
 pub(super) const LONGEST: usize = 64 << 10;
@@ -150,8 +151,8 @@ fn digits(text: &[u8]) -> Option<u64> {
 
 fn is_persistent(fields: &Fields, modern: bool) -> bool {
     let says = |word: &str| {
-        let options = fields.all(&CONNECTION).flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-        options.map(<[u8]>::trim_ascii).any(|option| option.eq_ignore_ascii_case(word.as_bytes()))
+        let mut options = fields.all(&CONNECTION).flat_map(|line| lists::tokens(line.as_bytes()));
+        options.any(|option| option.eq_ignore_ascii_case(word.as_bytes()))
     };
     !says("close") && (modern || says("keep-alive"))
 }
