@@ -183,7 +183,9 @@ async fn examine_upstream(Used { upstream, origin, places }: Used<'_>) -> Findin
         Err(error) => Err(error.to_string()),
     };
     let outcome = match answer {
-        Ok(status) => Ok(format!("answers {}, in {} ms", status.as_u16(), millis(began))),
+        Ok((status, protocol)) => {
+            Ok(format!("answers {} over {protocol}, in {} ms", status.as_u16(), millis(began)))
+        }
         Err(wrong) => Err(Trouble {
             wrong,
             remedy: "check `upstream`, that it is running and reached from this machine, and `ca` if its certificate is private"

@@ -122,6 +122,7 @@ const SPA: &[Key] = &[
     value("ca"),
     value("client_cert"),
     value("client_key"),
+    value("http2"),
 ];
 
 const ROUTE: &[Key] = &[
@@ -149,6 +150,7 @@ const ROUTE: &[Key] = &[
     value("ca"),
     value("client_cert"),
     value("client_key"),
+    value("http2"),
 ];
 
 const fn value(name: &'static str) -> Key {
