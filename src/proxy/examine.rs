@@ -18,7 +18,11 @@ impl Route {
     ///
     /// # Errors
     /// What an operator should read: no connection, no answer in time, a gateway's error.
-    pub async fn examine(&self, clients: &UpstreamClients, origin: &Origin) -> Result<(StatusCode, &'static str), String> {
+    pub async fn examine(
+        &self,
+        clients: &UpstreamClients,
+        origin: &Origin,
+    ) -> Result<(StatusCode, &'static str), String> {
         let target = &self.target;
         let path = if target.prefix.is_empty() { "/" } else { &target.prefix };
         let agent = concat!("cloakroom/", env!("CARGO_PKG_VERSION"));

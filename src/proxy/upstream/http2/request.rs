@@ -66,7 +66,8 @@ mod tests {
     fn every_byte_that_the_server_lets_through_is_the_path_unchanged() {
         for byte in 0..=u8::MAX {
             for target in [&[b'/', byte][..], &[b'/', b'?', byte], &[b'/', b'a', byte, b'?', byte, byte]] {
-                let let_through = actix_web::http::Uri::try_from(target).is_ok_and(|uri| uri.to_string().as_bytes() == target);
+                let let_through =
+                    actix_web::http::Uri::try_from(target).is_ok_and(|uri| uri.to_string().as_bytes() == target);
                 if let_through && crate::proxy::seam::is_target(target) {
                     let request = of(target, "").expect("it has words for it");
                     assert_eq!(request.uri().path_and_query().expect("a path").as_str().as_bytes(), target);
@@ -94,8 +95,13 @@ mod tests {
         )
         .expect("a request");
         let lines: Vec<_> = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let expected: [(&str, &[u8]); 5] =
-            [("b", b"1"), ("b", "\u{e9}".as_bytes()), ("a", b"2"), ("authorization", b"Bearer x"), ("cookie", b"a=1; b=2")];
+        let expected: [(&str, &[u8]); 5] = [
+            ("b", b"1"),
+            ("b", "\u{e9}".as_bytes()),
+            ("a", b"2"),
+            ("authorization", b"Bearer x"),
+            ("cookie", b"a=1; b=2"),
+        ];
         assert_eq!(lines, expected);
         let secret = request.headers().iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.as_str());
         assert_eq!(secret.collect::<Vec<_>>(), ["authorization", "cookie"]);

@@ -82,13 +82,8 @@ impl Session {
         })
         .await?;
         let now = Instant::now();
-        let session = Self {
-            requests,
-            taken: Cell::new(0),
-            waiting: Cell::new(0),
-            heard: Cell::new(now),
-            idle: Cell::new(now),
-        };
+        let session =
+            Self { requests, taken: Cell::new(0), waiting: Cell::new(0), heard: Cell::new(now), idle: Cell::new(now) };
         let session = Rc::new(session);
         actix_web::rt::spawn(keep(connection, Rc::downgrade(&session), Rc::downgrade(peers)));
         Ok(session)
