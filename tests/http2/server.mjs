@@ -69,7 +69,8 @@ const answers = {
   async up(request, response) {
     let taken = 0;
     for await (const piece of request) taken += piece.length;
-    response.end(`taken ${taken}`);
+    response.setHeader("content-length", 5);
+    response.end(taken ? "taken" : "empty");
   },
   duplex(request, response) {
     request.pipe(response);
@@ -127,7 +128,9 @@ server.on("upgrade", (request, socket) => {
   say({ upgrade: request.url, version: request.httpVersion });
   const lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", "", ""];
   socket.write(lines.join("\r\n"));
-  socket.pipe(socket);
+  // One message, which says "hi".
+  socket.write(Buffer.from([0x81, 2, 0x68, 0x69]));
+  socket.on("error", () => {});
 });
 server.on("sessionError", () => {});
 server.listen(port, "127.0.0.1", () => say({ port: server.address().port }));
