@@ -201,6 +201,19 @@ fn an_unused_connection_is_closed_before_the_upstream_would_and_replaced_when_ne
 }
 
 #[test]
+fn a_connection_is_replaced_before_servers_end_theirs() {
+    let (_api, gateway) = stage();
+    let mut client = Connection::open(gateway);
+    for _ in 0..501 {
+        client.ask("POST /api/up", "Content-Length: 1\r\n");
+        client.send("x");
+        assert_eq!(status(&client.head()), "200");
+        assert_eq!(client.bytes(5), "taken");
+    }
+    assert_eq!(seen(gateway, "GET /api/stats", "", "")["sessions"], json!(2));
+}
+
+#[test]
 fn a_connection_that_the_upstream_closes_takes_no_call_along() {
     let (_api, gateway) = stage();
     for _ in 0..20 {

@@ -30,6 +30,11 @@ const SMALL_FRAMES: usize = 16 << 20;
 /// How many cancelled calls are remembered for a moment, since the upstream may still be sending their answers.
 const CANCELLED: usize = 1024;
 
+/// The calls after which a connection is replaced, and the time. Servers end theirs, too (nginx: after 1000 requests or an
+/// hour), and a request that is on its way then is lost.
+const CALLS: usize = 500;
+const AGE: Duration = Duration::from_secs(15 * 60);
+
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long an upstream that owes an answer may be silent before it is asked whether it is there, and how long it may
@@ -39,7 +44,10 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// One connection.
 pub(in super::super) struct Session {
     requests: SendRequest<Bytes>,
-    /// The calls that it carries, and those of them whose answers have not begun.
+    opened: Instant,
+    /// The calls so far.
+    calls: Cell<usize>,
+    /// Those that it carries, and those of them whose answers have not begun.
     taken: Cell<usize>,
     waiting: Cell<usize>,
     /// When something was last heard over it, while an answer is waited for.
@@ -82,8 +90,9 @@ impl Session {
         })
         .await?;
         let now = Instant::now();
-        let session =
-            Self { requests, taken: Cell::new(0), waiting: Cell::new(0), heard: Cell::new(now), idle: Cell::new(now) };
+        let (calls, taken, waiting) = (Cell::new(0), Cell::new(0), Cell::new(0));
+        let (heard, idle) = (Cell::new(now), Cell::new(now));
+        let session = Self { requests, opened: now, calls, taken, waiting, heard, idle };
         let session = Rc::new(session);
         actix_web::rt::spawn(keep(connection, Rc::downgrade(&session), Rc::downgrade(peers)));
         Ok(session)
@@ -97,11 +106,11 @@ impl Session {
     /// A place for one more call, if the connection has one and still is any good.
     pub(in super::super) fn seat(self: &Rc<Self>) -> Option<Seat> {
         let taken = self.taken.get();
-        let stale = taken == 0 && self.idle.get().elapsed() >= pool::IDLE;
-        let open = self.requests.clone().poll_ready(&mut nobody());
-        if stale || taken >= self.most() || !matches!(open, Poll::Ready(Ok(()))) {
+        let is_open = matches!(self.requests.clone().poll_ready(&mut nobody()), Poll::Ready(Ok(())));
+        if !is_open || taken >= self.most() || self.is_spent() {
             return None;
         }
+        self.calls.set(self.calls.get() + 1);
         self.taken.set(taken + 1);
         if self.waiting.replace(self.waiting.get() + 1) == 0 {
             self.heard.set(Instant::now());
@@ -109,10 +118,16 @@ impl Session {
         Some(Seat { session: Rc::clone(self), answered: false })
     }
 
+    /// Whether it has been used for long enough, or not at all for too long.
+    fn is_spent(&self) -> bool {
+        let is_unused = self.taken.get() == 0 && self.idle.get().elapsed() >= pool::IDLE;
+        is_unused || self.calls.get() >= CALLS || self.opened.elapsed() >= AGE
+    }
+
     /// Whether the connection can be kept for more calls. One that owes an answer and has not said anything for a while is
     /// asked whether it is there (PING, RFC 9113 §6.7); `asked` is since when.
     fn is_well(&self, pings: &mut PingPong, asked: &mut Option<Instant>) -> bool {
-        if self.taken.get() == 0 && self.idle.get().elapsed() >= pool::IDLE {
+        if self.is_spent() {
             return false;
         }
         match asked {

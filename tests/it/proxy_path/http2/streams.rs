@@ -377,3 +377,31 @@ fn an_answer_after_which_the_rest_of_the_request_is_not_wanted_is_whole() {
     }
     assert_eq!(upstream.connections(), 1);
 }
+
+#[test]
+fn pieces_of_a_few_bytes_pass_for_as_long_as_they_are_read() {
+    const PIECE: &[u8] = b"data: x\n";
+    const COUNT: usize = 100_000;
+    let upstream = Upstream::start(|_, peer| {
+        peer.hello(&[]);
+        let stream = peer.request().expect("a request");
+        peer.head(stream, 0, &[(":status", "200"), ("content-length", &(COUNT * PIECE.len()).to_string())]);
+        let mut window = peer.window();
+        for number in 1..=COUNT {
+            while window < PIECE.len() {
+                let more = peer.until(WINDOW_UPDATE).expect("room for more");
+                if more.stream == stream {
+                    window += u32::from_be_bytes(more.payload[..4].try_into().expect("four bytes")) as usize;
+                }
+            }
+            window -= PIECE.len();
+            peer.send(DATA, if number == COUNT { END_STREAM } else { 0 }, stream, PIECE);
+        }
+        peer.rest();
+    });
+    let mut client = Connection::open(start(vec![upstream.route()]));
+    client.ask("GET /api", "");
+    assert_eq!(status(&client.head()), "200");
+    let body = client.bytes(COUNT * PIECE.len());
+    assert!(body.bytes().eq(PIECE.iter().copied().cycle().take(COUNT * PIECE.len())));
+}
