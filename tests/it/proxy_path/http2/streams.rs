@@ -129,7 +129,7 @@ fn an_upstream_that_takes_no_call_is_a_timeout() {
             if let Some(settings) = settings {
                 peer.settings(settings);
             }
-            peer.rest();
+            while peer.request().is_some() {}
         });
         let mut config = upstream.route();
         config.timeout = Duration::from_millis(300);
