@@ -276,6 +276,7 @@ fn a_body_beyond_the_limit_never_looks_complete() {
     let (head, _) = call(gateway, "POST /api/up", "Transfer-Encoding: chunked\r\n", "5\r\nabcde\r\n0\r\n\r\n");
     assert_eq!(status(&head), "413");
     assert_eq!(end(&api, "/api/up"), json!(CANCEL));
+    assert!(api.said().iter().all(|line| line.get("took").is_none()), "{:?}", api.said());
 }
 
 /// What the stream of a call was closed with.
