@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::super::gateway::start;
 use super::super::sockets::{Connection, status};
 use super::peer::{
-    CANCEL, DATA, END_STREAM, Frame, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, NO_ERROR, PING, REFUSED_STREAM,
-    RST_STREAM, Upstream, WINDOW_UPDATE,
+    CANCEL, DATA, END_STREAM, Frame, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, NO_ERROR, PING, Peer,
+    REFUSED_STREAM, RST_STREAM, Upstream, WINDOW_UPDATE,
 };
 use crate::support::eventually;
 
@@ -23,7 +23,7 @@ fn get(gateway: SocketAddr, line: &str) -> String {
 }
 
 /// An upstream that answers a first call, and refuses the second one on the same connection.
-fn refusing(refuse: impl Fn(u32, &mut super::peer::Peer) + Send + Sync + 'static) -> Upstream {
+fn refusing(refuse: impl Fn(u32, &mut Peer) + Send + Sync + 'static) -> Upstream {
     Upstream::start(move |number, peer| {
         peer.hello(&[]);
         for call in 0.. {
@@ -39,7 +39,7 @@ fn refusing(refuse: impl Fn(u32, &mut super::peer::Peer) + Send + Sync + 'static
 
 #[test]
 fn a_call_that_the_upstream_did_not_take_is_sent_once_more_if_it_is_a_bodiless_get_or_head() {
-    type Refusal = fn(u32, &mut super::peer::Peer);
+    type Refusal = fn(u32, &mut Peer);
     let refusals: [Refusal; 2] = [
         |stream, peer| _ = peer.reset(stream, REFUSED_STREAM),
         |stream, peer| {
@@ -77,7 +77,7 @@ fn a_call_is_never_sent_a_third_time_and_nothing_else_a_second() {
     });
     assert_eq!(get(start(vec![never.route()]), "GET /api"), "502");
     assert_eq!(never.calls(), 2);
-    type Failure = fn(u32, &mut super::peer::Peer);
+    type Failure = fn(u32, &mut Peer);
     let failures: [Failure; 5] = [
         // It may have been looked at.
         |stream, peer| {
@@ -298,19 +298,19 @@ fn a_slow_reader_holds_up_nobody_else_and_gets_no_more_than_it_reads() {
         peer.head(slow, 0, &[(":status", "200")]);
         // As much as the windows allow: the stream's own is asked for in the client's settings.
         let window = peer.window();
-        for _ in 0..window / PIECE {
-            peer.send(DATA, 0, slow, &[b'x'; PIECE]);
-        }
-        *counted.lock().expect("no script panics") = window;
+        let fill = |peer: &mut Peer, room: usize| {
+            for _ in 0..room / PIECE {
+                peer.send(DATA, 0, slow, &[b'x'; PIECE]);
+                *counted.lock().expect("no script panics") += PIECE;
+            }
+        };
+        fill(peer, window);
         while let Some(frame) = peer.next() {
             match frame.kind {
-                super::peer::HEADERS => _ = peer.answer(frame.stream),
+                HEADERS => _ = peer.answer(frame.stream),
                 WINDOW_UPDATE if frame.stream == slow => {
                     let more = u32::from_be_bytes(frame.payload[..4].try_into().expect("four bytes")) as usize;
-                    for _ in 0..more / PIECE {
-                        peer.send(DATA, 0, slow, &[b'x'; PIECE]);
-                    }
-                    *counted.lock().expect("no script panics") += more;
+                    fill(peer, more);
                 }
                 _ => {}
             }
