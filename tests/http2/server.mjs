@@ -69,7 +69,6 @@ const answers = {
   async up(request, response) {
     let taken = 0;
     for await (const piece of request) taken += piece.length;
-    say({ took: taken });
     response.setHeader("content-length", 5);
     response.end(taken ? "taken" : "empty");
   },

@@ -257,6 +257,40 @@ fn an_answer_that_does_not_come_costs_its_stream_alone() {
 }
 
 #[test]
+fn an_upload_that_breaks_off_or_is_too_large_is_reset_and_never_ended() {
+    for (framing, body, leaves) in [
+        ("Content-Length: 10\r\n", "half", true),
+        ("Transfer-Encoding: chunked\r\n", "4\r\nhalf\r\n", true),
+        ("Transfer-Encoding: chunked\r\n", "4\r\nhalf\r\nzz\r\n", false),
+        ("Transfer-Encoding: chunked\r\n", "4\r\nhalf\r\n7\r\ntoo big\r\n0\r\n\r\n", false),
+    ] {
+        let (tell, told) = channel::<Frame>();
+        let tell = Mutex::new(tell);
+        let upstream = Upstream::start(move |_, peer| {
+            peer.hello(&[]);
+            let stream = peer.request().expect("a request");
+            while let Some(frame) = peer.next() {
+                if frame.stream == stream && frame.kind != WINDOW_UPDATE {
+                    tell.lock().expect("no script panics").send(frame).expect("the test waits");
+                }
+            }
+        });
+        let mut config = upstream.route();
+        config.max_body = Some(10);
+        let mut client = Connection::open(start(vec![config]));
+        client.ask("POST /api", framing);
+        client.send(body);
+        let piece = told.recv_timeout(SOON).expect("the first piece");
+        assert_eq!((piece.kind, piece.flags, &piece.payload[..]), (DATA, 0, &b"half"[..]));
+        if leaves {
+            client.close();
+        }
+        let end = told.recv_timeout(SOON).expect("the end");
+        assert_eq!((end.kind, &end.payload[..]), (RST_STREAM, &CANCEL.to_be_bytes()[..]), "{body:?}: {end:?}");
+    }
+}
+
+#[test]
 fn an_upload_waits_for_the_window_and_not_forever() {
     let (tell, told) = channel::<usize>();
     let tell = Mutex::new(tell);
