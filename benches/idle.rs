@@ -39,10 +39,10 @@ async fn main() {
     }
     let (stage, redis) = (Stage::start().await, Redis::start());
     let gateway = Gateway::start_as(&[&binary], "workers = 2", &redis.url(), &stage.url(), &stage);
-    let session = log_in(&gateway, &stage, 36_000).await;
+    let session = log_in(gateway.port(), 36_000).await;
     let request = format!(
         "GET /near/kilobyte HTTP/1.1\r\nhost: {}\r\nsec-fetch-site: same-origin\r\ncookie: {session}\r\n\r\n",
-        gateway.authority()
+        client::authority(gateway.port())
     );
     println!("| moment | memory |\n|---|---|");
     let fresh = gateway.memory();
