@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{PASSWORD, Stage, let_tokens_expire};
+use super::{PASSWORD, let_tokens_expire};
 use crate::support::{
-    Browser, Gateway, Manners, Process, Reply, Request, TokenApi, cloakroom, eventually, free_port, fresh_key, root,
+    Browser, Gateway, Manners, Process, Request, TokenApi, cloakroom, eventually, free_port, fresh_key, root,
 };
 
 fn tutorial(name: &str) -> String {
@@ -86,25 +86,6 @@ fn the_tutorial_works_as_it_is_written() {
     eventually("the API should hear of the logout", || (!api.knows(&newest)).then_some(()));
     browser.get(origin, "/api/orders").refuses(401, "no_session");
     browser.saw_none_of(&api.issued().into_iter().map(|token| ("token".to_owned(), token)).collect::<Vec<_>>());
-}
-
-#[test]
-fn doctor_tells_of_an_api_that_gives_scripts_no_401() {
-    let stage = Stage::new(Manners::JwtAuth);
-    let doctor = || {
-        let output = cloakroom().args(["doctor", "--config"]).arg(&stage.config).output().expect("it was built");
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    let (code, said) = doctor();
-    assert!(code == Some(0) && said.contains("refusal: a call without a token gets 401"), "{said}");
-    for (status, header) in [("302 Found", "location: /login\r\n"), ("500 Internal Server Error", "")] {
-        stage.api.takes_all_for_browsers(Reply::with(status, header, ""));
-        let (code, said) = doctor();
-        let failed: Vec<&str> = said.lines().filter(|line| line.starts_with("FAIL")).collect();
-        let [failed] = failed[..] else { panic!("{status}: {said}") };
-        assert!(failed.contains(&format!("a call without a token gets {} instead of 401", &status[..3])), "{failed}");
-        assert!(code == Some(1) && failed.contains("shouldRenderJsonWhen"), "{failed}");
-    }
 }
 
 #[test]
