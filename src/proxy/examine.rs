@@ -23,10 +23,24 @@ impl Route {
         clients: &UpstreamClients,
         origin: &Origin,
     ) -> Result<(StatusCode, &'static str), String> {
+        let prefix = &self.target.prefix;
+        self.examine_at(if prefix.is_empty() { "/" } else { prefix }, clients, origin).await
+    }
+
+    /// The same for a path at the upstream, as a script's `fetch` asks: it takes whatever comes.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn examine_at(
+        &self,
+        path: &str,
+        clients: &UpstreamClients,
+        origin: &Origin,
+    ) -> Result<(StatusCode, &'static str), String> {
         let target = &self.target;
-        let path = if target.prefix.is_empty() { "/" } else { &target.prefix };
         let agent = concat!("cloakroom/", env!("CARGO_PKG_VERSION"));
-        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nuser-agent: {agent}\r\n\r\n", target.host(origin));
+        let host = target.host(origin);
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: */*\r\nuser-agent: {agent}\r\n\r\n");
         let length = BodyLength::Exactly(0);
         let (head, body) = (head.into(), RequestBody::empty());
         let question = Outgoing { head, body, length, asks_for_head: false, upgrades: false };
