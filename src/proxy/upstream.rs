@@ -112,45 +112,46 @@ impl UpstreamClients {
         request: Outgoing,
         reuse: bool,
     ) -> Result<Answer, ExchangeError> {
-        if place.offers_http2() && !request.upgrades {
-            match self.carrier(place, reuse).await? {
-                Carrier::Http1(connection, reused) => return self.over(connection, reused, place, request).await,
-                Carrier::Http2(seat) => {
-                    if let Some(head) = translated(&request.head) {
-                        let answer = http2::exchange(seat, head, request).await;
-                        return answer.map_err(|error| ExchangeError::Broken { error, reused: false });
+        let (connection, reused) = 'found: {
+            if place.offers_http2() && !request.upgrades {
+                // Boxed, so that what HTTP/1.1 waits in does not grow.
+                let carrier = match self.at_hand(place, reuse) {
+                    Some(carrier) => carrier,
+                    None => Box::pin(self.carrier(place, reuse)).await?,
+                };
+                match carrier {
+                    Carrier::Http1(connection, reused) => break 'found (connection, reused),
+                    Carrier::Http2(seat) => {
+                        if let Some(head) = translated(&request.head) {
+                            let answer = Box::pin(http2::exchange(seat, head, request)).await;
+                            return answer.map_err(|error| ExchangeError::Broken { error, reused: false });
+                        }
                     }
                 }
             }
-        }
-        let kept = if reuse { self.pool.take(place) } else { None };
-        let reused = kept.is_some();
-        let connection = match kept {
-            Some(connection) => connection,
-            None => self.connect(place).await?,
+            match if reuse { self.pool.take(place) } else { None } {
+                Some(kept) => (kept, true),
+                None => (self.connect(place).await?, false),
+            }
         };
-        self.over(connection, reused, place, request).await
-    }
-
-    async fn over(
-        &self,
-        connection: wire::Connection,
-        reused: bool,
-        place: &Arc<Place>,
-        request: Outgoing,
-    ) -> Result<Answer, ExchangeError> {
         let home = (Rc::clone(&self.pool), Arc::clone(place));
         exchange(connection, request, home).await.map_err(|error| ExchangeError::Broken { error, reused })
     }
 
-    /// What carries a request to an upstream that may speak either protocol.
+    /// What carries a request to an upstream that may speak either protocol, if it is open.
+    fn at_hand(&self, place: &Arc<Place>, reuse: bool) -> Option<Carrier> {
+        if let Some(seat) = self.peers.seat(place) {
+            return Some(Carrier::Http2(seat));
+        }
+        let kept = if reuse { self.pool.take(place) } else { None };
+        kept.map(|kept| Carrier::Http1(kept, true))
+    }
+
+    /// The same, opened if need be.
     async fn carrier(&self, place: &Arc<Place>, reuse: bool) -> Result<Carrier, ExchangeError> {
         loop {
-            if let Some(seat) = self.peers.seat(place) {
-                return Ok(Carrier::Http2(seat));
-            }
-            if let Some(kept) = reuse.then(|| self.pool.take(place)).flatten() {
-                return Ok(Carrier::Http1(kept, true));
+            if let Some(carrier) = self.at_hand(place, reuse) {
+                return Ok(carrier);
             }
             match self.peers.way(place) {
                 Way::Open(opening) => {
