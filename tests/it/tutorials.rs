@@ -93,7 +93,7 @@ impl Tried {
         };
         put("0.0.0.0:8080", &format!("127.0.0.1:{port}"));
         put("127.0.0.1:9090", &format!("127.0.0.1:{admin_port}"));
-        put("url = \"https://api.example\"\nclient_id", &format!("url = \"{}\"\nclient_id", provider.issuer()));
+        put("url = \"https://api.example\"\nclient_id", &format!("url = \"{}\"\nclient_id", provider.address()));
         put("https://api.example", &laravel.url());
         put("/srv/", &format!("{}/", dir.path().display()));
         for (app, origin) in APPS.iter().zip(&origins) {

@@ -37,14 +37,13 @@ enum Kind {
 const KINDS: [(&str, Kind); 3] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2), ("relay", Kind::Relay)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 32] = [
+const OWN_KEYS: [(&str, &[Kind]); 31] = [
     ("client_id", &[Kind::Oidc, Kind::OAuth2]),
     ("client_secret", &[Kind::Oidc, Kind::OAuth2]),
     ("client_auth", &[Kind::Oidc, Kind::OAuth2]),
     ("scopes", &[Kind::Oidc, Kind::OAuth2]),
     ("authorization_params", &[Kind::Oidc, Kind::OAuth2]),
     ("own_callback", &[Kind::Oidc, Kind::OAuth2]),
-    ("profile", &[Kind::Oidc, Kind::OAuth2]),
     ("logout", &[Kind::Oidc, Kind::OAuth2]),
     ("logout_url", &[Kind::Oidc, Kind::OAuth2]),
     ("logout_params", &[Kind::Oidc, Kind::OAuth2]),

@@ -56,7 +56,8 @@ pub(super) fn grant(shared: &Shared, asked: &AuthorizationRequest, authenticatio
     let value = random_base64url();
     let first = shared.state().known.insert((authentication.user.clone(), asked.client.id.clone()));
     let refreshable = match shared.profile.refresh.given {
-        Given::OnOfflineAccess => asked.scope.split(' ').any(|scope| scope == "offline_access"),
+        Given::OnOfflineAccess => asked.wants("offline_access"),
+        Given::OnConsentToOfflineAccess => asked.consent && asked.wants("offline_access"),
         Given::Always => true,
         Given::OnFirstConsent => asked.offline && (first || asked.consent),
         Given::Never => false,

@@ -95,17 +95,22 @@ fn switches(view: &View<'_>) -> String {
 }
 
 fn login_card(view: &View<'_>, shown: &Shown) -> String {
-    let mut actions = vec![(
-        "Expire the access token",
-        "",
-        "The API answers 401 and the page says so, until the gateway refreshes in due time.",
-        "expire",
-        "Expire",
-    )];
-    if shown.login.grant.refreshable {
-        let expect = "At the next refresh the session ends: \u{201c}The provider no longer accepts this login.\u{201d}";
-        actions.push(("Revoke the refresh token", "", expect, "revoke", "Revoke"));
-    }
+    let is_renewed = shown.login.grant.refreshable;
+    let expect = match is_renewed {
+        true => "The API answers 401 and the page says so, until the gateway refreshes in due time.",
+        false => "The API answers 401 and the page says so: no other token comes.",
+    };
+    let mut actions = vec![("Expire the access token", "", expect, "expire", "Expire")];
+    let over = "At the next refresh the session ends: \u{201c}The provider no longer accepts this login.\u{201d}";
+    actions.extend(match (view.shared.profile.own_login, is_renewed) {
+        (None, true) => Some(("Revoke the refresh token", "", over, "revoke", "Revoke")),
+        (None, false) => None,
+        (Some(_), true) => Some(("Blacklist the token", "", over, "revoke", "Blacklist")),
+        (Some(_), false) => {
+            let expect = "The API answers 401. The gateway\u{2019}s session goes on: nobody tells it.";
+            Some(("Delete the token", "", expect, "revoke", "Delete"))
+        }
+    });
     if view.has_back_channel() {
         let expect =
             "Ends this browser\u{2019}s sessions at once, at both sites: \u{201c}ended from elsewhere\u{201d}.";

@@ -63,6 +63,11 @@ impl AuthorizationRequest {
         })
     }
 
+    /// Whether `scope` is one of those that it asks for.
+    pub(super) fn wants(&self, scope: &str) -> bool {
+        self.scope.split(' ').any(|one| one == scope)
+    }
+
     fn judge(shared: &Shared, parameters: &Parameters) -> Result<Self, Rejected> {
         let (client, redirect_uri) = addressee(shared, parameters).map_err(|what| Rejected::Page(what.to_owned()))?;
         let rejected = |(error, description): (&'static str, String)| Rejected::Redirect {

@@ -5,23 +5,30 @@
 use super::super::Rotation;
 use super::table::{RFC_9068, STRICT, UNNAMED};
 use super::{
-    ApiTokens, AudienceClaim, AuthorizationRules, BackChannel, ClientNeeds, Dialect, Echo, Form, Given, Judged,
-    JwtShape, LogoutProof, LogoutRules, Paths, Profile, RefreshRules, ScopeClaim, TokenRules,
+    ApiTokens, AudienceClaim, AuthorizationRules, BackChannelRules, Dialect, Echo, Form, Given, Judged, JwtShape,
+    LogoutProof, LogoutRules, Paths, Profile, RefreshRules, ScopeClaim, TokenRules,
 };
 
 pub(super) const ENTRA: Profile = Profile {
     name: "entra",
     about: "Microsoft Entra ID: tokens of 12 KiB, for one API each; offline_access is never echoed; a logout without \
             logout_hint asks; an Origin header at the token endpoint is refused",
+    entry: r#"
+profile = "entra"
+url = "{address}/demo-tenant"
+scopes = ["openid", "profile", "email", "offline_access", "api://demo-api/.default"]
+"#,
     paths: Paths {
-        authorize: "/oauth2/v2.0/authorize",
-        token: "/oauth2/v2.0/token",
+        issuer: "/demo-tenant/v2.0",
+        authorize: Some("/demo-tenant/oauth2/v2.0/authorize"),
+        token: Some("/demo-tenant/oauth2/v2.0/token"),
         userinfo: "/oidc/userinfo",
-        jwks: Some("/discovery/v2.0/keys"),
+        jwks: Some("/demo-tenant/discovery/v2.0/keys"),
         revoke: None,
-        logout: Some("/oauth2/v2.0/logout"),
+        logout: Some("/demo-tenant/oauth2/v2.0/logout"),
         hook: None,
     },
+    own_login: None,
     authorization: AuthorizationRules {
         scopes: &[
             "openid",
@@ -61,26 +68,29 @@ pub(super) const ENTRA: Profile = Profile {
         ignores_query: false,
         proof: LogoutProof::LogoutHint,
     }),
-    back_channel: BackChannel::None,
-    client: ClientNeeds {
-        scopes: &["openid", "profile", "email", "offline_access", "api://demo-api/.default"],
-        ..STRICT.client
-    },
+    back_channel: None,
 };
 
 pub(super) const COGNITO: Profile = Profile {
     name: "cognito",
     about: "AWS Cognito: offline_access is an invalid scope, a refresh token comes anyway and is never replaced; access \
             tokens have no aud; its logout page takes client_id and logout_uri",
+    entry: r#"
+profile = "cognito"
+issuer = "{address}/eu-north-1_demo"
+url = "{address}"
+"#,
     paths: Paths {
-        authorize: "/oauth2/authorize",
-        token: "/oauth2/token",
+        issuer: "/eu-north-1_demo",
+        authorize: Some("/oauth2/authorize"),
+        token: Some("/oauth2/token"),
         userinfo: "/oauth2/userInfo",
-        jwks: Some("/.well-known/jwks.json"),
+        jwks: Some("/eu-north-1_demo/.well-known/jwks.json"),
         revoke: Some("/oauth2/revoke"),
         logout: Some("/logout"),
         hook: None,
     },
+    own_login: None,
     authorization: AuthorizationRules { scopes: &["openid", "profile", "email", "demo-api/orders"], ..UNNAMED },
     tokens: TokenRules {
         form: Form::Jwt(JwtShape {
@@ -99,34 +109,35 @@ pub(super) const COGNITO: Profile = Profile {
         ignores_query: false,
         proof: LogoutProof::None,
     }),
-    back_channel: BackChannel::None,
-    client: ClientNeeds {
-        scopes: &["openid", "profile", "email", "demo-api/orders"],
-        logout: &[("client_id", "{client_id}"), ("logout_uri", "{return_to}")],
-        ..STRICT.client
-    },
+    back_channel: None,
 };
 
 pub(super) const KEYCLOAK: Profile = Profile {
     name: "keycloak",
-    about: "Keycloak: refresh tokens are not replaced; callbacks carry session_state and iss; \"log out all sessions\" \
-            names one session in its logout token",
+    about: "Keycloak: a refresh token comes without offline_access and is not replaced; callbacks carry session_state and \
+            iss; \"log out all sessions\" names one session, in a logout token without exp as older releases send it",
+    entry: r#"
+profile = "keycloak"
+url = "{address}/realms/demo"
+"#,
     paths: Paths {
-        authorize: "/protocol/openid-connect/auth",
-        token: "/protocol/openid-connect/token",
-        userinfo: "/protocol/openid-connect/userinfo",
-        jwks: Some("/protocol/openid-connect/certs"),
-        revoke: Some("/protocol/openid-connect/revoke"),
-        logout: Some("/protocol/openid-connect/logout"),
+        issuer: "/realms/demo",
+        authorize: Some("/realms/demo/protocol/openid-connect/auth"),
+        token: Some("/realms/demo/protocol/openid-connect/token"),
+        userinfo: "/realms/demo/protocol/openid-connect/userinfo",
+        jwks: Some("/realms/demo/protocol/openid-connect/certs"),
+        revoke: Some("/realms/demo/protocol/openid-connect/revoke"),
+        logout: Some("/realms/demo/protocol/openid-connect/logout"),
         hook: None,
     },
+    own_login: None,
     authorization: AuthorizationRules { session_state: true, ..STRICT.authorization },
     tokens: TokenRules {
         form: Form::Jwt(JwtShape { typ: "JWT", with: &[("typ", "Bearer")], ..RFC_9068 }),
         ..STRICT.tokens
     },
-    refresh: RefreshRules { rotation: Rotation::Never, ..STRICT.refresh },
-    back_channel: BackChannel::AlwaysSession,
+    refresh: RefreshRules { given: Given::Always, rotation: Rotation::Never, ..STRICT.refresh },
+    back_channel: Some(BackChannelRules { always_session: true, expires: false }),
     ..STRICT
 };
 
@@ -134,23 +145,25 @@ pub(super) const AUTH0: Profile = Profile {
     name: "auth0",
     about: "Auth0: without audience= the access token is opaque and no API takes it; its logout page, /v2/logout, takes \
             client_id and returnTo",
+    entry: r#"
+profile = "auth0"
+url = "{address}"
+audience = "demo-api"
+"#,
     paths: Paths {
-        authorize: "/authorize",
-        token: "/oauth/token",
+        issuer: "/",
+        authorize: Some("/authorize"),
+        token: Some("/oauth/token"),
         userinfo: "/userinfo",
         jwks: Some("/.well-known/jwks.json"),
         revoke: Some("/oauth/revoke"),
         logout: Some("/v2/logout"),
         hook: None,
     },
+    own_login: None,
     authorization: AuthorizationRules { api: ApiTokens::Parameter("audience", "demo-api"), ..UNNAMED },
     tokens: TokenRules { form: Form::JwtForApi(RFC_9068), ..STRICT.tokens },
     logout: Some(LogoutRules { discoverable: false, back: "returnTo", ignores_query: true, proof: LogoutProof::None }),
-    client: ClientNeeds {
-        parameters: &[("audience", "demo-api")],
-        logout: &[("client_id", "{client_id}"), ("returnTo", "{return_to}?state={state}")],
-        ..STRICT.client
-    },
     ..STRICT
 };
 
@@ -158,39 +171,46 @@ pub(super) const GOOGLE: Profile = Profile {
     name: "google",
     about: "Google: a refresh token with access_type=offline, and only at the first consent or with prompt=consent; \
             offline_access is refused, access tokens are opaque, there is no logout page",
+    entry: r#"
+profile = "google"
+issuer = "{address}"
+"#,
     paths: Paths {
-        authorize: "/o/oauth2/v2/auth",
-        token: "/token",
+        issuer: "",
+        authorize: Some("/o/oauth2/v2/auth"),
+        token: Some("/token"),
         userinfo: "/v1/userinfo",
         jwks: Some("/oauth2/v3/certs"),
         revoke: Some("/revoke"),
         logout: None,
         hook: None,
     },
+    own_login: None,
     authorization: AuthorizationRules { scopes: &["openid", "profile", "email"], ..UNNAMED },
     tokens: TokenRules { form: Form::Opaque, judged: Judged::ByTheProvider, ..STRICT.tokens },
     refresh: RefreshRules { given: Given::OnFirstConsent, rotation: Rotation::Never, ..STRICT.refresh },
     logout: None,
-    back_channel: BackChannel::None,
-    client: ClientNeeds {
-        scopes: &["openid", "profile", "email"],
-        parameters: &[("access_type", "offline"), ("prompt", "consent")],
-        ..STRICT.client
-    },
+    back_channel: None,
 };
 
 pub(super) const OKTA: Profile = Profile {
     name: "okta",
     about: "Okta: refresh tokens are replaced and reuse ends the whole login; a logout needs id_token_hint",
+    entry: r#"
+profile = "okta"
+url = "{address}/oauth2/default"
+"#,
     paths: Paths {
-        authorize: "/v1/authorize",
-        token: "/v1/token",
-        userinfo: "/v1/userinfo",
-        jwks: Some("/v1/keys"),
-        revoke: Some("/v1/revoke"),
-        logout: Some("/v1/logout"),
+        issuer: "/oauth2/default",
+        authorize: Some("/oauth2/default/v1/authorize"),
+        token: Some("/oauth2/default/v1/token"),
+        userinfo: "/oauth2/default/v1/userinfo",
+        jwks: Some("/oauth2/default/v1/keys"),
+        revoke: Some("/oauth2/default/v1/revoke"),
+        logout: Some("/oauth2/default/v1/logout"),
         hook: None,
     },
+    own_login: None,
     authorization: UNNAMED,
     tokens: TokenRules {
         form: Form::Jwt(JwtShape {
@@ -208,30 +228,40 @@ pub(super) const OKTA: Profile = Profile {
         ignores_query: false,
         proof: LogoutProof::IdTokenHintAlone,
     }),
-    back_channel: BackChannel::None,
+    back_channel: None,
     ..STRICT
 };
 
 pub(super) const ZITADEL: Profile = Profile {
     name: "zitadel",
     about: "Zitadel: refresh tokens are always replaced; a token is for the API only with the scope \
-            urn:zitadel:iam:org:project:id:…:aud",
+            urn:zitadel:iam:org:project:id:…:aud; ID tokens are for the project as well",
+    entry: r#"
+profile = "zitadel"
+url = "{address}"
+scopes = ["openid", "profile", "email", "offline_access", "urn:zitadel:iam:org:project:id:demo-api:aud"]
+"#,
     paths: Paths {
-        authorize: "/oauth/v2/authorize",
-        token: "/oauth/v2/token",
+        issuer: "",
+        authorize: Some("/oauth/v2/authorize"),
+        token: Some("/oauth/v2/token"),
         userinfo: "/oidc/v1/userinfo",
         jwks: Some("/oauth/v2/keys"),
         revoke: Some("/oauth/v2/revoke"),
         logout: Some("/oidc/v1/end_session"),
         hook: None,
     },
+    own_login: None,
     authorization: AuthorizationRules {
         scopes: &["openid", "profile", "email", "offline_access", ZITADEL_PROJECT],
         api: ApiTokens::Scope { api: ZITADEL_PROJECT, another: "another project", otherwise: "zitadel" },
         ..UNNAMED
     },
-    tokens: TokenRules { form: Form::Jwt(JwtShape { typ: "JWT", ..RFC_9068 }), ..STRICT.tokens },
-    client: ClientNeeds { scopes: &["openid", "profile", "email", "offline_access", ZITADEL_PROJECT], ..STRICT.client },
+    tokens: TokenRules {
+        form: Form::Jwt(JwtShape { typ: "JWT", ..RFC_9068 }),
+        id_token_audience: Some("demo-api"),
+        ..STRICT.tokens
+    },
     ..STRICT
 };
 
@@ -240,37 +270,47 @@ const ZITADEL_PROJECT: &str = "urn:zitadel:iam:org:project:id:demo-api:aud";
 pub(super) const AUTHENTIK: Profile = Profile {
     name: "authentik",
     about: "authentik: endpoints below /application/o/, refresh tokens are replaced, logout behind the browser's back",
+    entry: r#"
+profile = "authentik"
+url = "{address}/application/o/demo"
+"#,
     paths: Paths {
-        authorize: "/application/o/authorize/",
-        token: "/application/o/token/",
+        issuer: "/application/o/demo/",
+        authorize: Some("/application/o/authorize/"),
+        token: Some("/application/o/token/"),
         userinfo: "/application/o/userinfo/",
         jwks: Some("/application/o/demo/jwks/"),
         revoke: Some("/application/o/revoke/"),
         logout: Some("/application/o/demo/end-session/"),
         hook: None,
     },
+    own_login: None,
     authorization: UNNAMED,
     ..STRICT
 };
 
 pub(super) const LOGTO: Profile = Profile {
     name: "logto",
-    about: "Logto: without resource= in the authorization request the access token is opaque and no API takes it",
+    about: "Logto: without resource= in the authorization request and in the token request the access token is opaque and \
+            no API takes it; offline_access counts with prompt=consent only",
+    entry: r#"
+profile = "logto"
+url = "{address}"
+resource = ["https://api.demo.example"]
+"#,
     paths: Paths {
-        authorize: "/oidc/auth",
-        token: "/oidc/token",
+        issuer: "/oidc",
+        authorize: Some("/oidc/auth"),
+        token: Some("/oidc/token"),
         userinfo: "/oidc/me",
         jwks: Some("/oidc/jwks"),
         revoke: Some("/oidc/token/revocation"),
         logout: Some("/oidc/session/end"),
         hook: None,
     },
-    authorization: AuthorizationRules { api: ApiTokens::Parameter("resource", "urn:demo-api"), ..STRICT.authorization },
+    own_login: None,
+    authorization: AuthorizationRules { api: ApiTokens::Resource("https://api.demo.example"), ..STRICT.authorization },
     tokens: TokenRules { form: Form::JwtForApi(RFC_9068), ..STRICT.tokens },
-    client: ClientNeeds {
-        parameters: &[("resource", "urn:demo-api"), ("prompt", "consent")],
-        secret_in_form: true,
-        ..STRICT.client
-    },
+    refresh: RefreshRules { given: Given::OnConsentToOfflineAccess, ..STRICT.refresh },
     ..STRICT
 };
