@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the steps of a test stop it where they fail")]
 
+mod own_login;
 mod profiles;
 
 use std::collections::HashMap;

@@ -15,6 +15,7 @@ mod client_js;
 mod commands;
 mod conformance;
 mod cookies;
+mod dev_own_login;
 mod dev_profiles;
 mod dev_provider;
 mod doctor;

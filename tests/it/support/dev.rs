@@ -1,6 +1,6 @@
 //! `cloakroom dev` as a process, and a person in front of it.
 
-use super::{Browser, Page, Process, Response, cloakroom, eventually, free_port};
+use super::{Browser, Page, Process, Request, Response, cloakroom, eventually, free_port};
 
 /// A running `cloakroom dev`.
 pub struct Dev {
@@ -20,7 +20,8 @@ impl Dev {
         Self::start(&["--profile", profile, "--token-lifetime", &lifetime.to_string()])
     }
 
-    fn start(further: &[&str]) -> Self {
+    /// With these options.
+    pub fn start(further: &[&str]) -> Self {
         let port = free_port();
         let process =
             Process::start(cloakroom().args(["dev", "--port", &port.to_string()]).args(further), "cargo build");
@@ -73,15 +74,22 @@ impl Dev {
         browser.open(&format!("{}/", self.issuer))
     }
 
-    /// Presses a button of that page; for one of a login, the login at the site with this name.
+    /// Presses a button of that page; for one of a login, the login at the client with this name.
     #[track_caller]
-    pub fn press(&self, browser: &mut Browser, button: &str, site: &str) -> String {
+    pub fn press(&self, browser: &mut Browser, button: &str, client: &str) -> String {
         let page = self.desk(browser);
         let text = page.response.text();
         assert!(text.contains(&format!("name=\"do\" value=\"{button}\"")), "no button {button} in {text}");
-        let card = text.split("name=\"login\" value=\"").skip(1).find(|card| card.contains(&format!("Site {site}")));
+        let card = text.split("name=\"login\" value=\"").skip(1).find(|card| card.contains(&format!("<small>{client}")));
         let login = card.and_then(|card| card.split('"').next()).unwrap_or_default().to_owned();
         self.send(browser, &page, &[("do", button), ("login", &login), ("seconds", "2")]).response.text()
+    }
+
+    /// What the form of the first site's own page gets, where the API logs people in.
+    #[track_caller]
+    pub fn log_in(&self, browser: &mut Browser, credentials: &serde_json::Value) -> Response {
+        let form = Request::new("POST", "").header("Content-Type", "application/json").body(credentials.to_string());
+        browser.fetch_with(&self.one(), form, "/bff/login")
     }
 
     /// What a script on the first site gets from the API.
