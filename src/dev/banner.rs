@@ -94,7 +94,9 @@ fn to_your_api(provider: &EmbeddedProvider) -> String {
             provider.issuer(),
             provider.audience()
         ),
-        None => format!("asks {address}{} who the bearer is: tokens tell nothing by themselves.", profile.paths.userinfo),
+        None => {
+            format!("asks {address}{} who the bearer is: tokens tell nothing by themselves.", profile.paths.userinfo)
+        }
     };
     format!("Your API {judged}\n  Tokens live two minutes and are renewed by the gateway.")
 }

@@ -59,7 +59,9 @@ async fn index(request: HttpRequest) -> HttpResponse {
     }
     // Written into the page, so that the colour is right before any script runs.
     let site = if host(&request).starts_with("two.") { "two" } else { "one" };
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(INDEX.replace("{{site}}", site).replace("{{password}}", PASSWORD))
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .body(INDEX.replace("{{site}}", site).replace("{{password}}", PASSWORD))
 }
 
 fn host(request: &HttpRequest) -> &str {

@@ -82,7 +82,10 @@ fn the_form_gets_the_words_of_the_api() {
     assert_eq!((refused.status, refused.json()), (422, json!({ "message": said, "errors": { "email": [said] } })));
     for dev in [&jwt_auth, &sanctum] {
         let refused = dev.log_in(&mut browser, &json!({ "password": "x" }));
-        assert_eq!((refused.status, &refused.json()["errors"]["email"][0]), (422, &"The email field is required.".into()));
+        assert_eq!(
+            (refused.status, &refused.json()["errors"]["email"][0]),
+            (422, &"The email field is required.".into())
+        );
         assert!(!browser.is_signed_in(&dev.one()));
     }
 }

@@ -5,12 +5,12 @@
 //! | planted | red in |
 //! |---|---|
 //! | no proof of same origin; any content type; no budget for logins; the password in a debug line | `login` |
-//! | the session before goes on; a user's description or a refusal that is not cleansed | `login`, `answers`, `refresh`, `tutorial` |
+//! | the session before goes on; a user's description or a refusal that is not cleansed | `login`, `answers`, `refresh` |
 //! | redirects are followed; a refusal without JSON is an outage; nobody knocks at an API that was down | `answers` |
 //! | `return_to` as it came; `prompt=none` is asked all the same | `page` |
 //! | no token of its own to refresh with; a 5xx is a refusal; a lost answer is not asked for again; another user's token | `refresh` |
 //! | no repetition of a call that an early refresh has overtaken | `refresh` |
-//! | tokens are not given back; users of all relays are one issuer's | `sessions`, `answers`, `tutorial` |
+//! | tokens are not given back; users of all relays are one issuer's | `sessions`, `answers` |
 
 use std::sync::Barrier;
 use std::time::Duration;
@@ -27,7 +27,6 @@ mod login;
 mod page;
 mod refresh;
 mod sessions;
-mod tutorial;
 
 /// An API, and gateways in front of it: one in memory, or several on one Redis.
 struct Stage {

@@ -1,6 +1,8 @@
 //! `config/tutorials/passport.md` and `passport.toml` as a new user has them, with names of this machine put in: two sites on
 //! Redis, the embedded provider as Laravel's `/oauth` and `/api/user`, and the rest of that Laravel as the tutorial writes it.
 
+mod jwt_auth;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -112,9 +112,18 @@ pub(super) fn provider(section: &Section<'_>, site: Surroundings<'_>) -> Option<
     Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, profile, kind })
 }
 
-/// A key of another kind would be believed to do something.
+/// A key of another kind, or a profile of one, would be believed to do something.
 fn misplaced(section: &Section<'_>, kind: Kind) {
     let word = |wanted: Kind| KINDS.iter().find(|(_, kind)| *kind == wanted).map_or("", |(word, _)| word);
+    if let Some(made_for) = profile::made_for(section, word(Kind::Oidc))
+        && (made_for == word(Kind::Relay)) != (kind == Kind::Relay)
+    {
+        section.fault(
+            "profile",
+            format!("has no effect with kind = {:?}", word(kind)),
+            format!("remove it, or write kind = {made_for:?}"),
+        );
+    }
     for (key, kinds) in OWN_KEYS {
         if section.is_written_here(key) && !kinds.contains(&kind) {
             let its: Vec<String> = kinds.iter().map(|kind| format!("kind = {:?}", word(*kind))).collect();

@@ -97,11 +97,7 @@ fn let_in(shared: &Shared, rules: &OwnLogin, request: &HttpRequest, body: &[u8])
     let grant = Grant {
         client_id: device(request, field("device_name")),
         scope: String::new(),
-        authentication: Authentication {
-            user: user.id.clone(),
-            sid: random_base64url(),
-            auth_time: now.as_secs(),
-        },
+        authentication: Authentication { user: user.id.clone(), sid: random_base64url(), auth_time: now.as_secs() },
         for_api: true,
         refreshable: rules.refresh.is_some(),
     };
@@ -117,8 +113,7 @@ fn let_in(shared: &Shared, rules: &OwnLogin, request: &HttpRequest, body: &[u8])
 fn renew(shared: &Shared, rules: &OwnLogin, request: &HttpRequest) -> Result<Value, No> {
     let refused = |why: &str| No::message(StatusCode::UNAUTHORIZED, why);
     let token = bearer_of(request).ok_or_else(|| refused("Token not provided"))?;
-    let claims =
-        shared.access_tokens.open(token).ok_or_else(|| refused("Token Signature could not be verified."))?;
+    let claims = shared.access_tokens.open(token).ok_or_else(|| refused("Token Signature could not be verified."))?;
     let mut state = shared.state();
     let login = state.families.get_mut(claims.login(), shared.now());
     let login = login.filter(|login| login.access_token.as_deref() == Some(&*claims.jti));
@@ -136,7 +131,8 @@ fn renew(shared: &Shared, rules: &OwnLogin, request: &HttpRequest) -> Result<Val
 
 fn token_of(shared: &Shared, id: &str, login: &Family) -> Result<Issued, No> {
     let wanted = Wanted { scope: "", for_api: true, nonce: None, renewed: None };
-    issue(shared, id, login, wanted).map_err(|Refusal { description, .. }| No::message(StatusCode::UNAUTHORIZED, &description))
+    issue(shared, id, login, wanted)
+        .map_err(|Refusal { description, .. }| No::message(StatusCode::UNAUTHORIZED, &description))
 }
 
 fn granted(shared: &Shared, rules: &OwnLogin, user: &User, tokens: Value) -> Value {

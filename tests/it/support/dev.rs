@@ -80,7 +80,8 @@ impl Dev {
         let page = self.desk(browser);
         let text = page.response.text();
         assert!(text.contains(&format!("name=\"do\" value=\"{button}\"")), "no button {button} in {text}");
-        let card = text.split("name=\"login\" value=\"").skip(1).find(|card| card.contains(&format!("<small>{client}")));
+        let card =
+            text.split("name=\"login\" value=\"").skip(1).find(|card| card.contains(&format!("<small>{client}")));
         let login = card.and_then(|card| card.split('"').next()).unwrap_or_default().to_owned();
         self.send(browser, &page, &[("do", button), ("login", &login), ("seconds", "2")]).response.text()
     }
