@@ -3,7 +3,8 @@
 //! A profile says nothing about its own handling: each part of the provider reads the rules that concern it. What can
 //! change while the provider runs is in [`super::Behaviour`].
 
-mod openid;
+mod clouds;
+mod open_source;
 mod own_login;
 mod plain;
 mod table;

@@ -1,7 +1,8 @@
 //! The strict provider, and the list of the others, each of which is written as its difference from that.
 
 use super::super::Rotation;
-use super::openid::{AUTH0, AUTHENTIK, COGNITO, ENTRA, GOOGLE, KEYCLOAK, LOGTO, OKTA, ZITADEL};
+use super::clouds::{AUTH0, COGNITO, ENTRA, GOOGLE, OKTA};
+use super::open_source::{AUTHENTIK, KEYCLOAK, LOGTO, ZITADEL};
 use super::own_login::{JWT_AUTH, SANCTUM};
 use super::plain::{GITHUB, PASSPORT_12, PASSPORT_13};
 use super::{
