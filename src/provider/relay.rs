@@ -118,7 +118,7 @@ impl Relay {
             return Err(LogInError::Refused(refusal));
         }
         let document = match answer.status {
-            200..=299 => answer.json().map(Value::Object).map_err(|error| LogInError::Unusable(error.to_string()))?,
+            200..=299 => self.document(&answer).map_err(LogInError::Unusable)?,
             status @ 300..=399 => {
                 return Err(LogInError::Unusable(format!(
                     "it answered {status}, a redirect as a browser would get it"

@@ -17,7 +17,7 @@ pub struct RelayConfig {
     pub logout_hook: Option<Url>,
     /// Who the bearer of a token is, as JSON; `None` where the login's answer says it.
     pub user_url: Option<Url>,
-    /// Where the access token stands in the login's answer.
+    /// Where the access token stands in the login's answer; the whole of it may be the token, in no quotes even.
     pub token: JsonPointer,
     /// Where its lifetime in seconds stands.
     pub expires_in: JsonPointer,

@@ -80,7 +80,7 @@ fn a_profile_of_an_api_with_a_login_of_its_own_takes_no_client() {
     assert_eq!(jwt_auth.user_url.as_ref().map(url::Url::as_str), Some("https://api.example/api/auth/me"));
     assert_eq!(jwt_auth.refresh.map(|refresh| refresh.with), Some(RelayRefreshToken::Bearer));
     let sanctum = relay("profile = \"sanctum\"\nurl = \"https://api.example\"\nlogin_url = \"https://api.example/in\"");
-    assert_eq!((sanctum.login_url.as_str(), sanctum.token.as_str()), ("https://api.example/in", "/token"));
+    assert_eq!((sanctum.login_url.as_str(), sanctum.token.as_str()), ("https://api.example/in", ""));
     assert!(sanctum.refresh.is_none());
 }
 

@@ -103,6 +103,13 @@ fn a_relay_is_told_nothing_that_it_cannot_do_and_speaks_in_the_clear_to_nobody()
         ("user_url = \"ftp://api.example/\"", "user_url", "is not spoken here", "https://"),
         ("refresh_token_pointer = \"/r\"", "refresh_token_pointer", "without `refresh_url`", "add `refresh_url`"),
         ("token_pointer = \"token\"", "token_pointer", "not a JSON Pointer", "\"/token\""),
+        ("token_pointer = \"\"", "user_url", "does not say who the user is", "who the bearer of a token is"),
+        (
+            "token_pointer = \"\"\nuser_url = \"https://api.example/u\"\nexpires_in_pointer = \"/x\"",
+            "expires_in_pointer",
+            "the whole answer is the token",
+            "remove one",
+        ),
         ("login_page = \"login\"", "login_page", "not a path of the site", "\"/login\""),
         ("login_page = \"//evil.example\"", "login_page", "not a path of the site", "\"/login\""),
         ("login_page = \"/\\\\evil.example\"", "login_page", "not a path of the site", "\"/login\""),

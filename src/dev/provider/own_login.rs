@@ -9,15 +9,12 @@ use super::profile::{Granted, OwnLogin, WrongCredentials};
 use super::respond::Refusal;
 use super::shared::Shared;
 use super::state::{Authentication, Family, Grant};
-use super::userinfo::{bearer_of, plain};
-use super::{User, token};
+use super::token;
+use super::userinfo::bearer_of;
 use crate::secret::random_base64url;
 
 /// Everybody's password, as Laravel's factories make it.
 pub const PASSWORD: &str = "password";
-
-/// What the form has to have.
-const FIELDS: [&str; 2] = ["email", "password"];
 
 /// What the API does not do, in its own words.
 struct No(StatusCode, Value);
@@ -66,6 +63,8 @@ async fn answer(
         return HttpResponse::Found().insert_header((header::LOCATION, "/login")).finish();
     }
     match act(rules) {
+        // What Laravel makes of a text.
+        Ok(Value::String(text)) => HttpResponse::Ok().content_type("text/html; charset=UTF-8").body(text),
         Ok(granted) => HttpResponse::Ok().json(granted),
         Err(No(status, body)) => HttpResponse::build(status).json(body),
     }
@@ -79,8 +78,9 @@ fn asks_for_json(request: &HttpRequest) -> bool {
 fn let_in(shared: &Shared, rules: &OwnLogin, request: &HttpRequest, body: &[u8]) -> Result<Value, No> {
     let form: Value = serde_json::from_slice(body).unwrap_or_default();
     let field = |name: &str| form[name].as_str().unwrap_or_default();
-    let missing = FIELDS.into_iter().filter(|name| field(name).is_empty());
-    let missing: Vec<_> = missing.map(|name| (name, format!("The {name} field is required."))).collect();
+    let missing = rules.fields.iter().filter(|name| field(name).is_empty());
+    let said = |name: &str| format!("The {} field is required.", name.replace('_', " "));
+    let missing: Vec<_> = missing.map(|name| (*name, said(name))).collect();
     if !missing.is_empty() {
         return Err(No::invalid(&missing));
     }
@@ -106,7 +106,7 @@ fn let_in(shared: &Shared, rules: &OwnLogin, request: &HttpRequest, body: &[u8])
     let tokens = token_of(shared, &id, &login)?;
     let ends = now.plus(shared.behaviour().refresh_token_lifetime);
     shared.state().families.insert(id, ends, Family { access_token: Some(tokens.jti), ..login }, now);
-    Ok(granted(shared, rules, user, tokens.answer))
+    Ok(granted(rules, &tokens.answer))
 }
 
 /// The newest token of a login against one that is newer; it is over at that moment.
@@ -118,7 +118,6 @@ fn renew(shared: &Shared, rules: &OwnLogin, request: &HttpRequest) -> Result<Val
     let login = state.families.get_mut(claims.login(), shared.now());
     let login = login.filter(|login| login.access_token.as_deref() == Some(&*claims.jti));
     let login = login.ok_or_else(|| refused("The token has been blacklisted"))?;
-    let user = shared.user(&login.grant.authentication.user).ok_or_else(|| refused("User not found"))?;
     let tokens = token_of(shared, claims.login(), login)?;
     if shared.profile.refresh.revokes_access_token {
         shared.spoil_access_token(login, "blacklisted");
@@ -126,7 +125,7 @@ fn renew(shared: &Shared, rules: &OwnLogin, request: &HttpRequest) -> Result<Val
     login.access_token = Some(tokens.jti);
     login.refreshes += 1;
     state.tally.refreshes += 1;
-    Ok(granted(shared, rules, user, tokens.answer))
+    Ok(granted(rules, &tokens.answer))
 }
 
 fn token_of(shared: &Shared, id: &str, login: &Family) -> Result<Issued, No> {
@@ -135,13 +134,13 @@ fn token_of(shared: &Shared, id: &str, login: &Family) -> Result<Issued, No> {
         .map_err(|Refusal { description, .. }| No::message(StatusCode::UNAUTHORIZED, &description))
 }
 
-fn granted(shared: &Shared, rules: &OwnLogin, user: &User, tokens: Value) -> Value {
+fn granted(rules: &OwnLogin, tokens: &Value) -> Value {
     let token = &tokens["access_token"];
     match rules.granted {
         Granted::Bearer => {
             json!({ "access_token": token, "token_type": "bearer", "expires_in": tokens["expires_in"] })
         }
-        Granted::TokenAndUser => json!({ "token": token, "user": plain(shared, user) }),
+        Granted::Text => token.clone(),
     }
 }
 

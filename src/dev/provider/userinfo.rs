@@ -58,7 +58,7 @@ pub(super) fn bearer_of(request: &HttpRequest) -> Option<&str> {
 }
 
 /// Somebody as an application without OpenID Connect tells: by the number of their row.
-pub(super) fn plain(shared: &Shared, user: &User) -> Value {
+fn plain(shared: &Shared, user: &User) -> Value {
     json!({
         "id": shared.number(user),
         "login": user.id,

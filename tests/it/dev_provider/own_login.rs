@@ -68,18 +68,27 @@ async fn jwt_auth_renews_its_newest_token_expired_or_not_and_refuses_the_one_bef
 async fn sanctum_s_token_is_numbered_lasts_and_is_deleted_by_a_logout() {
     let world = playing("sanctum");
     for number in 1..=2 {
-        let granted = world.log_in("/api/login").await;
-        let token = text(&granted["token"]);
+        let credentials = json!({ "email": "ada@people.example", "password": PASSWORD, "device_name": "Ada's" });
+        let request = world.http.post(world.at("/api/sanctum/token")).header("accept", "application/json");
+        let granted = request.json(&credentials).send().await.unwrap();
+        assert_eq!(
+            (granted.status().as_u16(), &granted.headers()["content-type"]),
+            (200, &"text/html; charset=UTF-8".parse().unwrap())
+        );
+        let token = &granted.text().await.unwrap();
         assert_eq!(token.split_once('|').map(|(before, _)| before), Some(&*number.to_string()), "{token}");
-        assert_eq!((&granted["user"]["id"], &granted["user"]["name"]), (&1.into(), &"Ada Lovelace".into()));
         world.clock.advance(Duration::from_secs(3600));
         assert!(world.provider.access_tokens().verify(token).is_ok());
-        assert_eq!(world.me("/api/user", token).await.0, 200);
+        let (status, user) = world.me("/api/user", token).await;
+        assert_eq!((status, &user["id"], &user["name"]), (200, &1.into(), &"Ada Lovelace".into()));
         assert_eq!(world.post_json("/api/logout", Some(token), &Value::Null).await.0, 204);
         assert!(world.provider.access_tokens().verify(token).is_err());
         assert_eq!(world.me("/api/user", token).await.0, 401);
     }
     assert_eq!(world.post_json("/api/auth/refresh", None, &Value::Null).await.0, 404);
+    let nameless = json!({ "email": "ada@people.example", "password": PASSWORD });
+    let (status, refused) = world.post_json("/api/sanctum/token", None, &nameless).await;
+    assert_eq!((status, text(&refused["errors"]["device_name"][0])), (422, "The device name field is required."));
 }
 
 #[actix_web::test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Stage, Wish, ada};
-use crate::support::{Browser, Manners, Reply, Response, Upstream, cloakroom, eventually};
+use crate::support::{Browser, Manners, Reply, Request, Response, Upstream, cloakroom, eventually, try_send};
 
 const JWT: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
 
@@ -39,6 +39,46 @@ fn the_forms_of_laravel_show_what_is_wrong_as_before() {
         };
         assert_eq!((wrong.status, wrong.json(), wrong.reason()), (status, body, ""));
         assert!(wrong.all("set-cookie").is_empty() && wrong.header("cache-control") == Some("no-store"));
+    }
+}
+
+#[test]
+fn an_answer_that_is_the_token_and_nothing_else_is_one_in_quotes_or_without() {
+    let stage = Stage::of(Wish {
+        provider: &["token_pointer = \"\""],
+        site: &["limits.logins = \"off\""],
+        ..Wish::new(Manners::JwtAuth)
+    });
+    let request =
+        Request::new("POST", "/api/auth/login").header("Host", "api").header("Accept", "*/*").body(ada().to_string());
+    let granted = try_send(stage.api.upstream.port(), &request).expect("the API answers").json();
+    let token = granted["access_token"].as_str().expect("a token").to_owned();
+    for (kind, body) in [
+        ("text/html", token.clone()),
+        ("text/plain", format!("{token}\n")),
+        ("application/json", json!(token).to_string()),
+    ] {
+        stage.api.breaks("/api/auth/login", [Reply::with("200 OK", &format!("content-type: {kind}\r\n"), &body)]);
+        let mut browser = Browser::new();
+        let session = stage.log_in(&mut browser, &ada());
+        assert_eq!((session.status, &session.json()["user"]["sub"]), (200, &json!("1")), "{kind}");
+        assert_eq!(browser.get(&stage.origin, "/api/orders").json(), json!({ "user": 1 }));
+        assert_eq!(stage.api.upstream.last().bearer(), token);
+        browser.saw_none_of(&stage.secrets());
+    }
+    for body in [
+        "",
+        "null",
+        "<html>",
+        "<!doctype html><title>App</title>",
+        "Service is down",
+        &granted.to_string(),
+        "[1]",
+        "{}",
+        "t\u{e4}",
+    ] {
+        let refused = answer(&stage, Reply::with("200 OK", "content-type: text/html\r\n", body));
+        assert_eq!((refused.status, refused.reason()), (503, "provider_unavailable"), "{body}");
     }
 }
 

@@ -194,9 +194,13 @@ fn the_tutorial_s_entry_for_sanctum_fits_into_its_file() {
     let text = tutorial("jwt-auth.md");
     let entry = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("Sanctum's entry");
     let sanctum = understood(entry);
-    assert_eq!(sanctum.login_url.as_str(), "https://api.example/api/login");
-    assert_eq!((sanctum.token.as_str(), sanctum.subject.as_str()), ("/token", "/user/id"));
-    assert!(sanctum.refresh.is_none() && sanctum.user_url.is_none());
+    let asked = [("/sanctum/token", Some(sanctum.login_url)), ("/logout", sanctum.logout_hook)];
+    for (path, url) in asked {
+        assert_eq!(url.map(String::from), Some(format!("https://api.example/api{path}")));
+        assert!(text.contains(&format!("Route::post('{path}'")), "{path}");
+    }
+    assert_eq!((sanctum.token.as_str(), sanctum.subject.as_str()), ("", "/id"));
+    assert!(sanctum.refresh.is_none() && sanctum.user_url.is_some() && text.contains("device_name: "));
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub(super) fn relay(section: &Section<'_>, plaintext: bool, base_path: &str) -> 
         section.get(key, json_pointer).unwrap_or_else(default)
     };
     let (token, expires_in) = (pointer("token_pointer", "/access_token"), pointer("expires_in_pointer", "/expires_in"));
+    if token.is_whole() {
+        nothing_beside_the_token(section);
+    }
     let said = |key: &str, name: &str| pointer(key, &format!("{user}/{name}"));
     let (subject, full_name, email) =
         (said("sub_pointer", "id"), said("name_pointer", "name"), said("email_pointer", "email"));
@@ -53,6 +56,24 @@ pub(super) fn relay(section: &Section<'_>, plaintext: bool, base_path: &str) -> 
         email,
     });
     Some((issuer.unwrap_or_else(|| place.into()), kind))
+}
+
+/// An answer that is the token says neither whose it is nor anything else.
+fn nothing_beside_the_token(section: &Section<'_>) {
+    if !section.has("user_url") {
+        section.fault(
+            "user_url",
+            "is missing, and with token_pointer = \"\" the login's answer does not say who the user is",
+            "write where the API says who the bearer of a token is",
+        );
+    }
+    for key in ["expires_in_pointer", "refresh_token_pointer"].into_iter().filter(|key| section.has(key)) {
+        section.fault(
+            key,
+            "has no effect with token_pointer = \"\": the whole answer is the token",
+            "remove one of the two",
+        );
+    }
 }
 
 /// A path of the site's own, where the app shows its form; a fragment is for routers that work with it.

@@ -1,6 +1,7 @@
 //! APIs that log people in by themselves, with JSON and without OAuth.
 //!
-//! Sources: the guides of `tymon/jwt-auth` and of Laravel Sanctum's API tokens, with the routes that the tutorial gives them.
+//! Sources: the guide of `tymon/jwt-auth`, with the routes that the tutorial gives it; Laravel's guide on Sanctum's tokens for
+//! mobile applications, and its `/api/user`. The route for a logout is the tutorial's.
 
 use super::table::{STRICT, UNNAMED};
 use super::{
@@ -15,6 +16,8 @@ pub struct OwnLogin {
     pub login: &'static str,
     /// Where a token is exchanged for the next one, and is over with that; `None` where a token stays what it is.
     pub refresh: Option<&'static str>,
+    /// The fields that the form has to have.
+    pub fields: &'static [&'static str],
     /// What an answer with a token says.
     pub granted: Granted,
     /// What wrong credentials get.
@@ -26,8 +29,8 @@ pub struct OwnLogin {
 pub enum Granted {
     /// `access_token`, `token_type` and `expires_in`.
     Bearer,
-    /// `token`, and the `user`.
-    TokenAndUser,
+    /// The token and nothing else, not even in quotes.
+    Text,
 }
 
 /// What wrong credentials get.
@@ -61,6 +64,7 @@ login_page = "/login"
     own_login: Some(OwnLogin {
         login: "/api/auth/login",
         refresh: Some("/api/auth/refresh"),
+        fields: &["email", "password"],
         granted: Granted::Bearer,
         wrong: WrongCredentials::Unauthorized,
     }),
@@ -84,7 +88,8 @@ login_page = "/login"
 
 pub(super) const SANCTUM: Profile = Profile {
     name: "sanctum",
-    about: "Laravel Sanctum's API tokens: a JSON login gives a token that neither ends nor renews; wrong credentials are 422",
+    about: "Laravel Sanctum's API tokens: a JSON login, which wants a device_name, answers with the mere token; that neither ends \
+            nor renews; wrong credentials are 422",
     entry: r#"
 profile = "sanctum"
 url = "{address}"
@@ -92,9 +97,10 @@ login_page = "/login"
 "#,
     paths: Paths { userinfo: "/api/user", hook: Some("/api/logout"), ..JWT_AUTH.paths },
     own_login: Some(OwnLogin {
-        login: "/api/login",
+        login: "/api/sanctum/token",
         refresh: None,
-        granted: Granted::TokenAndUser,
+        fields: &["email", "password", "device_name"],
+        granted: Granted::Text,
         wrong: WrongCredentials::Invalid,
     }),
     tokens: TokenRules { form: Form::Numbered, expires: false, ..JWT_AUTH.tokens },
