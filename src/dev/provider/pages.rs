@@ -53,7 +53,11 @@ pub(super) fn desk(view: &View<'_>) -> String {
     let lifetime = view.shared.access_token_lifetime().as_secs();
     let lifetime =
         if profile.tokens.expires { format!("{lifetime} seconds") } else { "until they are revoked".to_owned() };
+    let beside = if profile.own_login.is_none() { ", beside the client\u{2019}s id and secret" } else { "" };
+    let entry = profile.entry_at(&view.shared.address);
     let words = [
+        ("beside", beside),
+        ("entry", entry.trim()),
         ("profile", profile.name),
         ("about", profile.about),
         ("token", &view.token),

@@ -66,20 +66,17 @@ fn an_answer_that_is_the_token_and_nothing_else_is_one_in_quotes_or_without() {
         assert_eq!(stage.api.upstream.last().bearer(), token);
         browser.saw_none_of(&stage.secrets());
     }
-    for body in [
-        "",
-        "null",
-        "<html>",
-        "<!doctype html><title>App</title>",
-        "Service is down",
-        &granted.to_string(),
-        "[1]",
-        "{}",
-        "t\u{e4}",
-    ] {
+    // What is no token is shown to nobody; what is a word and no token of this API's, the API does not know.
+    let asked = || stage.api.upstream.requests().iter().filter(|asked| asked.target == "/api/auth/me").count();
+    let pages = ["", "<html>", "<!doctype html><title>App</title>", "Service is down", "{}", "t\u{e4}"];
+    let before = asked();
+    for body in pages.into_iter().chain([granted.to_string().as_str()]) {
         let refused = answer(&stage, Reply::with("200 OK", "content-type: text/html\r\n", body));
         assert_eq!((refused.status, refused.reason()), (503, "provider_unavailable"), "{body}");
     }
+    assert_eq!(asked(), before);
+    let refused = answer(&stage, Reply::with("200 OK", "content-type: text/html\r\n", "null"));
+    assert_eq!((refused.status, refused.reason(), asked()), (503, "provider_unavailable", before + 1));
 }
 
 #[test]
