@@ -4,6 +4,7 @@
 //! agree on a mistake. Whatever a client does wrong is refused, and remembered as a complaint that a test can ask for.
 
 mod access;
+mod answer;
 mod audience;
 mod authorize;
 mod back_channel;
@@ -233,6 +234,7 @@ fn routes(app: &mut web::ServiceConfig, profile: &Profile) {
         .service(web::resource("/avatar/{user}.svg").get(user::avatar))
         .service(web::resource("/icon.svg").get(pages::icon))
         .service(web::resource("/provider.css").get(pages::stylesheet))
+        .service(web::resource("/post.js").get(pages::script))
         .service(web::resource("/desk").post(desk::press))
         .service(web::resource("/").get(desk::show))
         .default_service(web::to(pages::not_found));

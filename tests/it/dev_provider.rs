@@ -4,6 +4,7 @@
 
 mod own_login;
 mod profiles;
+mod response_modes;
 
 use std::collections::HashMap;
 use std::time::Duration;

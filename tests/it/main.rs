@@ -18,6 +18,7 @@ mod cookies;
 mod dev_own_login;
 mod dev_profiles;
 mod dev_provider;
+mod dev_response_modes;
 mod doctor;
 mod door_tls;
 mod dpop;

@@ -13,7 +13,7 @@ use cloakroom::secret::ClientSecret;
 use tempfile::TempDir;
 
 use crate::support::{
-    Browser, Gateway, Recorded, Redis, Reply, Upstream, cloakroom, eventually, free_port, fresh_key, root,
+    Browser, Gateway, Recorded, Redis, Reply, Upstream, cloakroom, embedded, eventually, free_port, fresh_key, root,
 };
 
 const APPS: [&str; 2] = ["app-one", "app-two"];
@@ -22,18 +22,9 @@ fn tutorial(name: &str) -> String {
     std::fs::read_to_string(root().join("config/tutorials").join(name)).expect("stands in the repository")
 }
 
-/// The embedded provider in a thread of its own, which ends with the process.
 fn provider(profile: &str, clients: Vec<Client>, clock: &Clock) -> Arc<EmbeddedProvider> {
-    let setup = Setup { clients, clock: clock.clone(), ..Setup::of(*Profile::named(profile).expect("a profile")) };
-    let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        actix_web::rt::System::new().block_on(async move {
-            let provider = Arc::new(EmbeddedProvider::start(setup).expect("a port is free"));
-            tell.send(Arc::clone(&provider)).expect("the test waits");
-            std::future::pending::<()>().await;
-        });
-    });
-    told.recv().expect("the provider starts")
+    let profile = *Profile::named(profile).expect("a profile");
+    embedded(Setup { clients, clock: clock.clone(), ..Setup::of(profile) })
 }
 
 /// What the tutorial adds to Laravel beside Passport, and an API behind `auth:api`.

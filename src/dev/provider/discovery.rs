@@ -28,7 +28,7 @@ pub(super) async fn configuration(shared: web::Data<Shared>) -> HttpResponse {
         "token_endpoint": profile.paths.token.map(at),
         "userinfo_endpoint": at(profile.paths.userinfo),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": profile.authorization.modes,
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
@@ -43,6 +43,9 @@ pub(super) async fn configuration(shared: web::Data<Shared>) -> HttpResponse {
         "request_uri_parameter_supported": false,
         "claims_parameter_supported": false,
     });
+    if profile.authorization.modes.contains(&"jwt") {
+        document["authorization_signing_alg_values_supported"] = json!(["ES256"]);
+    }
     if let Some(path) = profile.paths.jwks {
         document["jwks_uri"] = at(path).into();
     }

@@ -15,6 +15,9 @@ const MESSAGE: &str = include_str!("../assets/provider/message.html");
 const DESK: &str = include_str!("../assets/provider/desk.html");
 const DESK_LOGIN: &str = include_str!("../assets/provider/desk_login.html");
 const SWITCH: &str = include_str!("../assets/provider/switch.html");
+const POSTING: &str = include_str!("../assets/provider/posting.html");
+const FIELD: &str = "<input type=\"hidden\" name=\"{{name}}\" value=\"{{value}}\">\n";
+const POST: &str = include_str!("../assets/provider/post.js");
 const NOTICE: &str = r#"<p class="notice" role="status">{{notice}}</p>"#;
 const SECONDS: &str = r#"<label><input type="number" name="seconds" value="5" min="1" max="60"> s</label>"#;
 const STYLE: &str = include_str!("../assets/provider/provider.css");
@@ -32,6 +35,13 @@ pub(super) fn login(client: &str, request: &str, token: &str, users: &[&User]) -
 /// Asks whether the user wants to sign out.
 pub(super) fn confirm_logout(name: &str, request: &str, token: &str) -> String {
     frame("Sign out", &fill(CONFIRM, &[("name", name), ("request", request), ("token", token)]))
+}
+
+/// A form with these fields that the browser posts to `action` by itself.
+pub(super) fn posting(action: &str, fields: &[(&str, &str)]) -> String {
+    let fields: String = fields.iter().map(|(name, value)| fill(FIELD, &[("name", name), ("value", value)])).collect();
+    // The fields are markup already, so they go in before the rest is filled.
+    frame("Back", &fill(&POSTING.replace("{{fields}}", &fields), &[("action", action)]))
 }
 
 /// A page that says one thing.
@@ -152,6 +162,11 @@ pub(super) async fn not_found() -> HttpResponse {
 /// `GET /provider.css`
 pub(super) async fn stylesheet() -> HttpResponse {
     HttpResponse::Ok().content_type("text/css; charset=utf-8").body(STYLE)
+}
+
+/// `GET /post.js`
+pub(super) async fn script() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(POST)
 }
 
 /// `GET /icon.svg`

@@ -75,6 +75,8 @@ pub struct AuthorizationRules {
     pub api: ApiTokens,
     /// Whether a request may come without PKCE.
     pub pkce_optional: bool,
+    /// How answers can be asked for: the values of `response_mode`.
+    pub modes: &'static [&'static str],
     /// Whether answers carry `iss` (RFC 9207).
     pub names_issuer: bool,
     /// Whether answers carry `session_state`.

@@ -1,6 +1,23 @@
-//! `cloakroom dev` as a process, and a person in front of it.
+//! `cloakroom dev` as a process, and a person in front of it; and its provider alone.
+
+use std::sync::Arc;
+
+use cloakroom::dev::provider::{EmbeddedProvider, Setup};
 
 use super::{Browser, Page, Process, Request, Response, cloakroom, eventually, free_port};
+
+/// The embedded provider in a thread of its own, which ends with the process.
+pub fn embedded(setup: Setup) -> Arc<EmbeddedProvider> {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let provider = Arc::new(EmbeddedProvider::start(setup).expect("a port is free"));
+            tell.send(Arc::clone(&provider)).expect("the test waits");
+            std::future::pending::<()>().await;
+        });
+    });
+    told.recv().expect("the provider starts")
+}
 
 /// A running `cloakroom dev`.
 pub struct Dev {

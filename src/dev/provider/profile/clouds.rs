@@ -3,7 +3,7 @@
 //! Sources: the vendors' documentation.
 
 use super::super::Rotation;
-use super::table::{RFC_9068, STRICT, UNNAMED};
+use super::table::{QUERY, RFC_9068, STRICT, UNNAMED};
 use super::{
     ApiTokens, AudienceClaim, AuthorizationRules, Dialect, Echo, Form, Given, Judged, JwtShape, LogoutProof,
     LogoutRules, Paths, Profile, RefreshRules, ScopeClaim, TokenRules,
@@ -91,7 +91,11 @@ url = "{address}"
         hook: None,
     },
     own_login: None,
-    authorization: AuthorizationRules { scopes: &["openid", "profile", "email", "demo-api/orders"], ..UNNAMED },
+    authorization: AuthorizationRules {
+        scopes: &["openid", "profile", "email", "demo-api/orders"],
+        modes: QUERY,
+        ..UNNAMED
+    },
     tokens: TokenRules {
         form: Form::Jwt(JwtShape {
             typ: "JWT",

@@ -3,7 +3,7 @@
 //! Sources: their documentation.
 
 use super::super::Rotation;
-use super::table::{RFC_9068, STRICT, UNNAMED};
+use super::table::{RFC_9068, STRICT, UNNAMED, UNSIGNED};
 use super::{
     ApiTokens, AuthorizationRules, BackChannelRules, Form, Given, JwtShape, Paths, Profile, RefreshRules, TokenRules,
 };
@@ -114,7 +114,11 @@ resource = ["https://api.demo.example"]
         hook: None,
     },
     own_login: None,
-    authorization: AuthorizationRules { api: ApiTokens::Resource("https://api.demo.example"), ..STRICT.authorization },
+    authorization: AuthorizationRules {
+        api: ApiTokens::Resource("https://api.demo.example"),
+        modes: UNSIGNED,
+        ..STRICT.authorization
+    },
     tokens: TokenRules { form: Form::JwtForApi(RFC_9068), ..STRICT.tokens },
     refresh: RefreshRules { given: Given::OnConsentToOfflineAccess, ..STRICT.refresh },
     ..STRICT

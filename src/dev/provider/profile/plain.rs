@@ -4,7 +4,7 @@
 //! apps.
 
 use super::super::Rotation;
-use super::table::{STRICT, UNNAMED};
+use super::table::{QUERY, STRICT, UNNAMED};
 use super::{
     AudienceClaim, AuthorizationRules, Dialect, Echo, Form, Given, Judged, JwtShape, OtherScopes, Paths, Profile,
     RefreshRules, ScopeClaim, Silent, TokenRules,
@@ -33,6 +33,7 @@ logout_hook = "{address}/api/logout"
     own_login: None,
     authorization: AuthorizationRules {
         openid: false,
+        modes: QUERY,
         scopes: &["read-orders", "write-notes"],
         silent: Silent { signed_out: "login_required", unknown_application: Some("consent_required") },
         ..UNNAMED
@@ -96,6 +97,7 @@ userinfo_endpoint = "{address}/user"
     own_login: None,
     authorization: AuthorizationRules {
         openid: false,
+        modes: QUERY,
         scopes: &["read:user", "user:email"],
         other_scopes: OtherScopes::Dropped,
         pkce_optional: true,

@@ -49,6 +49,7 @@ pub(super) const STRICT: Profile = Profile {
         other_scopes: OtherScopes::Refused,
         api: ApiTokens::Always,
         pkce_optional: false,
+        modes: &["query", "form_post", "jwt", "query.jwt", "form_post.jwt"],
         names_issuer: true,
         session_state: false,
         silent: Silent { signed_out: "login_required", unknown_application: None },
@@ -89,4 +90,11 @@ pub(super) const RFC_9068: JwtShape = JwtShape {
     with: &[],
 };
 
-pub(super) const UNNAMED: AuthorizationRules = AuthorizationRules { names_issuer: false, ..STRICT.authorization };
+/// Of those who sign no answers.
+pub(super) const UNSIGNED: &[&str] = &["query", "form_post"];
+
+/// Of those who know one way to answer.
+pub(super) const QUERY: &[&str] = &["query"];
+
+pub(super) const UNNAMED: AuthorizationRules =
+    AuthorizationRules { names_issuer: false, modes: UNSIGNED, ..STRICT.authorization };
