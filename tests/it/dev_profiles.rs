@@ -156,10 +156,30 @@ fn an_unknown_profile_is_wrong_usage_and_answered_with_the_list() {
 fn banner_and_page_tell_of_each_other_and_of_what_is_played() {
     let dev = Dev::playing("cognito", 60);
     let told = dev.process.stdout();
-    assert!(told.contains(&format!("{}/ ", dev.issuer())) && told.contains("AWS Cognito"), "{told}");
+    assert!(told.contains(&format!("{}/ ", dev.provider())) && told.contains("AWS Cognito"), "{told}");
     assert!(!Dev::strict(&[]).process.stdout().contains("plays"));
     let desk = dev.desk(&mut Browser::new()).response.text();
     assert!(desk.contains("profile = &quot;cognito&quot;"), "what an operator writes: {desk}");
+}
+
+#[test]
+fn an_api_of_one_s_own_is_told_how_to_judge_the_tokens() {
+    for (profile, told) in [
+        (
+            "entra",
+            "verifies: issuer ADDRESS/demo-tenant/v2.0, audience demo-api, ES256, keys at ADDRESS/demo-tenant/discovery",
+        ),
+        (
+            "logto",
+            "verifies: issuer ADDRESS/oidc, audience https://api.demo.example, ES256, keys at ADDRESS/oidc/jwks.",
+        ),
+        ("google", "asks ADDRESS/v1/userinfo who the bearer is"),
+        ("passport13", "asks ADDRESS/api/user who the bearer is"),
+    ] {
+        let dev = Dev::start(&["--profile", profile, "--api", "http://127.0.0.1:9"]);
+        let told = told.replace("ADDRESS", dev.provider());
+        assert!(dev.process.stdout().contains(&told), "{told}: {}", dev.process.stdout());
+    }
 }
 
 #[test]
@@ -192,20 +212,20 @@ fn a_button_works_from_its_own_page_and_its_own_browser_only() {
     let text = page.response.text();
     let token = text.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
     let form = format!("token={token}&do=down");
-    let desk = format!("{}/desk", dev.issuer());
+    let desk = format!("{}/desk", dev.provider());
     let foreign = browser.submit(&dev.one(), &desk, &form);
     assert_eq!(foreign.response.status, 403, "from another page");
-    let stranger = Browser::new().submit(dev.issuer(), &desk, &form);
+    let stranger = Browser::new().submit(dev.provider(), &desk, &form);
     assert_eq!(stranger.response.status, 403, "in another browser");
     for wrong in ["do=down", "token=x&do=down", &format!("token={token}&do=nothing"), &format!("token={token}")] {
-        assert_eq!(browser.submit(dev.issuer(), &desk, wrong).response.status, 403, "{wrong}");
+        assert_eq!(browser.submit(dev.provider(), &desk, wrong).response.status, 403, "{wrong}");
     }
     for seconds in ["0", "61", "-1", "many", ""] {
         let form = format!("token={token}&do=slow&seconds={seconds}");
-        assert_eq!(browser.submit(dev.issuer(), &desk, &form).response.status, 403, "{seconds}");
+        assert_eq!(browser.submit(dev.provider(), &desk, &form).response.status, 403, "{seconds}");
     }
     assert!(dev.desk(&mut browser).response.text().contains("<em>up</em>"), "nothing has changed");
-    assert!(browser.submit(dev.issuer(), &desk, &form).response.text().contains("<em>down</em>"));
+    assert!(browser.submit(dev.provider(), &desk, &form).response.text().contains("<em>down</em>"));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub fn embedded(setup: Setup) -> Arc<EmbeddedProvider> {
 pub struct Dev {
     pub process: Process,
     port: u16,
-    issuer: String,
+    provider: String,
 }
 
 impl Dev {
@@ -47,8 +47,8 @@ impl Dev {
         });
         eventually("dev should listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
         let line = told.lines().find(|line| line.trim_start().starts_with("provider")).expect("a line on the provider");
-        let issuer = line.split_whitespace().nth(1).expect("its URL").to_owned();
-        Self { process, port, issuer }
+        let provider = line.split_whitespace().nth(1).expect("its URL").to_owned();
+        Self { process, port, provider }
     }
 
     pub fn one(&self) -> String {
@@ -59,8 +59,9 @@ impl Dev {
         format!("http://two.localhost:{}", self.port)
     }
 
-    pub fn issuer(&self) -> &str {
-        &self.issuer
+    /// Where the provider is.
+    pub fn provider(&self) -> &str {
+        &self.provider
     }
 
     /// Signs `user` in at a site; where that ends.
@@ -82,13 +83,13 @@ impl Dev {
         let hidden: Vec<_> = hidden.collect();
         let fields = fields.iter().map(|(name, value)| (*name, (*value).to_owned())).chain(hidden);
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        browser.submit(&self.issuer, &format!("{}{action}", self.issuer), &form)
+        browser.submit(&self.provider, &format!("{}{action}", self.provider), &form)
     }
 
     /// The provider's own page.
     #[track_caller]
     pub fn desk(&self, browser: &mut Browser) -> Page {
-        browser.open(&format!("{}/", self.issuer))
+        browser.open(&format!("{}/", self.provider))
     }
 
     /// Presses a button of that page; for one of a login, the login at the client with this name.
