@@ -109,7 +109,10 @@ fn nothing_of_openid_connect_is_sent_unless_it_is_written() {
     assert!(!Passport::form(&token).contains_key("scope"));
     let written = Stage::with(&["scopes = [\"openid\", \"orders\"]", "authorization_params = { prompt = \"login\" }"]);
     let page = written.refusal();
-    assert!(page.response.text().contains("invalid_scope"), "{}", page.response.text());
+    assert!(page.response.text().contains("the reason “invalid_scope”"), "{}", page.response.text());
+    eventually("the operator reads it too", || {
+        written.gateway.process.output().contains("invalid_scope").then_some(())
+    });
     let asked = Passport::query(&written.provider.asked("/oauth/authorize")[0]);
     assert_eq!((asked["scope"].as_str(), asked["prompt"].as_str()), ("openid orders", "login"));
 }

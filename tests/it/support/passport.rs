@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -25,7 +26,8 @@ struct State {
     /// Codes with the redirect URI and the challenge that they are bound to.
     codes: HashMap<String, (String, String)>,
     refresh_tokens: HashSet<String>,
-    access_tokens: HashSet<String>,
+    /// Access tokens with their ends.
+    access_tokens: HashMap<String, Instant>,
     /// What the callback carries beside code and state.
     iss: Option<String>,
     user: Value,
@@ -85,6 +87,11 @@ impl Passport {
         self.state().refresh_tokens.clear();
     }
 
+    /// Whether anybody could still get an access token.
+    pub fn has_refresh_tokens(&self) -> bool {
+        !self.state().refresh_tokens.is_empty()
+    }
+
     /// The requests to `path` so far.
     pub fn asked(&self, path: &str) -> Vec<Recorded> {
         let path_of = |request: &Recorded| request.target.split('?').next() == Some(path);
@@ -116,8 +123,14 @@ impl State {
         match path {
             "/oauth/authorize" => self.authorize(&Passport::query(request)),
             "/oauth/token" => self.token(&Passport::form(request)),
-            "/api/user" => self.who(request),
-            "/api/logout" | "/oauth/revoke" => Reply::json("{}"),
+            "/api/user" if self.knows(request) => Reply::json(&self.user.to_string()),
+            "/api/logout" if self.knows(request) => self.log_out(),
+            "/api/user" | "/api/logout" => Reply::with(
+                "401 Unauthorized",
+                "content-type: application/json\r\n",
+                r#"{"message":"Unauthenticated."}"#,
+            ),
+            "/oauth/revoke" => Reply::json("{}"),
             _ => Reply::with("404 Not Found", "", ""),
         }
     }
@@ -127,14 +140,15 @@ impl State {
         let mut location = url::Url::parse(&get("redirect_uri")).expect("a redirect URI");
         let known = ["orders", "profile"];
         if get("scope").split_whitespace().any(|scope| !known.contains(&scope)) {
+            // It gives no state back.
             location.query_pairs_mut().append_pair("error", "invalid_scope");
         } else {
             assert_eq!(get("code_challenge_method"), "S256");
             let code = fresh_key();
             location.query_pairs_mut().append_pair("code", &code);
             self.codes.insert(code, (get("redirect_uri"), get("code_challenge")));
+            location.query_pairs_mut().append_pair("state", &get("state"));
         }
-        location.query_pairs_mut().append_pair("state", &get("state"));
         if let Some(iss) = &self.iss {
             location.query_pairs_mut().append_pair("iss", iss);
         }
@@ -163,7 +177,7 @@ impl State {
         let answer = json!({
             "token_type": "Bearer", "expires_in": self.expires_in, "access_token": access, "refresh_token": refresh,
         });
-        self.access_tokens.insert(access);
+        self.access_tokens.insert(access, Instant::now() + Duration::from_secs(self.expires_in));
         self.refresh_tokens.insert(refresh);
         Reply::json(&answer.to_string())
     }
@@ -177,12 +191,16 @@ impl State {
         Reply::with("401 Unauthorized", "content-type: application/json\r\n", &body.to_string())
     }
 
-    fn who(&self, request: &Recorded) -> Reply {
+    fn knows(&self, request: &Recorded) -> bool {
         let authorization = request.all("authorization");
         let bearer = authorization.first().and_then(|value| value.strip_prefix("Bearer "));
-        if bearer.is_some_and(|bearer| self.access_tokens.contains(bearer)) {
-            return Reply::json(&self.user.to_string());
-        }
-        Reply::with("401 Unauthorized", "content-type: application/json\r\n", r#"{"message":"Unauthenticated."}"#)
+        bearer.and_then(|bearer| self.access_tokens.get(bearer)).is_some_and(|until| *until > Instant::now())
+    }
+
+    /// The route of the tutorial, for the one person who is there.
+    fn log_out(&mut self) -> Reply {
+        self.access_tokens.clear();
+        self.refresh_tokens.clear();
+        Reply::with("204 No Content", "", "")
     }
 }

@@ -57,7 +57,7 @@ impl Tried {
             ("https://api.example", laravel.url()),
             ("/srv/app", spa.display().to_string()),
             ("/var/lib/cloakroom", dir.path().display().to_string()),
-            ("{ env = \"APP_KEY\" }", format!("\"{}\"", fresh_key())),
+            ("{ env = \"CLOAKROOM_KEY\" }", format!("\"{}\"", fresh_key())),
         ] {
             assert!(text.contains(theirs), "{theirs} is the tutorial's");
             text = text.replace(theirs, &ours);
@@ -163,7 +163,8 @@ fn understood(entry: &str) -> RelayConfig {
     std::fs::create_dir(dir.path().join("app")).expect("writable");
     let whole = whole.replace("/srv/", &format!("{here}/")).replace("/var/lib/cloakroom", &here);
     let key = fresh_key();
-    let read = config::read_text(Path::new("tutorial.toml"), &whole, &|name| (name == "APP_KEY").then(|| key.clone()));
+    let read =
+        config::read_text(Path::new("tutorial.toml"), &whole, &|name| (name == "CLOAKROOM_KEY").then(|| key.clone()));
     let read = read.unwrap_or_else(|faults| panic!("{faults}\n{whole}"));
     match &read.sites[0].providers[0].kind {
         ProviderKind::Relay(relay) => relay.clone(),
