@@ -184,13 +184,13 @@ fn upstreams(config: &Config) -> Vec<Used<'_>> {
 
 /// The user endpoint of a provider that is the upstream itself, as an API with its own login mostly is.
 fn guarded<'a>(site: &'a SiteConfig, upstream: &UpstreamConfig) -> Option<&'a Url> {
-    let endpoints = site.providers.iter().filter_map(|provider| match &provider.kind {
+    let mut endpoints = site.providers.iter().filter_map(|provider| match &provider.kind {
         ProviderKind::Oidc(_) => None,
         ProviderKind::OAuth2(oauth2) => Some(&oauth2.userinfo_endpoint),
         ProviderKind::Relay(relay) => relay.user_url.as_ref(),
     });
     let is_there = |url: &&Url| upstream.socket.is_none() && url.origin() == upstream.url.origin();
-    endpoints.filter(is_there).last()
+    endpoints.find(is_there)
 }
 
 async fn examine_upstream(Used { upstream, origin, places, guarded }: Used<'_>) -> Vec<Finding> {

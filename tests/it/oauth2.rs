@@ -118,6 +118,15 @@ fn nothing_of_openid_connect_is_sent_unless_it_is_written() {
 }
 
 #[test]
+fn a_code_that_is_over_at_passport_12_is_a_login_to_begin_again_and_no_outage() {
+    let stage = Stage::new();
+    stage.provider.forgets_codes();
+    let page = stage.refusal();
+    assert_eq!(page.response.status, 400, "{}", page.response.text());
+    assert!(page.response.text().contains("Please try again"), "{}", page.response.text());
+}
+
+#[test]
 fn a_user_endpoint_that_does_not_say_who_it_is_aborts_the_login_with_its_reason() {
     let stage = Stage::with(&["revocation_endpoint = \"SERVER/oauth/revoke\"", "timeout = \"1s\""]);
     let json = |body: &str| Reply::json(body);

@@ -24,7 +24,6 @@ use crate::support::{
 };
 
 mod answers;
-mod doctor;
 mod login;
 mod page;
 mod refresh;

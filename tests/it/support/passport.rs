@@ -25,6 +25,7 @@ struct State {
     instead: HashMap<String, Reply>,
     /// Codes with the redirect URI and the challenge that they are bound to.
     codes: HashMap<String, (String, String)>,
+    forgetful: bool,
     refresh_tokens: HashSet<String>,
     /// Access tokens with their ends.
     access_tokens: HashMap<String, Instant>,
@@ -80,6 +81,11 @@ impl Passport {
     /// From now on access tokens live for this many seconds.
     pub fn tokens_live(&self, seconds: u64) {
         self.state().expires_in = seconds;
+    }
+
+    /// From now on codes are over before they are redeemed.
+    pub fn forgets_codes(&self) {
+        self.state().forgetful = true;
     }
 
     /// Every refresh token is over, as after a change of Laravel's key.
@@ -160,14 +166,16 @@ impl State {
         match get("grant_type").as_str() {
             "authorization_code" => {
                 let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, get("code_verifier").as_bytes()));
-                let bound = self.codes.remove(&get("code"));
+                let bound = self.codes.remove(&get("code")).filter(|_| !self.forgetful);
                 if bound != Some((get("redirect_uri"), challenge)) {
-                    return Self::refuse("Authorization code has been revoked");
+                    let message = "The request is missing a required parameter, includes an invalid parameter value, includes a \
+                                   parameter more than once, or is otherwise malformed.";
+                    return Self::refuse("400 Bad Request", message, "Authorization code has been revoked");
                 }
             }
             "refresh_token" => {
                 if !self.refresh_tokens.remove(&get("refresh_token")) {
-                    return Self::refuse("Token has been revoked");
+                    return Self::refuse("401 Unauthorized", "The refresh token is invalid.", "Token has been revoked");
                 }
                 self.access_tokens.clear();
             }
@@ -182,13 +190,11 @@ impl State {
         Reply::json(&answer.to_string())
     }
 
-    /// What league/oauth2-server 8 says of any grant that is over.
-    fn refuse(hint: &str) -> Reply {
-        let body = json!({
-            "error": "invalid_request", "error_description": "The refresh token is invalid.", "hint": hint,
-            "message": "The refresh token is invalid.",
-        });
-        Reply::with("401 Unauthorized", "content-type: application/json\r\n", &body.to_string())
+    /// What league/oauth2-server 8 says of a grant that is over.
+    fn refuse(status: &str, message: &str, hint: &str) -> Reply {
+        let body =
+            json!({ "error": "invalid_request", "error_description": message, "hint": hint, "message": message });
+        Reply::with(status, "content-type: application/json\r\n", &body.to_string())
     }
 
     fn knows(&self, request: &Recorded) -> bool {
