@@ -81,12 +81,15 @@ impl BackChannel {
         answer.json().map_err(|error| Unavailable(format!("{}: {error}", place(url))))
     }
 
-    /// One GET of a page for people, of which only the head matters.
+    /// One GET of a page for people, of which only the head matters; and the error code, where there is none and the server
+    /// says in JSON why.
     pub(super) async fn page(&self, url: &Url) -> Result<Page, Silence> {
         let request = self.http.get(url.clone()).header(ACCEPT, HeaderValue::from_static("text/html"));
         let response = request.send().await.map_err(|error| silence(&error))?;
+        let status = response.status();
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok()).map(str::to_owned);
-        Ok(Page { status: response.status().as_u16(), location })
+        let error = if status.is_client_error() { Answer::read(response).await?.error_code() } else { None };
+        Ok(Page { status: status.as_u16(), location, error })
     }
 
     /// One POST of a form, which `finish` may add headers to.
@@ -190,6 +193,8 @@ pub(super) fn bearer(token: &str) -> HeaderValue {
 pub(super) struct Page {
     pub(super) status: u16,
     pub(super) location: Option<String>,
+    /// The code in the place of a page.
+    pub(super) error: Option<String>,
 }
 
 /// What one POST sends.

@@ -40,6 +40,13 @@ pub(super) fn read(who: &str, status: u16, members: Option<&Map<String, Value>>)
         {
             RedeemError::Rejected(reason)
         }
+        // Nor has it for codes: it says 400 `invalid_request`, and a `hint` that names the code.
+        "invalid_request"
+            if status == 400
+                && text("hint").is_some_and(|hint| hint.to_ascii_lowercase().contains("authorization code")) =>
+        {
+            RedeemError::Rejected(reason)
+        }
         // `invalid_client`, `unauthorized_client`, `unsupported_grant_type`, `invalid_scope`, `invalid_request`, and codes
         // nobody knows: repeating it will not help, an operator must look, and no session ends over it.
         _ => RedeemError::Misconfigured(reason),
@@ -89,6 +96,8 @@ mod tests {
             (401, json!({ "error": "invalid_request", "message": "The refresh token is invalid." }), "rejected"),
             (401, json!({ "error": "invalid_request", "hint": "Cannot decrypt the refresh token" }), "rejected"),
             (401, json!({ "error": "invalid_request", "hint": "Check the client id" }), "misconfigured"),
+            (400, json!({ "error": "invalid_request", "hint": "Authorization code has expired" }), "rejected"),
+            (400, json!({ "error": "invalid_request", "hint": "Check the `code` parameter" }), "misconfigured"),
         ] {
             assert_eq!(kind(status, body.clone()), expected, "{status} {body}");
         }
