@@ -77,7 +77,6 @@ impl Fields {
         }
         Some(Self(fields))
     }
-
 }
 
 impl IntoIterator for Fields {
