@@ -102,7 +102,8 @@ impl CodeFlow {
             AuthorizeError::Unavailable(Unavailable(wrong)) => reach(wrong),
             AuthorizeError::Misconfigured(wrong) => Trouble {
                 wrong,
-                remedy: "compare `par`, client_auth and the client's registration at the provider".to_owned(),
+                remedy: "compare `par`, `own_callback`, client_auth and the client's registration at the provider"
+                    .to_owned(),
             },
         })?;
         let page = self.caller.page(&url).await.map_err(Unavailable::from);

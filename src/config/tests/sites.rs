@@ -178,6 +178,25 @@ fn a_provider_without_discovery_needs_its_endpoints_and_sane_ones() {
 }
 
 #[test]
+fn two_silent_providers_do_not_share_a_redirect_uri() {
+    let client = "client_id = \"b\"\nclient_auth = \"none\"";
+    let second = |lines: &str| {
+        let other = OAUTH2.replace("api.example", "other.example");
+        format!("{}[[site.provider]]\nname = \"b\"\n{other}\n{client}\n{lines}\n", oauth2(str::to_owned))
+    };
+    let faults = faults_of(&second(""));
+    let [fault] = faults.as_slice() else { panic!("one fault: {}", Faults(faults)) };
+    assert_eq!(fault.key, "site[0].provider[1].own_callback");
+    assert!(fault.wrong.contains("neither says in its answers who it is"), "{fault}");
+    assert!(fault.remedy.contains("/callback/b"), "{fault}");
+    understood(&second("own_callback = true"));
+    understood(&second("issuer = \"https://other.example\""));
+    understood(&second("").replace("other.example", "api.example"));
+    let openid = "[[site.provider]]\nname = \"b\"\nissuer = \"https://b.example\"";
+    understood(&format!("{}{openid}\n{client}", oauth2(str::to_owned)));
+}
+
+#[test]
 fn sessions_and_endpoints_stay_within_reason() {
     let session = "[site.session]";
     each(&[
