@@ -82,6 +82,7 @@ const PROVIDER: &[Key] = &[
     value("userinfo_endpoint"),
     value("revocation_endpoint"),
     value("end_session_endpoint"),
+    value("pushed_authorization_request_endpoint"),
     value("sub_pointer"),
     value("name_pointer"),
     value("email_pointer"),

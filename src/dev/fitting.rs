@@ -9,7 +9,7 @@ use super::provider::Profile;
 use crate::config::{
     ClientAuth, ClientConfig, Empty400, JsonPointer, LogoutConfig, LogoutHint, LogoutPage, LogoutTemplate,
     LogoutTokenExp, OAuth2Config, OidcConfig, ProviderConfig, ProviderKind, RequestConfig, ResponseMode, TlsFiles,
-    TrustedAudiences,
+    TrustedAudiences, WrittenEndpoints,
 };
 use crate::secret::ClientSecret;
 
@@ -80,8 +80,11 @@ impl Fitting<'_> {
             authorization_endpoint: self.at(paths.authorize)?,
             token_endpoint: self.at(paths.token)?,
             userinfo_endpoint: self.at(paths.userinfo)?,
-            revocation_endpoint: paths.revoke.map(|path| self.at(path)).transpose()?,
-            end_session_endpoint: paths.logout.map(|path| self.at(path)).transpose()?,
+            endpoints: WrittenEndpoints {
+                revocation: paths.revoke.map(|path| self.at(path)).transpose()?,
+                end_session: paths.logout.map(|path| self.at(path)).transpose()?,
+                pushed: None,
+            },
             names_issuer: false,
             subject: pointer(subject)?,
             full_name: pointer(full_name)?,
@@ -105,5 +108,7 @@ fn oidc(client: ClientConfig) -> ProviderKind {
         trusted_audiences: TrustedAudiences::These(Vec::new()),
         frontchannel_logout: false,
         clock_skew: Duration::from_secs(10),
+        userinfo_endpoint: None,
+        endpoints: WrittenEndpoints::default(),
     })
 }

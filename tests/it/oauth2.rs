@@ -251,3 +251,21 @@ fn no_token_of_such_a_provider_reaches_log_or_browser() {
     browser.saw_none_of(&secrets);
     World::logged_none_of(&stage.gateway.process, &secrets);
 }
+
+#[test]
+fn a_login_is_pushed_where_the_configuration_says_where() {
+    let stage = Stage::with(&["pushed_authorization_request_endpoint = \"SERVER/oauth/par\"", "par = \"required\""]);
+    stage.signed_in();
+    let (pushed, asked) = (stage.provider.asked("/oauth/par"), stage.provider.asked("/oauth/authorize"));
+    let [query, form] = [Passport::query(&asked[0]), Passport::form(&pushed[0])];
+    assert!(query.len() == 2 && query.contains_key("request_uri"), "{query:?}");
+    assert_eq!((query["client_id"].as_str(), form["code_challenge_method"].as_str()), ("spa", "S256"));
+    assert_eq!(form["redirect_uri"], format!("{}/bff/callback", stage.one()));
+    assert!(!form.contains_key("nonce") && !form.contains_key("scope"), "{form:?}");
+    assert!(pushed[0].one("authorization").starts_with("Basic "), "the client proves itself there");
+
+    let refusal = r#"{"error":"invalid_client"}"#;
+    stage.provider.instead("/oauth/par", Reply::with("401 Unauthorized", "", refusal));
+    assert_eq!(stage.refusal().response.status, 503);
+    assert_eq!(stage.provider.asked("/oauth/authorize").len(), 1, "and by no other way");
+}

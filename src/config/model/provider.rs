@@ -140,6 +140,21 @@ pub struct OidcConfig {
     pub frontchannel_logout: bool,
     /// Tolerance for the provider's clock, 10 to 60 seconds.
     pub clock_skew: Duration,
+    /// The UserInfo endpoint, where the metadata's is not the one to ask.
+    pub userinfo_endpoint: Option<Url>,
+    /// What stands in the place of the metadata's, or is not in them.
+    pub endpoints: WrittenEndpoints,
+}
+
+/// Endpoints that a server may or may not have, as they are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WrittenEndpoints {
+    /// Where tokens are revoked (RFC 7009).
+    pub revocation: Option<Url>,
+    /// The logout page.
+    pub end_session: Option<Url>,
+    /// Where authorization requests are pushed to (RFC 9126).
+    pub pushed: Option<Url>,
 }
 
 /// What `kind = "oauth2"` has beside.
@@ -153,10 +168,8 @@ pub struct OAuth2Config {
     pub token_endpoint: Url,
     /// Who the bearer of an access token is, as JSON.
     pub userinfo_endpoint: Url,
-    /// RFC 7009, where there is one.
-    pub revocation_endpoint: Option<Url>,
-    /// The provider's logout page, where there is one.
-    pub end_session_endpoint: Option<Url>,
+    /// What else there is.
+    pub endpoints: WrittenEndpoints,
     /// Whether `issuer` is written, so that an `iss` in a callback can be compared with it (RFC 9207).
     pub names_issuer: bool,
     /// Where the subject stands in the user endpoint's answer.

@@ -2,6 +2,7 @@
 
 mod client;
 mod client_auth;
+mod endpoints;
 mod logout;
 mod oauth2;
 mod oidc;
@@ -37,7 +38,7 @@ enum Kind {
 const KINDS: [(&str, Kind); 3] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2), ("relay", Kind::Relay)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 32] = [
+const OWN_KEYS: [(&str, &[Kind]); 33] = [
     ("client_id", &[Kind::Oidc, Kind::OAuth2]),
     ("client_secret", &[Kind::Oidc, Kind::OAuth2]),
     ("client_auth", &[Kind::Oidc, Kind::OAuth2]),
@@ -51,9 +52,10 @@ const OWN_KEYS: [(&str, &[Kind]); 32] = [
     ("logout_hint", &[Kind::Oidc, Kind::OAuth2]),
     ("authorization_endpoint", &[Kind::OAuth2]),
     ("token_endpoint", &[Kind::OAuth2]),
-    ("userinfo_endpoint", &[Kind::OAuth2]),
-    ("revocation_endpoint", &[Kind::OAuth2]),
-    ("end_session_endpoint", &[Kind::OAuth2]),
+    ("userinfo_endpoint", &[Kind::Oidc, Kind::OAuth2]),
+    ("revocation_endpoint", &[Kind::Oidc, Kind::OAuth2]),
+    ("end_session_endpoint", &[Kind::Oidc, Kind::OAuth2]),
+    ("pushed_authorization_request_endpoint", &[Kind::Oidc, Kind::OAuth2]),
     ("sub_pointer", &[Kind::OAuth2, Kind::Relay]),
     ("name_pointer", &[Kind::OAuth2, Kind::Relay]),
     ("email_pointer", &[Kind::OAuth2, Kind::Relay]),

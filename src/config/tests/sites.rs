@@ -170,6 +170,7 @@ fn a_provider_without_discovery_needs_its_endpoints_and_sane_ones() {
         ("clock_skew = \"20s\"", "has no effect with kind = \"oauth2\"", "kind = \"oidc\""),
         ("response_mode = \"query.jwt\"", "the provider's keys are not known", "\"form_post\""),
         ("issuer = \"id.example\"", "is not a URL", "scheme://"),
+        ("par = \"required\"", "nothing says where to push them", "`pushed_authorization_request_endpoint`"),
     ] {
         let fault = fault(&|text: &str| format!("{text}\n{line}"));
         assert!(fault.wrong.contains(wrong) && fault.remedy.contains(remedy), "{line}: {fault}");

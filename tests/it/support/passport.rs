@@ -24,6 +24,8 @@ struct State {
     instead: HashMap<String, Reply>,
     /// Codes with the redirect URI and the challenge that they are bound to.
     codes: HashMap<String, (String, String)>,
+    /// What was pushed, by its handle.
+    pushed: HashMap<String, HashMap<String, String>>,
     refresh_tokens: HashSet<String>,
     access_tokens: HashSet<String>,
     /// What the callback carries beside code and state.
@@ -114,7 +116,17 @@ impl State {
             return reply.clone();
         }
         match path {
-            "/oauth/authorize" => self.authorize(&Passport::query(request)),
+            "/oauth/authorize" => {
+                let query = Passport::query(request);
+                let pushed = query.get("request_uri").and_then(|handle| self.pushed.remove(handle));
+                self.authorize(&pushed.unwrap_or(query))
+            }
+            "/oauth/par" => {
+                let handle = format!("urn:ietf:params:oauth:request_uri:{}", fresh_key());
+                self.pushed.insert(handle.clone(), Passport::form(request));
+                let body = json!({ "request_uri": handle, "expires_in": 60 }).to_string();
+                Reply::with("201 Created", "content-type: application/json\r\n", &body)
+            }
             "/oauth/token" => self.token(&Passport::form(request)),
             "/api/user" => self.who(request),
             "/api/logout" | "/oauth/revoke" => Reply::json("{}"),
