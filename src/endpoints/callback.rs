@@ -120,6 +120,10 @@ fn failed(call: &Call<'_>, error: &CallbackError) -> Problem {
         CallbackError::Refused(code) => {
             Problem::LoginFailed(format!("The login service refused it and gives the reason “{code}”."))
         }
+        CallbackError::CodeRefused(code) => Problem::LoginFailed(format!(
+            "The login service let you in, and then refused to complete it with the reason “{code}”: its code may be used up or \
+             too old. Please try again."
+        )),
         CallbackError::Unidentified(reason) => Problem::LoginFailed(format!(
             "The login service let you in, and then did not say who you are. Its user endpoint: {reason}. Please try again."
         )),

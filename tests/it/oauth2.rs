@@ -269,3 +269,23 @@ fn a_login_is_pushed_where_the_configuration_says_where() {
     assert_eq!(stage.refusal().response.status, 503);
     assert_eq!(stage.provider.asked("/oauth/authorize").len(), 1, "and by no other way");
 }
+
+#[test]
+fn a_code_that_passport_refuses_ends_on_the_page_that_names_the_cause_and_a_refused_client_does_not() {
+    let stage = Stage::new();
+    stage.provider.instead("/oauth/token", Passport::refuse_code("Authorization code has expired"));
+    let page = stage.refusal();
+    assert_eq!((page.response.status, page.response.reason()), (400, "bad_request"), "{}", page.response.text());
+    assert!(page.response.text().contains("“invalid_request”"), "{}", page.response.text());
+    eventually("the log should tell it", || {
+        stage.gateway.process.output().contains("the provider refused the code: invalid_request").then_some(())
+    });
+    for (status, error) in [("401 Unauthorized", "invalid_client"), ("400 Bad Request", "unauthorized_client")] {
+        let body = json!({ "error": error }).to_string();
+        stage.provider.instead("/oauth/token", Reply::with(status, "", &body));
+        assert_eq!(stage.refusal().response.status, 503, "{error}");
+    }
+    // About something else in the request: an operator must look.
+    stage.provider.instead("/oauth/token", Passport::refuse_code("Check the `client_id` parameter"));
+    assert_eq!(stage.refusal().response.status, 503);
+}

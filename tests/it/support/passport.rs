@@ -87,6 +87,15 @@ impl Passport {
         self.state().refresh_tokens.clear();
     }
 
+    /// What league/oauth2-server 8 says of a code that is over.
+    pub fn refuse_code(hint: &str) -> Reply {
+        let message = "The request is missing a required parameter, includes an invalid parameter value, includes a parameter \
+                       more than once, or is otherwise malformed.";
+        let body =
+            json!({ "error": "invalid_request", "error_description": message, "hint": hint, "message": message });
+        Reply::with("400 Bad Request", "content-type: application/json\r\n", &body.to_string())
+    }
+
     /// The requests to `path` so far.
     pub fn asked(&self, path: &str) -> Vec<Recorded> {
         let path_of = |request: &Recorded| request.target.split('?').next() == Some(path);
@@ -160,7 +169,7 @@ impl State {
                 let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, get("code_verifier").as_bytes()));
                 let bound = self.codes.remove(&get("code"));
                 if bound != Some((get("redirect_uri"), challenge)) {
-                    return Self::refuse("Authorization code has been revoked");
+                    return Passport::refuse_code("Authorization code has been revoked");
                 }
             }
             "refresh_token" => {
@@ -180,7 +189,7 @@ impl State {
         Reply::json(&answer.to_string())
     }
 
-    /// What league/oauth2-server 8 says of any grant that is over.
+    /// What league/oauth2-server 8 says of a refresh token that is over.
     fn refuse(hint: &str) -> Reply {
         let body = json!({
             "error": "invalid_request", "error_description": "The refresh token is invalid.", "hint": hint,
