@@ -24,6 +24,8 @@ use crate::dpop::Nonces;
 /// Shorter than the keep-alive of common servers (Node.js: five seconds): a call on a connection that the provider closes
 /// at that very moment has an unknown outcome, and a code or refresh token is spent once only.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+/// As much of a page for people is read; one that hands something over is far shorter.
+const LONGEST_PAGE: usize = 64 * 1024;
 /// The limit on connecting alone.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -81,12 +83,19 @@ impl BackChannel {
         answer.json().map_err(|error| Unavailable(format!("{}: {error}", place(url))))
     }
 
-    /// One GET of a page for people, of which only the head matters.
+    /// One GET of a page for people, of which the head matters and the beginning.
     pub(super) async fn page(&self, url: &Url) -> Result<Page, Silence> {
         let request = self.http.get(url.clone()).header(ACCEPT, HeaderValue::from_static("text/html"));
-        let response = request.send().await.map_err(|error| silence(&error))?;
+        let mut response = request.send().await.map_err(|error| silence(&error))?;
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok()).map(str::to_owned);
-        Ok(Page { status: response.status().as_u16(), location })
+        let mut body = Vec::new();
+        while body.len() < LONGEST_PAGE
+            && let Some(chunk) = response.chunk().await.map_err(|error| silence(&error))?
+        {
+            body.extend_from_slice(&chunk);
+        }
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Ok(Page { status: response.status().as_u16(), location, body })
     }
 
     /// One POST of a form, which `finish` may add headers to.
@@ -186,10 +195,12 @@ pub(super) fn bearer(token: &str) -> HeaderValue {
     bearer
 }
 
-/// The head of a page.
+/// A page as a stranger gets it.
 pub(super) struct Page {
     pub(super) status: u16,
     pub(super) location: Option<String>,
+    /// Its beginning.
+    pub(super) body: String,
 }
 
 /// What one POST sends.
