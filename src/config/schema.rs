@@ -106,6 +106,7 @@ const PROVIDER: &[Key] = &[
     value("logout_token_exp"),
     value("empty_400"),
     value("default_token_lifetime"),
+    value("refresh_before"),
     value("clock_skew"),
     value("timeout"),
     value("budget"),

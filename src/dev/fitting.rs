@@ -45,6 +45,7 @@ impl Fitting<'_> {
             name: "main".to_owned(),
             issuer: self.issuer.to_owned(),
             default_token_lifetime: if self.profile.tokens.expires { MINUTE } else { DAY },
+            refresh_before: None,
             budget: None,
             plaintext: false,
             timeout: Duration::from_secs(10),

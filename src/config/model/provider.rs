@@ -18,6 +18,8 @@ pub struct ProviderConfig {
     pub issuer: String,
     /// The lifetime of an access token whose answer has no `expires_in`.
     pub default_token_lifetime: Duration,
+    /// How long before its end an access token is replaced; `None` is what suits its life.
+    pub refresh_before: Option<Duration>,
     /// Whether `http://` beyond loopback is accepted.
     pub plaintext: bool,
     /// The limit on one call to the provider.

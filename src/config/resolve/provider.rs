@@ -101,6 +101,7 @@ pub(super) fn provider(section: &Section<'_>, site: Surroundings<'_>) -> Option<
         Kind::Relay => (site.absolute, hours(30 * 24)),
     };
     let default_token_lifetime = section.or("default_token_lifetime", lifetime, duration(seconds(1)..=longest));
+    let refresh_before = section.get("refresh_before", duration(Duration::ZERO..=hours(24)));
     let timeout = section.or("timeout", seconds(10), duration(seconds(1)..=minutes(1)));
     let budget = section.or("budget", None, budget);
     let (found, speaks_to): (Found, _) = match kind {
@@ -112,7 +113,18 @@ pub(super) fn provider(section: &Section<'_>, site: Surroundings<'_>) -> Option<
     let tls = tls_files(section, speaks_to, encrypted);
     let (issuer, kind) = found?;
     let profile = profile::applied(section);
-    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, profile, kind })
+    Some(ProviderConfig {
+        name,
+        issuer,
+        default_token_lifetime,
+        refresh_before,
+        plaintext,
+        timeout,
+        budget,
+        tls,
+        profile,
+        kind,
+    })
 }
 
 /// A key of another kind would be believed to do something.

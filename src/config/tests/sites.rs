@@ -25,6 +25,8 @@ fn a_provider_is_asked_safely_or_not_at_all() {
             ),
             ("response_mode = \"fragment\"", "response_mode", "not a choice", "\"query\" or \"form_post\""),
             ("response_mode = \"formpost\"", "response_mode", "not a choice", "\"form_post\""),
+            ("refresh_before = \"25h\"", "refresh_before", "too long", "\"1d\""),
+            ("refresh_before = \"soon\"", "refresh_before", "not a duration", "\"30m\""),
             ("clock_skew = \"5s\"", "clock_skew", "too short", "\"10s\""),
             ("clock_skew = \"2m\"", "clock_skew", "too long", "\"1m\""),
             ("sub_pointer = \"/id\"", "sub_pointer", "has no effect with kind = \"oidc\"", "kind = \"oauth2\""),

@@ -262,6 +262,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         name: "main".to_owned(),
         issuer,
         default_token_lifetime: Duration::from_secs(3600),
+        refresh_before: None,
         budget: None,
         plaintext: false,
         timeout: Duration::from_secs(5),
