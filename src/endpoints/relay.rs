@@ -46,6 +46,8 @@ pub(super) async fn log_in(mut call: Call<'_>) -> Result<HttpResponse, Problem> 
             Ok(session::shown_to(&call, &session))
         }
         Err(LogInFailure::Provider(LogInError::Refused(refusal))) => Ok(refused(&call, &refusal)),
+        // Trying again would not help, as it would in an outage.
+        Err(LogInFailure::Provider(LogInError::Unusable(_))) => Err(Problem::LoginUnusable),
         Err(LogInFailure::Provider(_)) => Err(Problem::ProviderUnavailable(2)),
         Err(LogInFailure::Store(error)) => Err(error.into()),
     }

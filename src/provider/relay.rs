@@ -126,7 +126,7 @@ impl Relay {
             }
             status => return Err(LogInError::Unavailable(format!("it answered {status}"))),
         };
-        let tokens = self.tokens(&document).map_err(|wrong| LogInError::Unusable(wrong.to_owned()))?;
+        let tokens = self.tokens(&document).map_err(|wrong| LogInError::Unusable(without_token(wrong, &document)))?;
         match self.identify(document, &tokens, headers).await {
             Ok(user) => Ok(Grant { tokens, user }),
             Err(error) => {
@@ -238,6 +238,25 @@ impl Relay {
         headers.extend(own.into_iter().filter_map(|(name, value)| Some((name, value?))));
         headers
     }
+}
+
+/// What an operator needs to find out why a login that succeeded has no token: what is there instead, by name. An API that
+/// wants a second step first, such as a code by mail, says so here.
+fn without_token(wrong: &str, document: &Value) -> String {
+    let is_plain =
+        |name: &&String| name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let names: Vec<&str> = document
+        .as_object()
+        .into_iter()
+        .flat_map(|members| members.keys())
+        .filter(is_plain)
+        .map(String::as_str)
+        .collect();
+    let names: Vec<&str> = names.into_iter().take(8).collect();
+    format!(
+        "{wrong}; it has {}. A login in several steps is not handed on: the API must give the token in one answer",
+        if names.is_empty() { "no members".to_owned() } else { format!("the members {}", names.join(", ")) }
+    )
 }
 
 /// Such an API has no page to send a browser to.
