@@ -14,8 +14,7 @@ use crate::provider::{Answer, LoginHints};
 /// Completes a login, or says why not; `at` is the end of the redirect URI that it came to, if it is one provider's own. The
 /// login cookie and the state are checked before anything is asked of anybody.
 pub(super) async fn complete(mut call: Call<'_>, at: Option<&str>) -> Result<HttpResponse, Problem> {
-    let at = at.map(|name| call.site.auth.site().own_callback(name).map(str::to_owned).ok_or(Problem::NoRoute));
-    let at = at.transpose()?;
+    let at = at.map(str::to_owned);
     login::navigation_only(call.request)?;
     let (answer, fresh) = answer(&call)?;
     let state = answer.state().to_owned();
