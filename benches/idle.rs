@@ -22,6 +22,9 @@ use client::log_in;
 use gateway::{BUILT, Gateway, Redis};
 use stage::Stage;
 
+/// Shorter than the gateway lets a connection be idle.
+const MOMENT: Duration = Duration::from_millis(500);
+
 /// Long enough for connections to the upstream to be let go, and for memory to be given back.
 const CALM: Duration = Duration::from_secs(10);
 
@@ -39,10 +42,10 @@ async fn main() {
     }
     let (stage, redis) = (Stage::start().await, Redis::start());
     let gateway = Gateway::start_as(&[&binary], "workers = 2", &redis.url(), &stage.url(), &stage);
-    let session = log_in(&gateway, &stage, 36_000).await;
+    let session = log_in(gateway.port(), 36_000).await;
     let request = format!(
         "GET /near/kilobyte HTTP/1.1\r\nhost: {}\r\nsec-fetch-site: same-origin\r\ncookie: {session}\r\n\r\n",
-        gateway.authority()
+        client::authority(gateway.port())
     );
     println!("| moment | memory |\n|---|---|");
     let fresh = gateway.memory();
@@ -51,8 +54,10 @@ async fn main() {
     for _ in 0..connections {
         open.push(called(gateway.port(), &request).await);
     }
-    tokio::time::sleep(CALM).await;
+    tokio::time::sleep(MOMENT).await;
     let held = gateway.memory();
+    let closed = open.iter().filter(|stream| !is_open(stream)).count();
+    assert_eq!(closed, 0, "so many were idle for too long before the last one was open; fewer `--connections` may do");
     let each = held.saturating_sub(fresh) as f64 / connections as f64;
     println!(
         "| {connections} idle connections, each after one call | {:.1} MiB, {each:.1} KiB each |",
@@ -60,11 +65,16 @@ async fn main() {
     );
     drop(open);
     tokio::time::sleep(CALM).await;
-    println!("| all of them closed | {:.1} MiB |", mebibytes(gateway.memory()));
+    println!("| all of them closed, ten seconds later | {:.1} MiB |", mebibytes(gateway.memory()));
 }
 
 fn mebibytes(kibibytes: u64) -> f64 {
     kibibytes as f64 / 1024.0
+}
+
+fn is_open(stream: &TcpStream) -> bool {
+    let read = stream.try_read(&mut [0]);
+    read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// A connection over which one call went.

@@ -63,10 +63,10 @@ async fn count(gateway: &str, stage: &Arc<Stage>, path: &str, requests: u64, kee
     let redis = Redis::start();
     let valgrind = ["valgrind", "-q", "--tool=callgrind", "--separate-threads=yes", &out, gateway];
     let gateway = Gateway::start_as(&valgrind, "workers = 1\ndrain_delay = \"0s\"", &redis.url(), &stage.url(), stage);
-    let session = log_in(&gateway, stage, 3600).await;
+    let session = log_in(gateway.port(), 3600).await;
     let request = format!(
         "GET {path}/kilobyte?page=1 HTTP/1.1\r\nhost: {}\r\n{WORDS}cookie: theme=dark; {session}\r\n\r\n",
-        gateway.authority()
+        client::authority(gateway.port())
     );
     let mut stream = TcpStream::connect(("127.0.0.1", gateway.port())).await.expect("the gateway listens");
     stream.set_nodelay(true).expect("a socket option");

@@ -9,6 +9,7 @@ mod certificate;
 mod doctor;
 mod generation;
 mod listen;
+mod memory;
 mod operator;
 mod serve;
 
@@ -203,6 +204,7 @@ impl Reload {
             runtime.spawn(look_after_providers(Arc::clone(&self.current))),
             runtime.spawn(look_after_store(Arc::clone(&stores))),
             runtime.spawn(async move { stores.listen().await }),
+            runtime.spawn(memory::give_back()),
         ];
         if counting {
             chores.push(runtime.spawn(census::take(Arc::clone(&self.current), self.background.clone())));

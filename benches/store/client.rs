@@ -5,14 +5,12 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::gateway::Gateway;
-use crate::stage::Stage;
-
 /// A `Cookie` header's value.
 pub(crate) type Session = Arc<str>;
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) body: String,
     head: String,
 }
 
@@ -27,17 +25,16 @@ impl Answer {
     }
 }
 
-/// One connection to the gateway; made anew when it breaks.
+/// One connection to a gateway; made anew when it breaks.
 pub(crate) struct Caller {
     port: u16,
-    authority: String,
     stream: Option<TcpStream>,
     bytes: Vec<u8>,
 }
 
 impl Caller {
-    pub(crate) fn new(gateway: &Gateway) -> Self {
-        Self { port: gateway.port(), authority: gateway.authority(), stream: None, bytes: Vec::new() }
+    pub(crate) fn new(port: u16) -> Self {
+        Self { port, stream: None, bytes: Vec::new() }
     }
 
     pub(crate) async fn get(&mut self, target: &str, session: Option<&Session>) -> Answer {
@@ -45,13 +42,13 @@ impl Caller {
     }
 
     async fn navigate(&mut self, target: &str, cookies: Option<&str>) -> Answer {
-        let words = "sec-fetch-site: none\r\nsec-fetch-mode: navigate\r\nsec-fetch-dest: document";
+        let words = "accept: text/html\r\nsec-fetch-site: none\r\nsec-fetch-mode: navigate\r\nsec-fetch-dest: document";
         self.send(target, cookies, words).await
     }
 
     async fn send(&mut self, target: &str, cookies: Option<&str>, words: &str) -> Answer {
         let cookie = cookies.map(|cookies| format!("cookie: {cookies}\r\n")).unwrap_or_default();
-        let request = format!("GET {target} HTTP/1.1\r\nhost: {}\r\n{words}\r\n{cookie}\r\n", self.authority);
+        let request = format!("GET {target} HTTP/1.1\r\nhost: {}\r\n{words}\r\n{cookie}\r\n", authority(self.port));
         if self.stream.is_none() {
             let stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("the gateway listens");
             stream.set_nodelay(true).expect("a socket option");
@@ -76,12 +73,18 @@ impl Caller {
     }
 }
 
-/// Logs in; the access token lives for `life` seconds. The provider's own pages are left out.
-pub(crate) async fn log_in(gateway: &Gateway, stage: &Stage, life: u64) -> Session {
-    let mut browser = Caller::new(gateway);
+/// What browsers call the gateway that listens there.
+pub(crate) fn authority(port: u16) -> String {
+    format!("one.localhost:{port}")
+}
+
+/// Logs in at the gateway that listens there; the access token lives for `life` seconds. The provider's own pages are
+/// left out.
+pub(crate) async fn log_in(port: u16, life: u64) -> Session {
+    let mut browser = Caller::new(port);
     let begun = browser.navigate("/bff/login", None).await;
     let location = begun.header("location").unwrap_or_else(|| panic!("no login: {}", begun.head)).to_owned();
-    assert!(location.starts_with(&stage.url()), "{location}");
+    assert!(location.contains("/authorize?"), "{location}");
     let parameter = |name: &str| {
         let query = location.split_once('?').expect("an authorization URL has a query").1;
         let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
@@ -106,7 +109,8 @@ fn read(bytes: &[u8]) -> Option<(Answer, usize)> {
     assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "chunked answers are not read here: {head}");
     let end = head_end + 4 + content_length(&head);
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
-    (bytes.len() >= end).then_some((Answer { status, head }, end))
+    let body = String::from_utf8_lossy(bytes.get(head_end + 4..end)?).into_owned();
+    Some((Answer { status, body, head }, end))
 }
 
 pub(crate) fn content_length(head: &str) -> usize {

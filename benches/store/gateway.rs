@@ -56,10 +56,6 @@ impl Gateway {
         self.port
     }
 
-    pub(crate) fn authority(&self) -> String {
-        format!("one.localhost:{}", self.port)
-    }
-
     /// The processor time it has used so far.
     pub(crate) fn cpu(&self) -> Duration {
         cpu_of(&self.child)
@@ -76,20 +72,32 @@ impl Gateway {
 impl Drop for Gateway {
     /// Lets it finish, so that whatever watches it writes down what it saw.
     fn drop(&mut self) {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        if !asked.is_ok_and(|status| status.success()) {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
+        stop(&mut self.child);
     }
 }
 
-/// The processor time a process has used so far, at the kernel's usual hundred ticks a second.
+/// Asks a process to end, and waits until it has.
+pub(crate) fn stop(child: &mut Child) {
+    let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    if !asked.is_ok_and(|status| status.success()) {
+        let _ = child.kill();
+    }
+    let _ = child.wait();
+}
+
+/// The processor time a process and its children have used so far, at the kernel's usual hundred ticks a second.
 pub(crate) fn cpu_of(child: &Child) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("Linux has /proc");
-    let after_name = stat.rsplit_once(") ").expect("a name in brackets").1;
-    let ticks = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>();
-    Duration::from_millis(ticks * 10)
+    let processes = std::fs::read_dir("/proc").expect("Linux has /proc").flatten();
+    let ticks = processes.filter_map(|process| {
+        let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
+        let (start, after_name) = stat.rsplit_once(") ").expect("a name in brackets");
+        let fields: Vec<_> = after_name.split(' ').collect();
+        // State, parent, and after nine more the time spent in the process itself and in the kernel.
+        let (own, parent) = (start.split(' ').next()?, fields[1]);
+        let ours = [own, parent].iter().any(|number| number.parse() == Ok(child.id()));
+        ours.then(|| fields[11..13].iter().filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>())
+    });
+    Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
 /// A `redis-server` of this measurement alone.
@@ -100,8 +108,14 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn start() -> Self {
+        Self::start_as(&["redis-server"])
+    }
+
+    /// Started by these words.
+    pub(crate) fn start_as(words: &[&str]) -> Self {
         let port = free_port();
-        let child = Command::new("redis-server")
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .stdout(Stdio::null())
             .spawn()
@@ -111,8 +125,12 @@ impl Redis {
         redis
     }
 
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        format!("redis://{}/0", self.address())
     }
 
     /// How many commands it was sent so far; what scripts do inside is not counted, and neither is this question.

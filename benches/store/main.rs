@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "the results of a measurement go to stdout")]
 #![expect(clippy::panic, reason = "a measurement that cannot go on says why")]
+#![expect(dead_code, reason = "the comparison has more uses for what the two share")]
 
 mod client;
 mod gateway;
@@ -84,7 +85,7 @@ async fn calls(options: &Options, stage: &Arc<Stage>) {
     ];
     let redis = Redis::start();
     let gateway = Gateway::start(&redis.url(), stage);
-    let session = log_in(&gateway, stage, 3600).await;
+    let session = log_in(gateway.port(), 3600).await;
     let mut found: Vec<Vec<Round>> = KINDS.iter().map(|_| Vec::new()).collect();
     for (_, path) in KINDS {
         run(&gateway, &redis, &session, path, options.connections, Duration::from_millis(500)).await;
@@ -137,7 +138,7 @@ async fn run(
     let (commands, cpu, start) = (redis.commands(), gateway.cpu(), Instant::now());
     let callers: Vec<_> = (0..connections)
         .map(|_| {
-            let (mut caller, session, over) = (Caller::new(gateway), session.clone(), Arc::clone(&over));
+            let (mut caller, session, over) = (Caller::new(gateway.port()), session.clone(), Arc::clone(&over));
             tokio::spawn(async move {
                 let mut took = Vec::new();
                 while !over.load(Ordering::Relaxed) {
@@ -175,7 +176,7 @@ async fn storm(options: &Options, stage: &Arc<Stage>) {
     let mut sessions = Vec::new();
     for number in 0..options.storm {
         let life = FIRST + options.minute * number as u64 / options.storm as u64;
-        sessions.push(log_in(&gateway, stage, life).await);
+        sessions.push(log_in(gateway.port(), life).await);
     }
     let (logins, cpu, start) = (stage.token_calls(), gateway.cpu(), Instant::now());
     let errors = Arc::new(AtomicU64::new(0));
@@ -183,7 +184,7 @@ async fn storm(options: &Options, stage: &Arc<Stage>) {
     let sessions = Arc::new(sessions);
     let callers: Vec<_> = (0..options.connections)
         .map(|first| {
-            let (mut caller, sessions) = (Caller::new(&gateway), Arc::clone(&sessions));
+            let (mut caller, sessions) = (Caller::new(gateway.port()), Arc::clone(&sessions));
             let (errors, step) = (Arc::clone(&errors), options.connections);
             tokio::spawn(async move {
                 let mut took = Vec::new();
@@ -230,17 +231,17 @@ async fn storm(options: &Options, stage: &Arc<Stage>) {
 
 /// The process itself, with so many sessions in it.
 async fn memory(options: &Options, stage: &Arc<Stage>) {
-    let gateway = Arc::new(Gateway::start("memory:", stage));
-    drop(log_in(&gateway, stage, 3600).await);
+    let gateway = Gateway::start("memory:", stage);
+    let port = gateway.port();
+    drop(log_in(port, 3600).await);
     let idle = gateway.memory();
     let start = Instant::now();
     let each = options.live / options.connections;
     let logins: Vec<_> = (0..options.connections)
         .map(|_| {
-            let (gateway, stage) = (Arc::clone(&gateway), Arc::clone(stage));
             tokio::spawn(async move {
                 for _ in 0..each {
-                    log_in(&gateway, &stage, 3600).await;
+                    log_in(port, 3600).await;
                 }
             })
         })

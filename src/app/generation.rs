@@ -56,6 +56,7 @@ impl Generation {
         fixed("a change of server.workers", now.server.workers == next.server.workers)?;
         fixed("a change of server.shutdown_grace", now.server.shutdown_grace == next.server.shutdown_grace)?;
         fixed("a change of server.drain_delay", now.server.drain_delay == next.server.drain_delay)?;
+        fixed("a change of server.keep_alive", now.server.keep_alive == next.server.keep_alive)?;
         fixed("a change of admin.listen", now.admin.listen == next.admin.listen)?;
         fixed("a change of [log]", now.log == next.log)
     }

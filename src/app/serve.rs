@@ -36,6 +36,7 @@ pub(super) fn serve(
     };
     let server = server
         .tcp_nodelay(true)
+        .keep_alive(config.keep_alive)
         .h1_allow_half_closed(false)
         .disable_signals()
         .shutdown_timeout(config.shutdown_grace.saturating_sub(config.drain_delay).as_secs().max(1));

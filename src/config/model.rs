@@ -57,6 +57,8 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
     /// How long the process says "not ready" before it stops listening.
     pub drain_delay: Duration,
+    /// How long a connection is kept open between two requests; zero is not at all.
+    pub keep_alive: Duration,
     /// Worker threads; `None` is one per core.
     pub workers: Option<usize>,
 }

@@ -65,6 +65,7 @@ fn server(section: &Section<'_>) -> ServerConfig {
         trusted_proxies: section.list("trusted_proxies", network).unwrap_or_default(),
         shutdown_grace: section.or("shutdown_grace", seconds(25), duration(up_to(minutes(10)))),
         drain_delay: section.or("drain_delay", Duration::ZERO, duration(up_to(minutes(10)))),
+        keep_alive: section.or("keep_alive", seconds(75), duration(up_to(minutes(10)))),
         workers: section.or("workers", None, workers),
     };
     if config.drain_delay > config.shutdown_grace {

@@ -35,6 +35,7 @@ const SERVER: &[Key] = &[
     value("trusted_proxies"),
     value("shutdown_grace"),
     value("drain_delay"),
+    value("keep_alive"),
     value("workers"),
 ];
 

@@ -116,6 +116,7 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.shutdown_grace, Duration::from_secs(25));
     assert_eq!(config.server.drain_delay, Duration::ZERO);
+    assert_eq!(config.server.keep_alive, Duration::from_secs(75));
     assert_eq!(config.admin.listen.map(|listen| listen.to_string()).as_deref(), Some("127.0.0.1:9090"));
     assert!(config.admin.token.is_none());
     assert!(matches!(config.store.kind, StoreKind::Memory));

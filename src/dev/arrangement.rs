@@ -53,6 +53,7 @@ impl Arrangement<'_> {
                 trusted_proxies: Vec::new(),
                 shutdown_grace: Duration::from_secs(2),
                 drain_delay: Duration::ZERO,
+                keep_alive: Duration::from_secs(75),
                 workers: Some(2),
             },
             admin: AdminConfig { listen: None, token: None, metrics_public: false },

@@ -3,6 +3,10 @@
 //! Each attack is followed on the same connection by a request that must never be seen. Most of this is refused by the
 //! server's own parser; it stands here so that nobody exchanges that parser without noticing.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use crate::support::{Reply, Setup, World, contains, send_raw};
 
 const CHUNKED: &str = "5\r\nhello\r\n0\r\n\r\n";
@@ -188,4 +192,44 @@ fn get_and_head_sent_at_once_harm_nobody_else() {
             assert_eq!(other("/open/other"), "\"for /open/other\"");
         }
     }
+}
+
+/// A connection after its first answer, whose body is read to its end.
+fn used(world: &World) -> TcpStream {
+    let mut connection = TcpStream::connect(("127.0.0.1", world.gateway.port)).expect("a connection");
+    connection.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    ask(world, &mut connection);
+    connection
+}
+
+fn ask(world: &World, connection: &mut TcpStream) {
+    let request = format!("GET /bff/session HTTP/1.1\r\n{}Sec-Fetch-Site: same-origin\r\n\r\n", host(world));
+    connection.write_all(request.as_bytes()).expect("the request is written");
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"}") {
+        let mut piece = [0; 4096];
+        let count = connection.read(&mut piece).expect("an answer");
+        assert!(count > 0, "it hangs up: {}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&piece[..count]);
+    }
+    assert!(seen.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&seen));
+}
+
+#[test]
+fn an_unused_connection_is_kept_as_long_as_configured_and_no_longer() {
+    let mut setup = Setup::one_site();
+    setup.server.push("keep_alive = \"2s\"".into());
+    let world = World::of(setup);
+    let (mut connection, since) = (used(&world), Instant::now());
+    assert_eq!(connection.read(&mut [0]).expect("the end"), 0);
+    assert!((Duration::from_secs(1)..Duration::from_millis(4900)).contains(&since.elapsed()), "{:?}", since.elapsed());
+}
+
+#[test]
+fn an_unused_connection_outlasts_those_of_usual_edges_unless_configured_otherwise() {
+    let world = World::of(Setup::one_site());
+    let mut connection = used(&world);
+    // The server's own default would have closed it after five.
+    std::thread::sleep(Duration::from_secs(8));
+    ask(&world, &mut connection);
 }

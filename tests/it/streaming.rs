@@ -8,13 +8,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use crate::support::{Browser, Setup, World, contains};
+use crate::support::{Browser, Setup, World, contains, within};
 
 /// What fills buffers and the allocator's pools before memory is looked at: how far it grows with a body is the question.
 const WARM_UP: u64 = 16 << 20;
 
 /// More than this a gateway that passes bytes on does not need.
 const EXTRA: u64 = 8 << 20;
+
+/// So many connections at a time, each of which takes about 10 KiB.
+const CROWD: usize = 1000;
+
 /// How much is sent, in MiB.
 const USUAL: &str = "1024";
 /// No step of these tests takes longer.
@@ -197,6 +201,25 @@ fn a_large_download_passes_through_little_memory() {
     download(&world, &browser, WARM_UP);
     let extra = growth(&world, || download(&world, &browser, size()));
     assert!(extra < EXTRA, "{} KiB more", extra >> 10);
+}
+
+#[test]
+fn memory_of_connections_that_have_gone_is_given_back_without_further_work() {
+    let (world, _api, _) = stage();
+    let process = &world.gateway.process;
+    let before = process.memory();
+    let crowd: Vec<TcpStream> = (0..CROWD)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).expect("the gateway listens");
+            stream.write_all(b"GET /nothing HTTP/1.1\r\nhost: nobody\r\n\r\n").expect("the request can be written");
+            until(&mut stream, b"\r\n\r\n");
+            stream
+        })
+        .collect();
+    let taken = process.memory().saturating_sub(before);
+    assert!(taken > 4 << 20, "{} KiB for {CROWD} connections", taken >> 10);
+    drop(crowd);
+    within(PATIENCE, "their memory should go", || (process.memory() < before + taken / 2).then_some(()));
 }
 
 #[test]
