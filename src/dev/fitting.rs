@@ -101,7 +101,7 @@ impl Fitting<'_> {
 
 /// Everything else is found by discovery.
 fn oidc(client: ClientConfig) -> ProviderKind {
-    ProviderKind::Oidc(OidcConfig {
+    ProviderKind::Oidc(Box::new(OidcConfig {
         client,
         id_token_algs: vec!["ES256".to_owned()],
         userinfo: false,
@@ -111,5 +111,5 @@ fn oidc(client: ClientConfig) -> ProviderKind {
         clock_skew: Duration::from_secs(10),
         userinfo_endpoint: None,
         endpoints: WrittenEndpoints::default(),
-    })
+    }))
 }

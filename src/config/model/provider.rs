@@ -47,11 +47,11 @@ pub struct Budget {
 #[derive(Clone, Debug)]
 pub enum ProviderKind {
     /// `"oidc"`: OpenID Connect, found by discovery; its ID token says who the user is.
-    Oidc(OidcConfig),
+    Oidc(Box<OidcConfig>),
     /// `"oauth2"`: OAuth 2.0 with endpoints as written; its user endpoint says who the user is.
     OAuth2(Box<OAuth2Config>),
     /// `"relay"`: an API with a JSON login of its own.
-    Relay(RelayConfig),
+    Relay(Box<RelayConfig>),
 }
 
 impl ProviderKind {

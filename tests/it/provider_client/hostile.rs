@@ -268,7 +268,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
         timeout: Duration::from_secs(5),
         tls: TlsFiles::default(),
         profile: None,
-        kind: ProviderKind::Oidc(OidcConfig {
+        kind: ProviderKind::Oidc(Box::new(OidcConfig {
             client,
             id_token_algs: ["ES256", "ES384", "EdDSA", "RS256", "PS256"].map(str::to_owned).to_vec(),
             userinfo: false,
@@ -278,7 +278,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
             clock_skew: Duration::from_secs(30),
             userinfo_endpoint: None,
             endpoints: WrittenEndpoints::default(),
-        }),
+        })),
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
     }
     let par = client.as_ref().map_or(Par::Auto, |client| client.requests.par);
     let endpoints = endpoints(section, plaintext, par);
-    let kind = ProviderKind::Oidc(OidcConfig {
+    let kind = ProviderKind::Oidc(Box::new(OidcConfig {
         userinfo_endpoint,
         endpoints,
         client: client?,
@@ -53,7 +53,7 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
         logout_token_exp,
         frontchannel_logout,
         clock_skew,
-    });
+    }));
     Some((issuer?, kind))
 }
 

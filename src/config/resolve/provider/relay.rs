@@ -40,7 +40,7 @@ pub(super) fn relay(section: &Section<'_>, plaintext: bool, base_path: &str) -> 
     let mut place = login_url.clone();
     place.set_query(None);
     let with = refresh_token.map_or(RelayRefreshToken::Bearer, RelayRefreshToken::Member);
-    let kind = ProviderKind::Relay(RelayConfig {
+    let kind = ProviderKind::Relay(Box::new(RelayConfig {
         login_url,
         login_page,
         refresh: refresh_url.map(|url| RelayRefresh { url, with }),
@@ -51,7 +51,7 @@ pub(super) fn relay(section: &Section<'_>, plaintext: bool, base_path: &str) -> 
         subject,
         full_name,
         email,
-    });
+    }));
     Some((issuer.unwrap_or_else(|| place.into()), kind))
 }
 
