@@ -41,7 +41,7 @@ use url::Url;
 pub use self::grant::{Attempt, Grant, LoginHints, Renewal, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 pub use self::outcome::{AuthorizeError, ProviderStatus, RedeemError, Refreshed, Unavailable};
-pub use self::relay::{Credentials, LogInError, Refusal, Sender};
+pub use self::relay::{Credentials, LogInError, Refusal, Sender, Unfinished};
 pub use self::response::{Answer, Response};
 pub use self::user::ProvenUser;
 

@@ -89,6 +89,8 @@ const PROVIDER: &[Key] = &[
     value("email_pointer"),
     value("login_url"),
     value("login_page"),
+    value("step_pointer"),
+    value("step_url"),
     value("refresh_url"),
     value("user_url"),
     value("token_pointer"),

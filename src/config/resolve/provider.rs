@@ -38,7 +38,7 @@ enum Kind {
 const KINDS: [(&str, Kind); 3] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2), ("relay", Kind::Relay)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 33] = [
+const OWN_KEYS: [(&str, &[Kind]); 35] = [
     ("client_id", &[Kind::Oidc, Kind::OAuth2]),
     ("client_secret", &[Kind::Oidc, Kind::OAuth2]),
     ("client_auth", &[Kind::Oidc, Kind::OAuth2]),
@@ -67,6 +67,8 @@ const OWN_KEYS: [(&str, &[Kind]); 33] = [
     ("clock_skew", &[Kind::Oidc]),
     ("login_url", &[Kind::Relay]),
     ("login_page", &[Kind::Relay]),
+    ("step_pointer", &[Kind::Relay]),
+    ("step_url", &[Kind::Relay]),
     ("refresh_url", &[Kind::Relay]),
     ("user_url", &[Kind::Relay]),
     ("token_pointer", &[Kind::Relay]),

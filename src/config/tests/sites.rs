@@ -104,6 +104,13 @@ fn a_relay_is_told_nothing_that_it_cannot_do_and_speaks_in_the_clear_to_nobody()
         ("user_url = \"ftp://api.example/\"", "user_url", "is not spoken here", "https://"),
         ("refresh_token_pointer = \"/r\"", "refresh_token_pointer", "without `refresh_url`", "add `refresh_url`"),
         ("token_pointer = \"token\"", "token_pointer", "not a JSON Pointer", "\"/token\""),
+        ("step_pointer = \"/two_factor\"", "step_pointer", "without `step_url`", "add `step_url`"),
+        (
+            "step_pointer = \"/two_factor\"\nstep_url = \"https://other.example/step\"",
+            "step_url",
+            "on another server than `login_url`",
+            "same server",
+        ),
         ("login_page = \"login\"", "login_page", "not a path of the site", "\"/login\""),
         ("login_page = \"//evil.example\"", "login_page", "not a path of the site", "\"/login\""),
         ("login_page = \"/\\\\evil.example\"", "login_page", "not a path of the site", "\"/login\""),
