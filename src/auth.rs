@@ -10,6 +10,7 @@ mod budget;
 mod current;
 mod enter;
 mod frontchannel;
+mod hand_back;
 mod insist;
 mod login;
 mod logout;

@@ -44,6 +44,7 @@ use self::meter::Meters;
 use crate::auth::Auth;
 use crate::config::{Config, Hsts};
 use crate::proxy::route::RouteTable;
+use crate::proxy::token_places::TokenPlaces;
 use crate::proxy::upstream::UpstreamClients;
 use crate::session::store::Store;
 use crate::tls::TlsError;
@@ -107,7 +108,7 @@ impl SiteDoor {
         let site = Rc::new(Site {
             names: CookieNames::of(&config.origin),
             known: KnownCookies::default(),
-            routes: RouteTable::new(&config.routes),
+            routes: RouteTable::new(&config.routes, TokenPlaces::of(&config.providers)),
             meters: Meters::new(config),
             spa: spa::Spa::new(config.spa.as_ref()),
             hsts: config.hsts.map(strict_transport_security),

@@ -53,7 +53,7 @@ use self::relay::Relay;
 use crate::clock::Clock;
 use crate::config::{ProviderConfig, ProviderKind, ResponseMode, SiteConfig};
 use crate::dpop;
-use crate::secret::{AccessToken, AuthorizationCode, DpopKey, IdToken, RefreshToken, State};
+use crate::secret::{AuthorizationCode, DpopKey, IdToken, State};
 
 /// Who logs a site's users in, and what this gateway is there.
 pub struct Provider {
@@ -221,40 +221,10 @@ impl Provider {
         }
     }
 
-    /// Tells whoever the configuration names that the session of this access token is over, as well as can be; nobody to
-    /// tell is a success.
-    ///
-    /// # Errors
-    /// [`Unavailable`] when it was not confirmed.
-    pub async fn tell_of_logout(&self, access_token: &AccessToken, key: Option<&DpopKey>) -> Result<(), Unavailable> {
-        match &self.kind {
-            Kind::CodeFlow(flow) => logout::tell(flow, access_token, key).await,
-            Kind::Relay(_) => Ok(()),
-        }
-    }
-
     /// Whether this provider may end sessions through the browser (OpenID Connect Front-Channel Logout §2).
     #[must_use]
     pub fn takes_front_channel_logout(&self) -> bool {
         self.oidc().is_some_and(|oidc| oidc.config.frontchannel_logout)
-    }
-
-    /// Gives tokens back that nobody will use any more, as well as can be: the refresh token is revoked (RFC 7009), or the
-    /// API's own session ended. A provider without an endpoint for it is a success.
-    ///
-    /// # Errors
-    /// [`Unavailable`] when the provider did not confirm it.
-    pub async fn give_back(
-        &self,
-        access_token: &AccessToken,
-        refresh_token: Option<&RefreshToken>,
-        key: Option<&DpopKey>,
-    ) -> Result<(), Unavailable> {
-        match (&self.kind, refresh_token) {
-            (Kind::CodeFlow(flow), Some(refresh_token)) => logout::revoke(flow, refresh_token, key).await,
-            (Kind::CodeFlow(_), None) => Ok(()),
-            (Kind::Relay(relay), _) => relay.say_goodbye(access_token).await,
-        }
     }
 
     /// Checks a logout token that [`ReceivedLogoutToken::is_from`] this provider (OpenID Connect Back-Channel Logout §2.6).

@@ -11,5 +11,6 @@ pub mod forward;
 pub mod headers;
 pub mod route;
 mod seam;
+pub mod token_places;
 pub mod tunnel;
 pub mod upstream;

@@ -7,14 +7,16 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use actix_web::http::StatusCode;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesOrdered;
+use url::Url;
 
 use super::operator::store_itself;
 use crate::clock::Clock;
-use crate::config::{Config, Origin, SiteConfig, SpaConfig, StoreConfig, StoreKind, UpstreamConfig};
+use crate::config::{Config, Origin, ProviderKind, SiteConfig, SpaConfig, StoreConfig, StoreKind, UpstreamConfig};
 use crate::provider::Provider;
 use crate::provider::examine::Trouble;
 use crate::proxy::route::Route;
@@ -49,7 +51,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         questions.push_back(Box::pin(examine_providers(site)));
     }
     for used in upstreams(config) {
-        questions.push_back(Box::pin(async { vec![examine_upstream(used).await] }));
+        questions.push_back(Box::pin(examine_upstream(used)));
     }
     findings.extend(questions.collect::<Vec<_>>().await.into_iter().flatten());
     findings
@@ -153,6 +155,8 @@ struct Used<'a> {
     origin: &'a Origin,
     /// Such as `https://app.example/api`.
     places: Vec<String>,
+    /// Where the same server says who somebody is, and takes a token for it.
+    guarded: Option<&'a Url>,
 }
 
 /// Each upstream once.
@@ -168,29 +172,63 @@ fn upstreams(config: &Config) -> Vec<Used<'_>> {
             let place = format!("{}{path}", site.origin);
             match found.iter_mut().find(|known| known.upstream == upstream) {
                 Some(known) => known.places.push(place),
-                None => found.push(Used { upstream, origin: &site.origin, places: vec![place] }),
+                None => {
+                    let guarded = guarded(site, upstream);
+                    found.push(Used { upstream, origin: &site.origin, places: vec![place], guarded });
+                }
             }
         }
     }
     found
 }
 
-async fn examine_upstream(Used { upstream, origin, places }: Used<'_>) -> Finding {
+/// The user endpoint of a provider that is the upstream itself, as an API with its own login mostly is.
+fn guarded<'a>(site: &'a SiteConfig, upstream: &UpstreamConfig) -> Option<&'a Url> {
+    let mut endpoints = site.providers.iter().filter_map(|provider| match &provider.kind {
+        ProviderKind::Oidc(_) => None,
+        ProviderKind::OAuth2(oauth2) => Some(&oauth2.userinfo_endpoint),
+        ProviderKind::Relay(relay) => relay.user_url.as_ref(),
+    });
+    let is_there = |url: &&Url| upstream.socket.is_none() && url.origin() == upstream.url.origin();
+    endpoints.find(is_there)
+}
+
+async fn examine_upstream(Used { upstream, origin, places, guarded }: Used<'_>) -> Vec<Finding> {
     let name = format!("{upstream} for {}", places.join(", "));
-    let began = Instant::now();
-    let answer = match UpstreamClients::for_upstreams([upstream]) {
-        Ok(clients) => Route::dev_server(upstream).examine(&clients, origin).await,
-        Err(error) => Err(error.to_string()),
-    };
-    let outcome = match answer {
-        Ok(status) => Ok(format!("answers {}, in {} ms", status.as_u16(), millis(began))),
-        Err(wrong) => Err(Trouble {
-            wrong,
-            remedy: "check `upstream`, that it is running and reached from this machine, and `ca` if its certificate is private"
+    let finding = |name, outcome| Finding { part: "upstream", name, outcome };
+    let trouble = |wrong| Trouble {
+        wrong,
+        remedy:
+            "check `upstream`, that it is running and reached from this machine, and `ca` if its certificate is private"
                 .to_owned(),
-        }),
     };
-    Finding { part: "upstream", name, outcome }
+    let clients = match UpstreamClients::for_upstreams([upstream]) {
+        Ok(clients) => clients,
+        Err(error) => return vec![finding(name, Err(trouble(error.to_string())))],
+    };
+    let (route, began) = (Route::dev_server(upstream), Instant::now());
+    let answer = route.examine(&clients, origin).await;
+    let outcome = answer.map(|status| format!("answers {}, in {} ms", status.as_u16(), millis(began)));
+    let mut findings = vec![finding(name, outcome.map_err(trouble))];
+    if let Some(url) = guarded.filter(|_| findings[0].outcome.is_ok()) {
+        let answer = route.examine_at(url.path(), &clients, origin).await;
+        findings.push(finding(format!("{upstream}: refusal"), answer.map_err(trouble).and_then(judge_refusal)));
+    }
+    findings
+}
+
+/// What a call without a token should come to, whatever it accepts: a script's `fetch` accepts everything, and a 401 is how
+/// the gateway hears that a refresh has overtaken a call.
+fn judge_refusal(status: StatusCode) -> Result<String, Trouble> {
+    if !status.is_redirection() && !status.is_server_error() {
+        return Ok(format!("a call without a token gets {}", status.as_u16()));
+    }
+    Err(Trouble {
+        wrong: format!("a call without a token gets {} instead of 401 unless it asks for JSON", status.as_u16()),
+        remedy:
+            "let the API answer 401 to whatever is asked of it; in Laravel, `shouldRenderJsonWhen` in bootstrap/app.php"
+                .to_owned(),
+    })
 }
 
 fn millis(began: Instant) -> u128 {

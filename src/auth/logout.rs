@@ -178,33 +178,6 @@ impl Auth {
         Some(url)
     }
 
-    /// Tells the provider's logout hook, then gives the refresh token back: the access token may end with that.
-    fn hand_back_later(self: &Arc<Self>, record: &Record) {
-        let (auth, record) = (Arc::clone(self), record.clone());
-        self.background.spawn(async move {
-            let Record { meta, secrets } = &record;
-            if let Some(provider) = auth.provider_of(&meta.provider, &meta.issuer)
-                && let Err(error) = provider.tell_of_logout(&secrets.access_token, secrets.dpop_key.as_ref()).await
-            {
-                tracing::warn!(event = "logout_hook_failed", site = auth.name, provider = meta.provider, %error);
-            }
-            auth.revoke_later(&record);
-        });
-    }
-
-    /// Gives a session's tokens back to the provider, which may take its time.
-    pub(super) fn revoke_later(self: &Arc<Self>, record: &Record) {
-        let (access_token, refresh_token) = (record.secrets.access_token.clone(), record.secrets.refresh_token.clone());
-        let (auth, name, issuer) = (Arc::clone(self), record.meta.provider.clone(), record.meta.issuer.clone());
-        let key = record.secrets.dpop_key.clone();
-        self.background.spawn(async move {
-            let Some(provider) = auth.provider_of(&name, &issuer) else { return };
-            if let Err(error) = provider.give_back(&access_token, refresh_token.as_ref(), key.as_ref()).await {
-                tracing::warn!(event = "revocation_failed", site = %auth.site.origin, provider = name, %error);
-            }
-        });
-    }
-
     /// Ends a session now, or as soon as the store is back; gives up when the session would be over anyway.
     ///
     /// # Errors

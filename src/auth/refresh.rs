@@ -10,6 +10,8 @@ mod keep;
 mod reject;
 mod vigil;
 
+pub(super) use self::keep::renewed;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

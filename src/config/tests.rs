@@ -47,7 +47,7 @@ client_auth = "none"
 
 fn environment(name: &str) -> Option<String> {
     let value = match name {
-        "KEY_ONE" | "APP_ONE_KEY" | "APP_KEY" => KEY_ONE,
+        "KEY_ONE" | "APP_ONE_KEY" | "APP_KEY" | "CLOAKROOM_KEY" => KEY_ONE,
         "KEY_TWO" | "APP_TWO_KEY" => KEY_TWO,
         "SECRET" | "APP_ONE_SECRET" | "APP_TWO_SECRET" | "APP_SECRET" => SECRET,
         "ADMIN_TOKEN" => "VJr0rQ2xk9m4yT7p",

@@ -83,19 +83,26 @@ impl BackChannel {
         answer.json().map_err(|error| Unavailable(format!("{}: {error}", place(url))))
     }
 
-    /// One GET of a page for people, of which the head matters and the beginning.
+    /// One GET of a page for people, of which the head matters and the beginning; and the error code, where there is none and
+    /// the server says in JSON why.
     pub(super) async fn page(&self, url: &Url) -> Result<Page, Silence> {
         let request = self.http.get(url.clone()).header(ACCEPT, HeaderValue::from_static("text/html"));
         let mut response = request.send().await.map_err(|error| silence(&error))?;
+        let status = response.status();
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok()).map(str::to_owned);
+        let mut page = Page { status: status.as_u16(), location, body: String::new(), error: None };
+        if status.is_client_error() {
+            page.error = Answer::read(response).await?.error_code();
+            return Ok(page);
+        }
         let mut body = Vec::new();
         while body.len() < LONGEST_PAGE
             && let Some(chunk) = response.chunk().await.map_err(|error| silence(&error))?
         {
             body.extend_from_slice(&chunk);
         }
-        let body = String::from_utf8_lossy(&body).into_owned();
-        Ok(Page { status: response.status().as_u16(), location, body })
+        page.body = String::from_utf8_lossy(&body).into_owned();
+        Ok(page)
     }
 
     /// One POST of a form, which `finish` may add headers to.
@@ -201,6 +208,8 @@ pub(super) struct Page {
     pub(super) location: Option<String>,
     /// Its beginning.
     pub(super) body: String,
+    /// The code in the place of a page.
+    pub(super) error: Option<String>,
 }
 
 /// What one POST sends.

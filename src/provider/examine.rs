@@ -124,6 +124,14 @@ impl CodeFlow {
                 wrong: format!("the provider refuses it with {error}"),
             });
         }
+        let register = || {
+            let (uri, id) = (&self.redirect_uri, &self.client.client_id);
+            format!("register the redirect URI {uri} for the client {id}, exactly so")
+        };
+        // Laravel Passport says so, and says it of a redirect URI as well; others show a page.
+        if let Some(error) = page.error {
+            return Err(Trouble { wrong: format!("the provider refuses it with {error}"), remedy: register() });
+        }
         match page.status {
             200..=399 => Ok(format!("the provider would ask the user to log in ({})", page.status)),
             // What guards against robots is no verdict on the login.
@@ -131,10 +139,7 @@ impl CodeFlow {
             500.. => Err(reach(format!("the provider answers {} to the start of a login", page.status))),
             status => Err(Trouble {
                 wrong: format!("the provider answers {status} to the start of a login"),
-                remedy: format!(
-                    "register the redirect URI {} for the client {}, exactly so",
-                    self.redirect_uri, self.client.client_id
-                ),
+                remedy: register(),
             }),
         }
     }

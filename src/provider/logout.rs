@@ -10,7 +10,7 @@ use super::authorize::with_parameters;
 use super::client_channel::ClientChannel;
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
-use super::{Tokens, Unavailable};
+use super::{Kind, Provider, Tokens, Unavailable};
 use crate::config::{LogoutHint, Placeholder};
 use crate::secret::{AccessToken, DpopKey, IdToken, RefreshToken, State};
 
@@ -20,6 +20,48 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const REVOCATION: Duration = Duration::from_secs(5);
 /// Longer ID tokens make URLs that servers refuse; `client_id` then stands alone.
 const LONGEST_HINT: usize = 6 * 1024;
+
+impl Provider {
+    /// Tells whoever the configuration names that the session of this access token is over, as well as can be; nobody to
+    /// tell is a success.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when it was not confirmed.
+    pub async fn tell_of_logout(&self, access_token: &AccessToken, key: Option<&DpopKey>) -> Result<(), Unavailable> {
+        match &self.kind {
+            Kind::CodeFlow(flow) => tell(flow, access_token, key).await,
+            Kind::Relay(_) => Ok(()),
+        }
+    }
+
+    /// Whether somebody hears of a logout, and by an access token: [`tell_of_logout`](Self::tell_of_logout) or, at an API with
+    /// a login of its own, [`give_back`](Self::give_back).
+    #[must_use]
+    pub fn is_told_of_logouts(&self) -> bool {
+        match &self.kind {
+            Kind::CodeFlow(flow) => flow.client.logout.hook.is_some(),
+            Kind::Relay(relay) => relay.is_told_of_logouts(),
+        }
+    }
+
+    /// Gives tokens back that nobody will use any more, as well as can be: the refresh token is revoked (RFC 7009), or the
+    /// API's own session ended. A provider without an endpoint for it is a success.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the provider did not confirm it.
+    pub async fn give_back(
+        &self,
+        access_token: &AccessToken,
+        refresh_token: Option<&RefreshToken>,
+        key: Option<&DpopKey>,
+    ) -> Result<(), Unavailable> {
+        match (&self.kind, refresh_token) {
+            (Kind::CodeFlow(flow), Some(refresh_token)) => revoke(flow, refresh_token, key).await,
+            (Kind::CodeFlow(_), None) => Ok(()),
+            (Kind::Relay(relay), _) => relay.say_goodbye(access_token).await,
+        }
+    }
+}
 
 /// The URL of the provider's logout page, if it has one that is known soon enough.
 pub(super) async fn url(flow: &CodeFlow, id_token: Option<&IdToken>, state: &State) -> Option<Url> {
@@ -43,11 +85,7 @@ pub(super) async fn url(flow: &CodeFlow, id_token: Option<&IdToken>, state: &Sta
 
 /// Tells `logout_hook`, with the session's own token as the bearer, that the session is over; without one there is nobody
 /// to tell.
-pub(super) async fn tell(
-    flow: &CodeFlow,
-    access_token: &AccessToken,
-    key: Option<&DpopKey>,
-) -> Result<(), Unavailable> {
+async fn tell(flow: &CodeFlow, access_token: &AccessToken, key: Option<&DpopKey>) -> Result<(), Unavailable> {
     let Some(hook) = &flow.client.logout.hook else { return Ok(()) };
     let late = |_| Err(Unavailable("the logout hook did not answer in time".to_owned()));
     let call = async {
@@ -61,11 +99,7 @@ pub(super) async fn tell(
 }
 
 /// Revokes `refresh_token`; a provider without a revocation endpoint has nothing to confirm.
-pub(super) async fn revoke(
-    flow: &CodeFlow,
-    refresh_token: &RefreshToken,
-    key: Option<&DpopKey>,
-) -> Result<(), Unavailable> {
+async fn revoke(flow: &CodeFlow, refresh_token: &RefreshToken, key: Option<&DpopKey>) -> Result<(), Unavailable> {
     let revocation = async {
         let endpoints = flow.server.endpoints().await?;
         call(&flow.channel, &endpoints, &token_fields(refresh_token), key).await

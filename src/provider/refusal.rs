@@ -122,6 +122,7 @@ mod tests {
             (Shown::Code, 400, "Authorization code has been revoked", "rejected"),
             (Shown::Code, 401, "Cannot decrypt the authorization code", "rejected"),
             (Shown::Code, 400, "Check the `client_id` parameter", "misconfigured"),
+            (Shown::Code, 400, "Check the `code` parameter", "misconfigured"),
             (Shown::Code, 400, "Invalid redirect URI", "misconfigured"),
             (Shown::Code, 401, "Token is not a refresh token", "misconfigured"),
             (Shown::RefreshToken, 400, "Use the authorization code grant", "misconfigured"),

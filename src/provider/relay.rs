@@ -193,6 +193,10 @@ impl Relay {
         }
     }
 
+    pub(super) const fn is_told_of_logouts(&self) -> bool {
+        self.config.logout_hook.is_some()
+    }
+
     /// Ends the API's own session of this token; an API without such an endpoint has nothing to confirm, and one that does
     /// not know the token any more neither.
     pub(super) async fn say_goodbye(&self, token: &AccessToken) -> Result<(), Unavailable> {

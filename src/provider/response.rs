@@ -59,15 +59,18 @@ impl Answer {
                 return Err("the answer is both plain and signed");
             }
             Some(token) => Said::Signed(SignedResponse::read(token)?),
-            None => Said::Plain {
-                state: get("state").filter(|state| !state.is_empty()).ok_or("the answer has no state")?.to_owned(),
-                response: Response::of(get)?,
-            },
+            None => {
+                let state = get("state").filter(|state| !state.is_empty());
+                // Laravel Passport 12 refuses without one: nothing is to be found by it, but the reason should not be lost.
+                let state = state.or_else(|| get("error").map(|_| "")).ok_or("the answer has no state")?.to_owned();
+                Said::Plain { state, response: Response::of(get)? }
+            }
         };
         Ok(Self { posted, said })
     }
 
-    /// The state that it claims to belong to; good for finding the attempt, which then must have it.
+    /// The state that it claims to belong to, empty if an error has none; good for finding the attempt, which then must have
+    /// it.
     #[must_use]
     pub fn state(&self) -> &str {
         match &self.said {
@@ -130,6 +133,7 @@ mod tests {
         let state = |query| read(false, query).map(|answer| answer.state().to_owned());
         assert_eq!(state("code=c&state=s&session_state=x").as_deref(), Ok("s"));
         assert_eq!(state("error=e&state=s").as_deref(), Ok("s"));
+        assert_eq!(state("error=e").as_deref(), Ok(""), "it can be told, and belongs to nobody's attempt");
         for query in ["", "code=c", "code=c&state=", "state=s", "code=&state=s", "code=c&error=e&state=s", "response="]
         {
             assert!(state(query).is_err(), "{query}");

@@ -19,10 +19,24 @@ impl Route {
     /// # Errors
     /// What an operator should read: no connection, no answer in time, a gateway's error.
     pub async fn examine(&self, clients: &UpstreamClients, origin: &Origin) -> Result<StatusCode, String> {
+        let prefix = &self.target.prefix;
+        self.examine_at(if prefix.is_empty() { "/" } else { prefix }, clients, origin).await
+    }
+
+    /// The same for a path at the upstream, as a script's `fetch` asks: it takes whatever comes.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn examine_at(
+        &self,
+        path: &str,
+        clients: &UpstreamClients,
+        origin: &Origin,
+    ) -> Result<StatusCode, String> {
         let target = &self.target;
-        let path = if target.prefix.is_empty() { "/" } else { &target.prefix };
         let agent = concat!("cloakroom/", env!("CARGO_PKG_VERSION"));
-        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {agent}\r\n\r\n", target.host(origin));
+        let host = target.host(origin);
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\nUser-Agent: {agent}\r\n\r\n");
         let length = BodyLength::Exactly(0);
         let question = Outgoing { head: head.into(), body: RequestBody::empty(), length, asks_for_head: false };
         let exchange = clients.exchange(&target.place, question, false);

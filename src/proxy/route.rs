@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::seam;
+use super::token_places::TokenPlaces;
 use super::upstream::Place;
 use crate::config::{Access, CachePolicy, Documents, EncodedSlash, Origin, RouteConfig, TlsFiles, UpstreamConfig};
 use crate::guard::path::RoutePath;
@@ -17,6 +18,8 @@ use crate::guard::path::RoutePath;
 pub struct RouteTable {
     /// Longest prefix first.
     routes: Vec<Route>,
+    /// Where none of them leads.
+    closed: TokenPlaces,
 }
 
 /// One route, ready to match and forward.
@@ -41,18 +44,27 @@ pub(super) struct Target {
 }
 
 impl RouteTable {
-    /// Orders the routes for matching.
+    /// Orders the routes for matching; what is `closed` stays so on all of them.
     #[must_use]
-    pub fn new(routes: &[RouteConfig]) -> Self {
+    pub fn new(routes: &[RouteConfig], closed: TokenPlaces) -> Self {
         let mut routes: Vec<Route> = routes.iter().cloned().map(Route::new).collect();
         routes.sort_by_key(|route| std::cmp::Reverse(route.config.path.len()));
-        Self { routes }
+        Self { routes, closed }
     }
 
     /// The route with the longest prefix that matches.
     #[must_use]
     pub fn find(&self, path: &RoutePath) -> Option<&Route> {
         self.routes.iter().find(|route| path.after(&route.config.path).is_some())
+    }
+
+    /// Whether `path` would lead through `route` to where the API hands out tokens.
+    #[must_use]
+    pub fn is_closed(&self, route: &Route, path: &RoutePath) -> bool {
+        let mut target = Vec::new();
+        !self.closed.is_empty()
+            && route.write_target(path, None, &mut target).is_some()
+            && std::str::from_utf8(&target).is_ok_and(|target| self.closed.hold(target))
     }
 }
 
@@ -214,14 +226,21 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_wins_on_segment_boundaries() {
-        let table = RouteTable::new(&["/api", "/api/v2", "/"].map(|path| route(path, "http://up", false)));
+        let table = RouteTable::new(
+            &["/api", "/api/v2", "/"].map(|path| route(path, "http://up", false)),
+            TokenPlaces::default(),
+        );
         let found = |text: &str| table.find(&path(text)).map(|route| route.config.path.clone());
         for (text, expected) in
             [("/api/v2/x", "/api/v2"), ("/api/v2", "/api/v2"), ("/api/v2x", "/api"), ("/apix", "/"), ("/", "/")]
         {
             assert_eq!(found(text).as_deref(), Some(expected), "{text}");
         }
-        assert!(RouteTable::new(&[route("/api", "http://up", false)]).find(&path("/API/x")).is_none());
+        assert!(
+            RouteTable::new(&[route("/api", "http://up", false)], TokenPlaces::default())
+                .find(&path("/API/x"))
+                .is_none()
+        );
     }
 
     #[test]

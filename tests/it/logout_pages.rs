@@ -70,6 +70,23 @@ fn the_logout_hook_is_told_with_the_bearer_before_the_token_is_revoked() {
 }
 
 #[test]
+fn a_logout_after_the_access_token_has_run_out_ends_the_refresh_token_all_the_same() {
+    let stage = Stage::with(&["logout_hook = \"SERVER/api/logout\""]);
+    stage.provider.tokens_live(1);
+    let mut browser = stage.signed_in();
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(browser.post(&stage.one(), "/bff/logout").status, 200);
+    eventually("the hook is told with a new token", || (!stage.provider.has_refresh_tokens()).then_some(()));
+    assert_eq!(stage.provider.asked("/oauth/token").len(), 2, "the code's, and one refresh");
+    stage.provider.tokens_live(900);
+    let mut browser = stage.signed_in();
+    browser.post(&stage.one(), "/bff/logout");
+    eventually("the hook is told at once", || (stage.provider.asked("/api/logout").len() == 2).then_some(()));
+    assert_eq!(stage.provider.asked("/oauth/token").len(), 3, "a token that is good is not renewed");
+    assert!(!stage.gateway.process.output().contains("logout_hook_failed"));
+}
+
+#[test]
 fn a_logout_hook_that_fails_or_hangs_delays_no_logout_and_no_revocation() {
     let stage = Stage::with(&[
         "logout_hook = \"SERVER/api/logout\"",

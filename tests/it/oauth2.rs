@@ -109,9 +109,21 @@ fn nothing_of_openid_connect_is_sent_unless_it_is_written() {
     assert!(!Passport::form(&token).contains_key("scope"));
     let written = Stage::with(&["scopes = [\"openid\", \"orders\"]", "authorization_params = { prompt = \"login\" }"]);
     let page = written.refusal();
-    assert!(page.response.text().contains("invalid_scope"), "{}", page.response.text());
+    assert!(page.response.text().contains("the reason “invalid_scope”"), "{}", page.response.text());
+    eventually("the operator reads it too", || {
+        written.gateway.process.output().contains("invalid_scope").then_some(())
+    });
     let asked = Passport::query(&written.provider.asked("/oauth/authorize")[0]);
     assert_eq!((asked["scope"].as_str(), asked["prompt"].as_str()), ("openid orders", "login"));
+}
+
+#[test]
+fn a_code_that_is_over_at_passport_12_is_a_login_to_begin_again_and_no_outage() {
+    let stage = Stage::new();
+    stage.provider.forgets_codes();
+    let page = stage.refusal();
+    assert_eq!(page.response.status, 400, "{}", page.response.text());
+    assert!(page.response.text().contains("Please try again"), "{}", page.response.text());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! Redis, the embedded provider as Laravel's `/oauth` and `/api/user`, and the rest of that Laravel as the tutorial writes it.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +60,7 @@ struct Tried {
     provider: Arc<EmbeddedProvider>,
     laravel: Upstream,
     origins: [String; 2],
+    config: PathBuf,
     _gateway: Gateway,
     _redis: Redis,
     _dir: TempDir,
@@ -119,7 +121,7 @@ impl Tried {
             assert_eq!(output.status.code(), Some(0), "{command}: {said}");
         }
         let gateway = Gateway::serve(&config, port, admin_port);
-        Self { clock, provider, laravel, origins, _gateway: gateway, _redis: redis, _dir: dir }
+        Self { clock, provider, laravel, origins, config, _gateway: gateway, _redis: redis, _dir: dir }
     }
 
     /// Tokens issued from now on live for so many seconds.
@@ -207,6 +209,24 @@ fn two_apps_live_with(profile: &str) {
 
     let seen = ["/api/orders", "/api/logout"].iter().flat_map(|path| tried.bearers(path));
     browser.saw_none_of(&seen.map(|token| ("access token".to_owned(), token)).collect::<Vec<_>>());
+}
+
+#[test]
+fn doctor_tells_of_a_redirect_uri_that_passport_does_not_know() {
+    for profile in ["passport12", "passport13"] {
+        let tried = Tried::start(profile);
+        let text = std::fs::read_to_string(&tried.config).expect("it was written");
+        let wrong = text.replacen("[[site]]\n", "[[site]]\nbase_path = \"/auth\"\n", 1);
+        std::fs::write(&tried.config, wrong).expect("writable");
+        let output =
+            cloakroom().args(["doctor", "--config"]).arg(&tried.config).output().expect("the binary was built");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let failed: Vec<&str> = said.lines().filter(|line| line.starts_with("FAIL")).collect();
+        let [failed] = failed[..] else { panic!("{profile}: {said}") };
+        assert!(failed.contains("login: the provider refuses it with invalid_client"), "{profile}: {failed}");
+        let register = format!("register the redirect URI {}/auth/callback", tried.origins[0]);
+        assert!(failed.contains(&register), "{profile}: {failed}");
+    }
 }
 
 #[test]

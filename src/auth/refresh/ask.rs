@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::COOL_DOWN;
 use super::flight::{Answered, Flight, Step};
-use crate::auth::Session;
 use crate::auth::budget::{Call, some_of};
+use crate::auth::{Auth, Session};
 use crate::provider::{Provider, Refreshed, Renewal};
 use crate::session::lifecycle::{TokenLife, token_due_in};
 use crate::session::record::Record;
@@ -53,35 +53,17 @@ impl Flight {
             scope: secrets.scope.as_deref(),
             dpop_key: secrets.dpop_key.as_ref(),
         };
-        match self.ask(provider, &renewal).await {
+        match self.auth.ask_for_tokens(provider, &renewal).await {
             Refreshed::Unknown(reason) if self.overtaken().await.is_none() => {
                 tracing::warn!(event = "refresh_unknown", session = self.name(), reason, "asking once more");
                 let store = self.auth.background.store();
                 match self.auth.purse(provider).turn(store, Call::Urgent, URGENT_PATIENCE).await {
-                    Ok(()) => self.ask(provider, &renewal).await,
+                    Ok(()) => self.auth.ask_for_tokens(provider, &renewal).await,
                     Err(_) => Refreshed::Unknown(reason),
                 }
             }
             known => known,
         }
-    }
-
-    /// One call, counted. A provider that has had too many gets none from any replica for the time it says.
-    async fn ask(&self, provider: &Provider, renewal: &Renewal<'_>) -> Refreshed {
-        let started = Instant::now();
-        let refreshed = provider.refresh(renewal).await;
-        let outcome = match &refreshed {
-            Refreshed::Tokens(_) => "rotated",
-            Refreshed::Rejected(_) => "rejected",
-            Refreshed::Unavailable(_) | Refreshed::Throttled(_) => "unavailable",
-            Refreshed::Unknown(_) => "unknown",
-            Refreshed::Misconfigured(_) => "misconfigured",
-        };
-        metrics::refreshed(&self.auth.name, provider.name(), outcome, started.elapsed());
-        if let Refreshed::Throttled(pause) = &refreshed {
-            self.auth.purse(provider).pause(self.auth.background.store(), *pause).await;
-        }
-        refreshed
     }
 
     /// How long a refresh that can wait does so before it asks for its turn the first time: with a limited budget, a part
@@ -93,6 +75,27 @@ impl Flight {
             && provider.is_some_and(|provider| self.auth.purse(provider).is_limited());
         let good_for = token_due_in(meta, self.auth.limits(meta), self.auth.clock.now());
         if spread { some_of(good_for / 2) } else { Duration::ZERO }
+    }
+}
+
+impl Auth {
+    /// One call of the token endpoint, counted. A provider that has had too many gets none from any replica for the time it
+    /// says.
+    pub(in crate::auth) async fn ask_for_tokens(&self, provider: &Provider, renewal: &Renewal<'_>) -> Refreshed {
+        let started = Instant::now();
+        let refreshed = provider.refresh(renewal).await;
+        let outcome = match &refreshed {
+            Refreshed::Tokens(_) => "rotated",
+            Refreshed::Rejected(_) => "rejected",
+            Refreshed::Unavailable(_) | Refreshed::Throttled(_) => "unavailable",
+            Refreshed::Unknown(_) => "unknown",
+            Refreshed::Misconfigured(_) => "misconfigured",
+        };
+        metrics::refreshed(&self.name, provider.name(), outcome, started.elapsed());
+        if let Refreshed::Throttled(pause) = &refreshed {
+            self.purse(provider).pause(self.background.store(), *pause).await;
+        }
+        refreshed
     }
 }
 

@@ -67,7 +67,7 @@ impl Flight {
 }
 
 /// The record with new tokens; what the provider left out stays as it was.
-fn renewed(record: &Record, tokens: &Tokens, now: Timestamp) -> Record {
+pub(in crate::auth) fn renewed(record: &Record, tokens: &Tokens, now: Timestamp) -> Record {
     let mut record = record.clone();
     record.secrets.access_token = tokens.access_token.clone();
     if tokens.refresh_token.is_some() {

@@ -10,7 +10,7 @@ use super::request::{AuthorizationRequest, Prompt, Rejected};
 use super::respond::{page, redirect};
 use super::shared::Shared;
 use super::state::{Authentication, Code, Grant, Spent};
-use super::{login, pages};
+use super::{dialect, login, pages};
 use crate::secret::random_base64url;
 
 /// `GET` and `POST /authorize` (OpenID Connect Core §3.1.2.1)
@@ -81,15 +81,15 @@ pub(super) fn deny(shared: &Shared, asked: &AuthorizationRequest, error: &str, w
 
 /// A page or a redirect with the error, as the request deserves.
 pub(super) fn refuse(shared: &Shared, rejected: Rejected) -> HttpResponse {
+    let dialect = shared.profile.tokens.errors;
     match rejected {
-        Rejected::Page(what) => page(
-            StatusCode::BAD_REQUEST,
-            pages::message("This request cannot be answered", &format!("The application made a mistake: {what}.")),
-            &[],
-        ),
+        Rejected::Page(what) => dialect::stranger(dialect).unwrap_or_else(|| {
+            let text = format!("The application made a mistake: {what}.");
+            page(StatusCode::BAD_REQUEST, pages::message("This request cannot be answered", &text), &[])
+        }),
         Rejected::Redirect { redirect_uri, state, error, description } => {
             let mut words = vec![("error", error), ("error_description", description.as_str())];
-            words.extend(state.as_deref().map(|state| ("state", state)));
+            words.extend(state.as_deref().filter(|_| dialect::keeps_state(dialect)).map(|state| ("state", state)));
             answer(shared, &redirect_uri, &words)
         }
     }

@@ -35,6 +35,9 @@ fn refuse(dialect: Dialect, refusal: &Refusal) -> Option<(StatusCode, Value)> {
         Dialect::Passport12 | Dialect::Passport13 if refusal.about == About::Haste => {
             Some((refusal.status, json!({ "message": "Too Many Attempts." })))
         }
+        Dialect::Passport12 | Dialect::Passport13 if refusal.about == About::Client => {
+            Some((StatusCode::UNAUTHORIZED, unknown_client(dialect)))
+        }
         Dialect::Passport12 => Some(passport_12(refusal)),
         Dialect::Passport13 => {
             let body = json!({ "error": refusal.error, "error_description": text, "hint": text });
@@ -73,11 +76,32 @@ fn passport_12(refusal: &Refusal) -> (StatusCode, Value) {
             "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more \
              than once, or is otherwise malformed.",
         ),
-        About::Client => (refusal.status, refusal.error, "Client authentication failed"),
-        About::Request | About::Haste => (refusal.status, refusal.error, refusal.description.as_str()),
+        About::Client | About::Request | About::Haste => (refusal.status, refusal.error, refusal.description.as_str()),
     };
     let hint = refusal.description.as_str();
     (status, json!({ "error": error, "error_description": message, "hint": hint, "message": message }))
+}
+
+/// What an authorization request gets whose client or redirect URI is not known: a page, but `thephpleague/oauth2-server`
+/// says the same as at the token endpoint.
+pub(super) fn stranger(dialect: Dialect) -> Option<HttpResponse> {
+    let is_passport = matches!(dialect, Dialect::Passport12 | Dialect::Passport13);
+    is_passport.then(|| HttpResponse::Unauthorized().json(unknown_client(dialect)))
+}
+
+/// What Passport says of a client without a hint; `message` went with 13.
+fn unknown_client(dialect: Dialect) -> Value {
+    let text = "Client authentication failed";
+    let mut body = json!({ "error": "invalid_client", "error_description": text });
+    if dialect == Dialect::Passport12 {
+        body["message"] = text.into();
+    }
+    body
+}
+
+/// Whether a refused authorization request gets its state back: `thephpleague/oauth2-server` before 9 forgets it.
+pub(super) fn keeps_state(dialect: Dialect) -> bool {
+    dialect != Dialect::Passport12
 }
 
 fn accepts_json(request: &HttpRequest) -> bool {

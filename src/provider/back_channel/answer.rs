@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{Silence, describe};
 use crate::dpop::asks_for_nonce;
-use crate::provider::{json, throttled};
+use crate::provider::{json, refusal, throttled};
 
 /// The largest answer that is read: metadata, keys and tokens are far smaller.
 const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -71,6 +71,11 @@ impl Answer {
     /// The body as it came.
     pub(in crate::provider) fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// The error code in a body that is JSON (RFC 6749 §5.2), fit for a log.
+    pub(in crate::provider) fn error_code(&self) -> Option<String> {
+        Some(refusal::readable(self.json().ok()?.get("error")?.as_str()?))
     }
 
     /// The body as one JSON object, whatever its content type says.

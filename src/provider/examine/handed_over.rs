@@ -91,11 +91,11 @@ mod tests {
     const HERE: &str = "https://a.example/bff/callback";
 
     fn redirect(location: &str) -> Option<String> {
-        error_in(&Page { status: 302, location: Some(location.to_owned()), body: String::new() }, HERE)
+        error_in(&Page { status: 302, location: Some(location.to_owned()), body: String::new(), error: None }, HERE)
     }
 
     fn shown(body: &str) -> Option<String> {
-        error_in(&Page { status: 200, location: None, body: body.to_owned() }, HERE)
+        error_in(&Page { status: 200, location: None, body: body.to_owned(), error: None }, HERE)
     }
 
     /// {"state":"s","error":"invalid_scope"}

@@ -13,6 +13,7 @@ use cloakroom::guard::same_origin::{self, Words};
 use cloakroom::proxy::bearer::Bearer;
 use cloakroom::proxy::forward::{Forward, ForwardError, Pass, forward};
 use cloakroom::proxy::route::{Route, RouteTable};
+use cloakroom::proxy::token_places::TokenPlaces;
 use cloakroom::proxy::upstream::UpstreamClients;
 
 pub(super) const ORIGIN: &str = "http://one.localhost:8080";
@@ -63,7 +64,7 @@ pub(super) fn start_with(routes: Vec<RouteConfig>, dev_server: Option<UpstreamCo
                 let upstreams = routes.iter().map(|route| &route.upstream).chain(&dev_server);
                 let clients = UpstreamClients::for_upstreams(upstreams).expect("clients");
                 let dev_server = dev_server.as_ref().map(Route::dev_server);
-                let site = Site { routes: RouteTable::new(&routes), clients, dev_server };
+                let site = Site { routes: RouteTable::new(&routes, TokenPlaces::default()), clients, dev_server };
                 App::new().app_data(Data::new(site)).default_service(web::to(handle))
             })
             .workers(1)

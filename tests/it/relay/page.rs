@@ -74,3 +74,33 @@ fn a_callback_that_nobody_waits_for_ends_on_the_page_as_well() {
     let page = Browser::new().open_until(&url, "/login?");
     assert_eq!(page.url, format!("{}/login?return_to=%2F", stage.origin));
 }
+
+#[test]
+fn no_script_gets_a_token_through_a_route_however_it_spells_the_path() {
+    for (manners, places) in [
+        (Manners::JwtAuth, ["/api/auth/refresh", "/api/auth/login"]),
+        (Manners::RefreshTokens, ["/api/refresh", "/api/login"]),
+    ] {
+        let stage = Stage::new(manners);
+        let mut browser = stage.signed_in();
+        let asked = stage.api.upstream.requests().len();
+        for place in places {
+            let last = place.chars().last().expect("a path");
+            let escaped = format!("{}%{:02x}", &place[..place.len() - 1], last as u32);
+            let spellings =
+                [place.into(), format!("{place}/"), format!("{place}?x=1"), place.replace('e', "E"), escaped];
+            for spelled in spellings {
+                browser.post(&stage.origin, &spelled).refuses(404, "no_route");
+                browser.get(&stage.origin, &spelled).refuses(404, "no_route");
+            }
+            let inside = place.replace("/api/", "/api/index.php/api/");
+            browser.post(&stage.origin, &inside).refuses(404, "no_route");
+        }
+        assert_eq!(stage.api.upstream.requests().len(), asked, "the API is not asked");
+        for free in ["/api/auth/me", "/api/refreshments", "/api/login/history"] {
+            assert_eq!(browser.get(&stage.origin, free).status, 200, "{free}");
+        }
+        browser
+            .saw_none_of(&stage.api.issued().into_iter().map(|token| ("token".to_owned(), token)).collect::<Vec<_>>());
+    }
+}

@@ -36,7 +36,7 @@ impl Tried {
             ("https://api.example", api.url()),
             ("/srv/app", spa.display().to_string()),
             ("/var/lib/cloakroom", dir.path().display().to_string()),
-            ("{ env = \"APP_KEY\" }", format!("\"{}\"", fresh_key())),
+            ("{ env = \"CLOAKROOM_KEY\" }", format!("\"{}\"", fresh_key())),
         ] {
             assert!(text.contains(theirs), "{theirs} is the tutorial's");
             text = text.replace(theirs, &ours);
@@ -103,7 +103,7 @@ fn the_tutorial_shows_the_file_beside_it_and_only_keys_that_are_there() {
     std::fs::write(&file, whole).expect("writable");
     let mut check = cloakroom();
     let output =
-        check.env("APP_KEY", fresh_key()).args(["check", "--config"]).arg(&file).output().expect("it was built");
+        check.env("CLOAKROOM_KEY", fresh_key()).args(["check", "--config"]).arg(&file).output().expect("it was built");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

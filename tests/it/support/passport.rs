@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -26,8 +27,10 @@ struct State {
     codes: HashMap<String, (String, String)>,
     /// What was pushed, by its handle.
     pushed: HashMap<String, HashMap<String, String>>,
+    forgetful: bool,
     refresh_tokens: HashSet<String>,
-    access_tokens: HashSet<String>,
+    /// Access tokens with their ends.
+    access_tokens: HashMap<String, Instant>,
     /// What the callback carries beside code and state.
     iss: Option<String>,
     user: Value,
@@ -82,6 +85,11 @@ impl Passport {
         self.state().expires_in = seconds;
     }
 
+    /// From now on codes are over before they are redeemed.
+    pub fn forgets_codes(&self) {
+        self.state().forgetful = true;
+    }
+
     /// Every refresh token is over, as after a change of Laravel's key.
     pub fn forget_refresh_tokens(&self) {
         self.state().refresh_tokens.clear();
@@ -91,9 +99,12 @@ impl Passport {
     pub fn refuse_code(hint: &str) -> Reply {
         let message = "The request is missing a required parameter, includes an invalid parameter value, includes a parameter \
                        more than once, or is otherwise malformed.";
-        let body =
-            json!({ "error": "invalid_request", "error_description": message, "hint": hint, "message": message });
-        Reply::with("400 Bad Request", "content-type: application/json\r\n", &body.to_string())
+        State::refuse("400 Bad Request", message, hint)
+    }
+
+    /// Whether anybody could still get an access token.
+    pub fn has_refresh_tokens(&self) -> bool {
+        !self.state().refresh_tokens.is_empty()
     }
 
     /// The requests to `path` so far.
@@ -137,8 +148,14 @@ impl State {
                 Reply::with("201 Created", "content-type: application/json\r\n", &body)
             }
             "/oauth/token" => self.token(&Passport::form(request)),
-            "/api/user" => self.who(request),
-            "/api/logout" | "/oauth/revoke" => Reply::json("{}"),
+            "/api/user" if self.knows(request) => Reply::json(&self.user.to_string()),
+            "/api/logout" if self.knows(request) => self.log_out(),
+            "/api/user" | "/api/logout" => Reply::with(
+                "401 Unauthorized",
+                "content-type: application/json\r\n",
+                r#"{"message":"Unauthenticated."}"#,
+            ),
+            "/oauth/revoke" => Reply::json("{}"),
             _ => Reply::with("404 Not Found", "", ""),
         }
     }
@@ -148,14 +165,15 @@ impl State {
         let mut location = url::Url::parse(&get("redirect_uri")).expect("a redirect URI");
         let known = ["orders", "profile"];
         if get("scope").split_whitespace().any(|scope| !known.contains(&scope)) {
+            // It gives no state back.
             location.query_pairs_mut().append_pair("error", "invalid_scope");
         } else {
             assert_eq!(get("code_challenge_method"), "S256");
             let code = fresh_key();
             location.query_pairs_mut().append_pair("code", &code);
             self.codes.insert(code, (get("redirect_uri"), get("code_challenge")));
+            location.query_pairs_mut().append_pair("state", &get("state"));
         }
-        location.query_pairs_mut().append_pair("state", &get("state"));
         if let Some(iss) = &self.iss {
             location.query_pairs_mut().append_pair("iss", iss);
         }
@@ -167,14 +185,14 @@ impl State {
         match get("grant_type").as_str() {
             "authorization_code" => {
                 let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, get("code_verifier").as_bytes()));
-                let bound = self.codes.remove(&get("code"));
+                let bound = self.codes.remove(&get("code")).filter(|_| !self.forgetful);
                 if bound != Some((get("redirect_uri"), challenge)) {
                     return Passport::refuse_code("Authorization code has been revoked");
                 }
             }
             "refresh_token" => {
                 if !self.refresh_tokens.remove(&get("refresh_token")) {
-                    return Self::refuse("Token has been revoked");
+                    return Self::refuse("401 Unauthorized", "The refresh token is invalid.", "Token has been revoked");
                 }
                 self.access_tokens.clear();
             }
@@ -184,26 +202,28 @@ impl State {
         let answer = json!({
             "token_type": "Bearer", "expires_in": self.expires_in, "access_token": access, "refresh_token": refresh,
         });
-        self.access_tokens.insert(access);
+        self.access_tokens.insert(access, Instant::now() + Duration::from_secs(self.expires_in));
         self.refresh_tokens.insert(refresh);
         Reply::json(&answer.to_string())
     }
 
-    /// What league/oauth2-server 8 says of a refresh token that is over.
-    fn refuse(hint: &str) -> Reply {
-        let body = json!({
-            "error": "invalid_request", "error_description": "The refresh token is invalid.", "hint": hint,
-            "message": "The refresh token is invalid.",
-        });
-        Reply::with("401 Unauthorized", "content-type: application/json\r\n", &body.to_string())
+    /// What league/oauth2-server 8 says of a grant that is over.
+    fn refuse(status: &str, message: &str, hint: &str) -> Reply {
+        let body =
+            json!({ "error": "invalid_request", "error_description": message, "hint": hint, "message": message });
+        Reply::with(status, "content-type: application/json\r\n", &body.to_string())
     }
 
-    fn who(&self, request: &Recorded) -> Reply {
+    fn knows(&self, request: &Recorded) -> bool {
         let authorization = request.all("authorization");
         let bearer = authorization.first().and_then(|value| value.strip_prefix("Bearer "));
-        if bearer.is_some_and(|bearer| self.access_tokens.contains(bearer)) {
-            return Reply::json(&self.user.to_string());
-        }
-        Reply::with("401 Unauthorized", "content-type: application/json\r\n", r#"{"message":"Unauthenticated."}"#)
+        bearer.and_then(|bearer| self.access_tokens.get(bearer)).is_some_and(|until| *until > Instant::now())
+    }
+
+    /// The route of the tutorial, for the one person who is there.
+    fn log_out(&mut self) -> Reply {
+        self.access_tokens.clear();
+        self.refresh_tokens.clear();
+        Reply::with("204 No Content", "", "")
     }
 }

@@ -42,6 +42,7 @@ struct State {
     refresh_tokens: HashMap<String, u64>,
     issued: Vec<String>,
     faults: HashMap<String, Vec<Reply>>,
+    to_browsers: Option<Reply>,
     delay: Duration,
     lateness: Duration,
 }
@@ -64,6 +65,7 @@ impl TokenApi {
             refresh_tokens: HashMap::new(),
             issued: Vec::new(),
             faults: HashMap::new(),
+            to_browsers: None,
             delay: Duration::ZERO,
             lateness: Duration::ZERO,
         };
@@ -88,6 +90,11 @@ impl TokenApi {
         let mut replies: Vec<_> = replies.into_iter().collect();
         replies.reverse();
         self.state().faults.insert(path.to_owned(), replies);
+    }
+
+    /// Answers whoever has no token and would take anything as a browser: with this, as Laravel does unless told otherwise.
+    pub fn takes_all_for_browsers(&self, reply: Reply) {
+        self.state().to_browsers = Some(reply);
     }
 
     /// Takes its time before it refreshes.
@@ -183,6 +190,13 @@ fn answer(state: &Mutex<State>, request: &Recorded) -> Reply {
     }
     if !request.all("accept").iter().any(|accept| accept.contains("json") || accept.contains("*/*")) {
         return Reply::with("302 Found", "location: /login\r\n", "");
+    }
+    let asks_for_json = request.all("accept").iter().any(|accept| accept.contains("json"));
+    if !asks_for_json
+        && request.all("authorization").is_empty()
+        && let Some(reply) = state_now().to_browsers.clone()
+    {
+        return reply;
     }
     let manners = state_now().manners;
     match (manners, request.method.as_str(), request.target.as_str()) {
