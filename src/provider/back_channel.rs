@@ -92,7 +92,9 @@ impl BackChannel {
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok()).map(str::to_owned);
         let mut page = Page { status: status.as_u16(), location, body: String::new(), error: None };
         if status.is_client_error() {
-            page.error = Answer::read(response).await?.error_code();
+            let answer = Answer::read(response).await?;
+            page.error = answer.error_code();
+            page.body = String::from_utf8_lossy(answer.body()).into_owned();
             return Ok(page);
         }
         let mut body = Vec::new();
