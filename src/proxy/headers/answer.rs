@@ -35,18 +35,18 @@ fn holds_html(accept: &[u8]) -> bool {
     accept.windows(b"text/html".len()).any(|part| part.eq_ignore_ascii_case(b"text/html"))
 }
 
-/// Copies what may pass, then adds the gateway's own; `Content-Length` is the body's affair.
-pub(crate) fn inbound(fields: &Fields, asked: &Asked<'_>, out: &mut HttpResponseBuilder) {
+/// Hands on what may pass, and the gateway's own; `Content-Length` is the body's affair.
+pub(crate) fn inbound(fields: Fields, asked: &Asked<'_>, out: &mut HttpResponseBuilder) {
+    if asked.session {
+        add_own(&fields, asked, out);
+    }
     let nominated = Nominated::new(fields.all(&CONNECTION).map(HeaderValue::as_bytes));
-    for (name, value) in fields.iter() {
-        if is_dropped(&fold(name.as_str()), value, asked) || nominated.contains(name.as_str()) {
+    for (name, value) in fields {
+        if is_dropped(&fold(name.as_str()), &value, asked) || nominated.contains(name.as_str()) {
             continue;
         }
-        let mapped = if name == LOCATION { mapped_location(value, asked) } else { None };
-        out.append_header((name.clone(), mapped.unwrap_or_else(|| value.clone())));
-    }
-    if asked.session {
-        add_own(fields, asked, out);
+        let mapped = if name == LOCATION { mapped_location(&value, asked) } else { None };
+        out.append_header((name, mapped.unwrap_or(value)));
     }
 }
 

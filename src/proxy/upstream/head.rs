@@ -70,15 +70,22 @@ impl Fields {
     }
 
     fn copied(lines: &[httparse::Header<'_>]) -> Option<Self> {
-        let line = |line: &httparse::Header<'_>| {
-            Some((HeaderName::from_bytes(line.name.as_bytes()).ok()?, HeaderValue::from_bytes(line.value).ok()?))
-        };
-        lines.iter().map(line).collect::<Option<_>>().map(Self)
+        let mut fields = Vec::with_capacity(lines.len());
+        for line in lines {
+            let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
+            fields.push((name, HeaderValue::from_bytes(line.value).ok()?));
+        }
+        Some(Self(fields))
     }
 
-    /// All lines, in their order.
-    pub(in crate::proxy) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
-        self.0.iter()
+}
+
+impl IntoIterator for Fields {
+    type Item = (HeaderName, HeaderValue);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
