@@ -33,6 +33,7 @@ mod logout_pages;
 mod metrics;
 mod oauth2;
 mod outages;
+mod own_paths;
 mod par;
 mod provider_client;
 mod proxy;

@@ -44,7 +44,7 @@ impl Relay {
             Some(Value::String(token)) if is_token(token) => Ok(Some(token.clone())),
             Some(_) => Err("one of its tokens is malformed"),
         };
-        let access_token = token(&self.config.token)?.ok_or("there is no token where `token` points")?;
+        let access_token = token(&self.config.token)?.ok_or("there is no token where `token_pointer` points")?;
         let refresh_token = match self.config.refresh.as_ref().map(|refresh| &refresh.with) {
             None => None,
             Some(RelayRefreshToken::Bearer) => Some(access_token.clone()),

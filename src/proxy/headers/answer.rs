@@ -4,8 +4,9 @@ use actix_web::HttpResponseBuilder;
 use actix_web::http::header as server;
 use actix_web::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, LOCATION, VARY};
 
-use super::{Nominated, cache, cookies, fold, is_hop_by_hop, location, members};
+use super::{Nominated, cache, cookies, fold, is_hop_by_hop, location};
 use crate::config::{CachePolicy, Documents, Origin};
+use crate::lists;
 use crate::proxy::route::Route;
 use crate::proxy::upstream::Fields;
 
@@ -71,12 +72,7 @@ fn is_dropped(name: &str, value: &HeaderValue, asked: &Asked<'_>) -> bool {
 /// SPA's name (RFC 9110 §11.6.1).
 fn is_token_challenge(value: &HeaderValue) -> bool {
     let Ok(text) = value.to_str() else { return false };
-    members(text).all(|member| {
-        let end = member.find([' ', '\t', '=']).unwrap_or(member.len());
-        let (word, rest) = member.split_at(end);
-        let is_parameter = rest.trim_start().starts_with('=');
-        is_parameter || ["bearer", "dpop"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
-    })
+    lists::challenges(text).iter().all(|challenge| challenge.is_of("bearer") || challenge.is_of("dpop"))
 }
 
 fn mapped_location(value: &HeaderValue, asked: &Asked<'_>) -> Option<server::HeaderValue> {
@@ -117,9 +113,14 @@ mod tests {
         for good in ["Bearer", r#"Bearer realm="a, Basic b", error="x""#, "DPoP algs=\"ES256\", bearer realm = \"x\""] {
             assert!(passes(good), "{good}");
         }
-        for bad in
-            ["Basic realm=x", "Negotiate", "NTLM abc==", "Bearer realm=\"x\", Basic realm=\"y\"", "Digest x=y, Bearer"]
-        {
+        for bad in [
+            "Basic realm=x",
+            "Negotiate",
+            "NTLM abc==",
+            "Bearer realm=\"x\", Basic realm=\"y\"",
+            "Digest x=y, Bearer",
+            "realm=x",
+        ] {
             assert!(!passes(bad), "{bad}");
         }
     }

@@ -118,18 +118,32 @@ fn a_refusal_without_json_keeps_its_status_alone() {
 #[test]
 fn whatever_else_the_api_answers_is_an_outage_and_no_login() {
     let stage = unlimited(Manners::JwtAuth);
-    let token = |value: &Value| Reply::json(&json!({ "access_token": value, "expires_in": 3600 }).to_string());
     for (what, reply) in [
         ("a crash", Reply::with("500 Internal Server Error", "", "{\"message\":\"canary\"}")),
         ("maintenance", Reply::with("503 Service Unavailable", "retry-after: 600\r\n", "{}")),
         ("a closed connection", Reply::Close),
+        ("about the connection", Reply::with("407 Proxy Authentication Required", "", "{}")),
+        ("more than a mebibyte", Reply::json(&json!({ "access_token": "x".repeat(1 << 20) }).to_string())),
+        ("about the host", Reply::with("421 Misdirected Request", "", "{}")),
+    ] {
+        let refused = answer(&stage, reply);
+        assert_eq!((refused.status, refused.reason()), (503, "provider_unavailable"), "{what}: {}", refused.text());
+        assert!(refused.all("set-cookie").is_empty() && refused.header("retry-after") == Some("2"), "{what}");
+        assert!(!refused.text().contains("canary"), "{what}");
+    }
+    assert_eq!(stage.signed_in().session(&stage.origin)["authenticated"], true, "and then all is well again");
+}
+
+#[test]
+fn a_success_that_nobody_can_use_is_a_502_and_the_log_says_what_is_wrong_with_it() {
+    let stage = unlimited(Manners::JwtAuth);
+    let token = |value: &Value| Reply::json(&json!({ "access_token": value, "expires_in": 3600 }).to_string());
+    for (what, reply) in [
         ("a redirect", Reply::with("302 Found", "location: /api/auth/me\r\n", "")),
         (
             "a redirect that keeps the method",
             Reply::with("307 Temporary Redirect", "location: /api/auth/login\r\n", ""),
         ),
-        ("about the connection", Reply::with("407 Proxy Authentication Required", "", "{}")),
-        ("about the host", Reply::with("421 Misdirected Request", "", "{}")),
         ("no JSON", Reply::with("200 OK", "", "<html>")),
         ("no object", Reply::json("[]")),
         ("nothing", Reply::with("204 No Content", "", "")),
@@ -139,13 +153,16 @@ fn whatever_else_the_api_answers_is_an_outage_and_no_login() {
         ("a token that breaks a header", token(&json!("a\r\nX-Evil: 1"))),
         ("a token in other letters", token(&json!("ä"))),
         ("two tokens", Reply::json("{\"access_token\":\"a\",\"access_token\":\"b\"}")),
-        ("more than a mebibyte", token(&json!("x".repeat(1 << 20)))),
     ] {
         let refused = answer(&stage, reply);
-        assert_eq!((refused.status, refused.reason()), (503, "provider_unavailable"), "{what}: {}", refused.text());
-        assert!(refused.all("set-cookie").is_empty() && refused.header("retry-after") == Some("2"), "{what}");
-        assert!(!refused.text().contains("canary"), "{what}");
+        assert_eq!((refused.status, refused.reason()), (502, "upstream_unreachable"), "{what}: {}", refused.text());
+        assert!(refused.all("set-cookie").is_empty() && refused.header("retry-after").is_none(), "{what}");
+        assert!(!refused.text().contains("two_factor"), "{what}: {}", refused.text());
     }
+    eventually("the log should name cause and key", || {
+        let said = "no token where `token_pointer` points; it has the members two_factor";
+        stage.gateways[0].process.output().contains(said).then_some(())
+    });
     assert_eq!(stage.signed_in().session(&stage.origin)["authenticated"], true, "and then all is well again");
 }
 

@@ -167,7 +167,7 @@ fn understood(entry: &str) -> RelayConfig {
         config::read_text(Path::new("tutorial.toml"), &whole, &|name| (name == "CLOAKROOM_KEY").then(|| key.clone()));
     let read = read.unwrap_or_else(|faults| panic!("{faults}\n{whole}"));
     match &read.sites[0].providers[0].kind {
-        ProviderKind::Relay(relay) => relay.clone(),
+        ProviderKind::Relay(relay) => *relay.clone(),
         other => panic!("{other:?}"),
     }
 }
