@@ -8,7 +8,7 @@ WORKDIR /src
 COPY . .
 # musl links statically by default; the system's root certificates are read at run time.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin cloakroom && cp target/release/cloakroom /cloakroom
+    cargo build --profile dist --locked --bin cloakroom && cp target/dist/cloakroom /cloakroom
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /cloakroom /cloakroom

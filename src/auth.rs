@@ -52,6 +52,8 @@ use crate::clock::Clock;
 use crate::config::SiteConfig;
 use crate::provider::Provider;
 use crate::session::keyring::Keyring;
+use crate::session::lifecycle::Limits;
+use crate::session::record::Meta;
 use crate::session::store::{EndReason, StoreKey};
 use crate::telemetry::metrics;
 
@@ -174,6 +176,13 @@ impl Auth {
     /// out, a code or a token, is never shown to another.
     fn provider_of(&self, name: &str, issuer: &str) -> Option<&Provider> {
         self.provider(name).filter(|provider| provider.issuer() == issuer)
+    }
+
+    /// What a session with this record is judged by.
+    fn limits(&self, meta: &Meta) -> Limits {
+        let mut providers = self.site.providers.iter();
+        let provider = providers.find(|provider| provider.name == meta.provider && provider.issuer == meta.issuer);
+        Limits { idle: self.site.session.idle, refresh_before: provider.and_then(|provider| provider.refresh_before) }
     }
 
     /// What may be asked of a provider of this site.

@@ -1,14 +1,13 @@
 //! `cloakroom dev`: an embedded OpenID provider, a demo API and a demo SPA on two sites, all on loopback.
 //!
-//! [`run`] reads the options, finds the ports, starts the parts and puts a whole gateway in front of them, wired by
-//! `arrangement` into the same `Config` that a file would give.
+//! [`run`] reads the options, finds the ports, starts the parts and puts a whole gateway in front of them, set up by
+//! `arrangement` with a configuration as an operator would write it.
 
 pub mod provider;
 
 mod api;
 mod arrangement;
 mod banner;
-mod fitting;
 mod options;
 mod ports;
 mod running;
@@ -18,13 +17,12 @@ use std::io;
 use std::time::Duration;
 
 use self::api::DemoApi;
-use self::arrangement::{Arrangement, upstream};
+use self::arrangement::Arrangement;
 use self::options::{Api, Spa, Wanted};
 use self::provider::{EmbeddedProvider, Profile, Setup};
 use self::spa::DemoSpa;
 use crate::app::Gateway;
 use crate::clock::Clock;
-use crate::config::SpaConfig;
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -59,8 +57,13 @@ pub async fn run(options: DevOptions, say: impl Fn(&str), stop: impl Future<Outp
     let listener = ports::after(port, 1)?;
     let provider = EmbeddedProvider::start_on(listener, setup).map_err(|error| cannot_start("provider", &error))?;
     let (api, api_url) = start_api(&wanted.api, port, &provider, &clock)?;
-    let (spa, spa_config) = start_spa(&wanted.spa, port)?;
-    let arrangement = Arrangement { port, issuer: provider.issuer(), profile, api: api_url, spa: spa_config };
+    let (spa, page) = start_spa(&wanted.spa, port)?;
+    // An API with a login of its own is what logs people in.
+    let address = match &wanted.api {
+        Api::Own(url) if profile.own_login.is_some() => url.as_str().trim_end_matches('/'),
+        Api::Own(_) | Api::Demo => provider.address(),
+    };
+    let arrangement = Arrangement { port, profile: &profile, address, api: &api_url, spa: page };
     let (config, clients) = arrangement.make()?;
     let text = banner::text(&config, &wanted, &provider);
     for client in clients {
@@ -101,16 +104,16 @@ fn start_api(
     }
 }
 
-/// The demo page, unless another one is wanted; and the one that counts.
-fn start_spa(wanted: &Spa, port: u16) -> Result<(Option<DemoSpa>, SpaConfig), DevError> {
+/// The demo page, unless another one is wanted; and the key and value that say which one counts.
+fn start_spa(wanted: &Spa, port: u16) -> Result<(Option<DemoSpa>, (&'static str, String)), DevError> {
     match wanted {
-        Spa::Dir(dir) => Ok((None, SpaConfig::Dir { dir: dir.clone(), fallback: "index.html".to_owned() })),
-        Spa::Server(url) => Ok((None, SpaConfig::DevServer(upstream(url)))),
+        Spa::Dir(dir) => Ok((None, ("dir", dir.clone()))),
+        Spa::Server(url) => Ok((None, ("dev_server", url.to_string()))),
         Spa::Demo => {
             let listener = ports::after(port, 3)?;
             let url = ports::url(&listener)?;
             let spa = DemoSpa::start(listener).map_err(|error| cannot_start("demo page", &error))?;
-            Ok((Some(spa), SpaConfig::DevServer(upstream(&url))))
+            Ok((Some(spa), ("dev_server", url.to_string())))
         }
     }
 }

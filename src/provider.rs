@@ -41,7 +41,7 @@ use url::Url;
 pub use self::grant::{Attempt, Grant, LoginHints, Renewal, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 pub use self::outcome::{AuthorizeError, ProviderStatus, RedeemError, Refreshed, Unavailable};
-pub use self::relay::{Credentials, LogInError, Refusal, Sender};
+pub use self::relay::{Credentials, LogInError, Refusal, Sender, Unfinished};
 pub use self::response::{Answer, Response};
 pub use self::user::ProvenUser;
 
@@ -158,10 +158,10 @@ impl Provider {
     /// Checks the `iss` of an authorization response, errors included (RFC 9207 §2.4).
     ///
     /// # Errors
-    /// [`RedeemError`] when it is missing although advertised, or another issuer's, or the metadata cannot be had.
+    /// [`RedeemError`] when it is missing although advertised or needed, or another issuer's, or the metadata cannot be had.
     pub async fn check_response_issuer(&self, iss: Option<&str>) -> Result<(), RedeemError> {
         match &self.kind {
-            Kind::CodeFlow(flow) => flow.server.check_response_issuer(iss).await,
+            Kind::CodeFlow(flow) => flow.check_response_issuer(iss).await,
             Kind::Relay(_) => Err(relay::no_page().into()),
         }
     }

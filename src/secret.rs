@@ -59,6 +59,8 @@ secret_text! {
     State;
     /// The bearer that opens the admin listener.
     AdminToken;
+    /// The cookies of an API between two steps of a login there, as a `Cookie` header says them.
+    ApiCookies;
     /// The password at the store.
     StorePassword;
 }

@@ -202,7 +202,7 @@ impl Auth {
         opened: Opened,
     ) -> Result<Session, CurrentError> {
         let Opened { stored: Stored { version, .. }, record, current_key } = opened;
-        match judge(&record.meta, self.site.session.idle, self.clock.now()) {
+        match judge(&record.meta, self.limits(&record.meta), self.clock.now()) {
             Ok(life) => Ok(Session { ticket, key, version, record, life, current_key }),
             Err(reason) => {
                 self.end_later(ticket, key, reason);
@@ -228,7 +228,7 @@ impl Auth {
             change(&mut record);
             match self.write(store, session, &record).await? {
                 Replaced::Done => {
-                    session.life = judge(&record.meta, self.site.session.idle, self.clock.now())
+                    session.life = judge(&record.meta, self.limits(&record.meta), self.clock.now())
                         .map_err(|reason| CurrentError::Absent(Why::Ended(reason)))?;
                     session.record = Arc::new(record);
                     session.version += 1;
@@ -261,7 +261,7 @@ impl Auth {
         let store = self.background.store();
         let Loaded::Live(stored) = store.load_now(key).await? else { return Ok(()) };
         let Ok(record) = Record::open(&self.ring, key, ticket.secret(), &stored) else { return Ok(()) };
-        if judge(&record.meta, self.site.session.idle, self.clock.now()).is_ok() {
+        if judge(&record.meta, self.limits(&record.meta), self.clock.now()).is_ok() {
             return Ok(());
         }
         self.sessions.end(store, key, reason).await.map(drop)

@@ -79,7 +79,7 @@ impl Auth {
             }
         }
         written?;
-        let life = judge(meta, self.site.session.idle, now).expect("a session that begins now is not over");
+        let life = judge(meta, self.limits(meta), now).expect("a session that begins now is not over");
         Ok(Session { ticket, key, version: 1, record: Arc::new(record), life, current_key: true })
     }
 }

@@ -31,7 +31,7 @@ impl Auth {
     /// `None` if that is over already.
     async fn able_to_leave(&self, provider: &Provider, record: Record) -> Option<Record> {
         let (meta, secrets) = (&record.meta, &record.secrets);
-        let is_over = token_due_in(meta, self.clock.now()).is_zero();
+        let is_over = token_due_in(meta, self.limits(meta), self.clock.now()).is_zero();
         let refresh_token = secrets.refresh_token.as_ref().filter(|_| is_over && provider.is_told_of_logouts());
         let Some(refresh_token) = refresh_token else { return Some(record) };
         let turn = self.purse(provider).turn(self.background.store(), Call::Early, Duration::ZERO).await;

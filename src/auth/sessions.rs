@@ -16,7 +16,7 @@ pub use self::roster::{KeyCount, KeyReport, Listing, Roster, RosterError};
 use crate::clock::Clock;
 use crate::config::{Origin, SiteConfig};
 use crate::session::keyring::{KeyId, Keyring};
-use crate::session::lifecycle::judge;
+use crate::session::lifecycle::{Limits, judge};
 use crate::session::record::{Meta, key_id};
 use crate::session::store::{EndReason, Ended, Loaded, Replaced, Store, StoreError, StoreKey, Stored};
 use crate::telemetry::metrics;
@@ -158,7 +158,7 @@ impl SiteSessions {
             return None;
         }
         let meta = Meta::open(&self.ring, key, stored).ok()?;
-        judge(&meta, self.idle, self.clock.now()).ok()?;
+        judge(&meta, Limits { idle: self.idle, refresh_before: None }, self.clock.now()).ok()?;
         Some(ListedSession {
             site: self.name.clone(),
             session: self.ring.log_name(key),

@@ -24,6 +24,9 @@ impl Auth {
     /// The step that gives `session` all of `scopes`, sealed for a URL; `None` when it has them.
     #[must_use]
     pub fn step_up(&self, session: &Session, scopes: &[String]) -> Option<String> {
+        if scopes.is_empty() {
+            return None;
+        }
         let provider = &session.record.meta.provider;
         let configured = || self.provider(provider).map(|provider| provider.scopes().to_vec()).unwrap_or_default();
         let granted = match &session.record.secrets.scope {

@@ -45,6 +45,12 @@ impl JsonPointer {
         }
     }
 
+    /// Whether it is the document itself.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The place around this one; `None` for the document itself.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {

@@ -2,6 +2,9 @@
 
 use super::suggest;
 
+/// What stands in front of a claim's name.
+const CLAIM: &str = "claim:";
+
 /// What stands for what, as it is written between braces.
 const PLACEHOLDERS: [(&str, Placeholder); 4] = [
     ("client_id", Placeholder::ClientId),
@@ -22,7 +25,7 @@ enum Part {
 }
 
 /// What is known at a logout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placeholder {
     /// `{client_id}`
     ClientId,
@@ -32,6 +35,8 @@ pub enum Placeholder {
     IdToken,
     /// `{state}`, by which the browser finds back to where it wanted to go.
     State,
+    /// `{claim:NAME}`: what the ID token says under that name, if that is a text.
+    Claim(String),
 }
 
 /// Why a text is no template.
@@ -56,12 +61,10 @@ impl LogoutTemplate {
             let (before, braced) = rest.split_at(open);
             let name = braced.strip_prefix('{').and_then(|braced| braced.split_once('}'));
             let (name, after) = name.ok_or_else(|| wrong(format!("{text:?} has a brace without its partner"), ""))?;
-            let (_, placeholder) = PLACEHOLDERS
-                .iter()
-                .find(|(known, _)| *known == name)
-                .ok_or_else(|| wrong(format!("\"{{{name}}}\" stands for nothing here"), name))?;
+            let placeholder =
+                meant(name).ok_or_else(|| wrong(format!("\"{{{name}}}\" stands for nothing here"), name))?;
             parts.extend((!before.is_empty()).then(|| Part::Text(before.to_owned())));
-            parts.push(Part::Placeholder(*placeholder));
+            parts.push(Part::Placeholder(placeholder));
             rest = after;
         }
         parts.extend((!rest.is_empty()).then(|| Part::Text(rest.to_owned())));
@@ -69,22 +72,29 @@ impl LogoutTemplate {
     }
 
     /// The text with everything in its place; `None` when one of the placeholders stands for nothing now.
-    pub fn fill<'v>(&self, known: impl Fn(Placeholder) -> Option<&'v str>) -> Option<String> {
+    pub fn fill<'v>(&self, known: impl Fn(&Placeholder) -> Option<&'v str>) -> Option<String> {
         self.0.iter().try_fold(String::new(), |text, part| {
             Some(
                 text + match part {
                     Part::Text(part) => part,
-                    Part::Placeholder(placeholder) => known(*placeholder)?,
+                    Part::Placeholder(placeholder) => known(placeholder)?,
                 },
             )
         })
     }
 }
 
+fn meant(name: &str) -> Option<Placeholder> {
+    if let Some(claim) = name.strip_prefix(CLAIM) {
+        return (!claim.is_empty()).then(|| Placeholder::Claim(claim.to_owned()));
+    }
+    PLACEHOLDERS.iter().find(|(known, _)| *known == name).map(|(_, placeholder)| placeholder.clone())
+}
+
 fn wrong(wrong: String, name: &str) -> NotATemplate {
     let remedy = match suggest::nearest(name, PLACEHOLDERS.iter().map(|(known, _)| *known)) {
         Some(near) => format!("did you mean \"{{{near}}}\"?"),
-        None => "write {client_id}, {return_to}, {id_token} or {state}".to_owned(),
+        None => "write {client_id}, {return_to}, {id_token}, {state} or {claim:NAME}".to_owned(),
     };
     NotATemplate { wrong, remedy }
 }
@@ -100,6 +110,7 @@ mod tests {
             Placeholder::ReturnTo => Some("https://app.example/out"),
             Placeholder::IdToken => id_token,
             Placeholder::State => Some("s"),
+            Placeholder::Claim(name) => Some("hint").filter(|_| name == "login_hint"),
         })
     }
 
@@ -111,10 +122,13 @@ mod tests {
             ("code", "code"),
             ("a{state}b{state}", "asbs"),
             ("{id_token}", "{state}"),
+            ("{claim:login_hint}", "hint"),
         ] {
             assert_eq!(fill(text, Some("{state}")).as_deref(), Some(filled), "{text}");
         }
-        assert_eq!(fill("x{id_token}", None), None, "a parameter without its value is left out");
+        for text in ["x{id_token}", "{claim:email}", "{claim:login_hint}{claim:email}"] {
+            assert_eq!(fill(text, None), None, "{text}: a parameter without its value is left out");
+        }
     }
 
     #[test]
@@ -127,6 +141,8 @@ mod tests {
             ("client_id}", "{state}"),
             ("{{client_id}}", "\"{client_id}\""),
             ("{access_token}", "write {client_id}"),
+            ("{claim:}", "{claim:NAME}"),
+            ("{login_hint}", "{claim:NAME}"),
         ] {
             let wrong = LogoutTemplate::parse(text).unwrap_err();
             assert!(wrong.remedy.contains(remedy), "{text}: {wrong:?}");

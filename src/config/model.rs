@@ -15,10 +15,10 @@ use std::time::Duration;
 pub use self::client::{AssertionAud, AssertionConfig, AssertionTyp, ClientAuth, Par, RefreshScope, RequestConfig};
 pub use self::provider::{
     Budget, ClientConfig, Empty400, LogoutConfig, LogoutHint, LogoutPage, LogoutTokenExp, OAuth2Config, OidcConfig,
-    ProviderConfig, ProviderKind, TrustedAudiences,
+    ProviderConfig, ProviderKind, TrustedAudiences, WrittenEndpoints,
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
-pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken};
+pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken, RelayStep};
 pub use self::response_mode::ResponseMode;
 pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
 pub use self::site::{CsrfMode, Hsts, LimitsConfig, Rate, SameSite, SessionConfig, SiteConfig};

@@ -121,6 +121,13 @@ fn no_base(provider: &Node) -> Result<(), Fault> {
     Err(url.fault(wrong))
 }
 
+/// The `kind` that the profile of `provider` is made for, whichever is written: `default` where it says none.
+pub(super) fn made_for(provider: &Section<'_>, default: &str) -> Option<String> {
+    let profiles = profiles();
+    let (_, preset) = find(provider.node("profile")?, &profiles).ok()?;
+    Some(preset.get("kind").and_then(|kind| text(kind).ok()).unwrap_or(default).to_owned())
+}
+
 /// What the profile of `provider` set there.
 pub(super) fn applied(provider: &Section<'_>) -> Option<AppliedProfile> {
     let profiles = profiles();

@@ -73,7 +73,9 @@ fn values() -> Vec<String> {
 }
 
 /// The keys that a relay alone has.
-const RELAY: [&str; 7] = [
+const RELAY: [&str; 9] = [
+    "step_pointer",
+    "step_url",
     "login_url",
     "login_page",
     "refresh_url",

@@ -1,6 +1,6 @@
 //! What `--spa` and `--api` mean, or a sentence that says why they mean nothing.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use url::Url;
 
@@ -22,7 +22,7 @@ pub(super) enum Spa {
     /// The embedded one.
     Demo,
     /// Built files.
-    Dir(PathBuf),
+    Dir(String),
     /// A development server.
     Server(Url),
 }
@@ -72,7 +72,7 @@ fn spa(text: &str) -> Result<Spa, DevError> {
     if text.starts_with("localhost:") || text.parse::<std::net::SocketAddr>().is_ok() {
         return Err(DevError(format!("--spa {text} is neither a directory nor a URL: write http://{text}")));
     }
-    let dir = PathBuf::from(text);
+    let dir = Path::new(text);
     if !dir.is_dir() {
         return Err(DevError(format!(
             "--spa {text} is not a directory: build your page first, or give the URL of its dev server, such as http://127.0.0.1:5173"
@@ -83,7 +83,7 @@ fn spa(text: &str) -> Result<Spa, DevError> {
             "--spa {text} has no index.html: give the directory that your build writes, often dist or .output/public"
         )));
     }
-    Ok(Spa::Dir(dir))
+    Ok(Spa::Dir(text.to_owned()))
 }
 
 fn upstream(option: &str, text: &str) -> Result<Url, DevError> {
@@ -136,7 +136,7 @@ mod tests {
         let path = dir.path().to_str().unwrap();
         assert!(parse(Some(path), None).unwrap_err().contains("index.html"));
         std::fs::write(dir.path().join("index.html"), "x").unwrap();
-        assert_eq!(parse(Some(path), None).unwrap().spa, Spa::Dir(dir.path().to_owned()));
+        assert_eq!(parse(Some(path), None).unwrap().spa, Spa::Dir(path.to_owned()));
         assert!(parse(Some("http://localhost:5173"), None).is_ok());
         assert!(parse(Some("localhost:5173"), None).unwrap_err().contains("http://localhost:5173"));
         assert!(parse(Some("no/such/place"), None).unwrap_err().contains("dev server"));

@@ -4,6 +4,7 @@
 //! agree on a mistake. Whatever a client does wrong is refused, and remembered as a complaint that a test can ask for.
 
 mod access;
+mod answer;
 mod audience;
 mod authorize;
 mod back_channel;
@@ -17,6 +18,7 @@ mod expiring;
 mod issue;
 mod keys;
 mod login;
+mod own_login;
 mod pages;
 mod parameters;
 mod profile;
@@ -35,6 +37,7 @@ pub use behaviour::{Behaviour, Rotation};
 pub use client::Client;
 #[cfg(test)]
 pub(super) use keys::KeyRing;
+pub use own_login::PASSWORD;
 pub use profile::Profile;
 pub use state::Tally;
 pub use user::User;
@@ -74,7 +77,7 @@ impl Setup {
             profile,
             clients: Vec::new(),
             users: User::demo(),
-            audience: "demo-api".to_owned(),
+            audience: audience::name(profile.authorization.api).to_owned(),
             behaviour: Behaviour { rotation: profile.refresh.rotation, ..Behaviour::default() },
             clock: Clock::System,
         }
@@ -131,10 +134,22 @@ impl EmbeddedProvider {
         Ok(Self { shared, running: Running::start(server) })
     }
 
-    /// The issuer, `http://127.0.0.1:PORT`.
+    /// Where it is: `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.shared.address
+    }
+
+    /// The issuer, which begins with the address.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.shared.issuer
+    }
+
+    /// The `aud` by which an API knows that a token is for it.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.shared.audience
     }
 
     /// What kind of provider it is.
@@ -187,7 +202,7 @@ impl EmbeddedProvider {
 fn routes(app: &mut web::ServiceConfig, profile: &Profile) {
     let paths = &profile.paths;
     if profile.authorization.openid {
-        app.service(web::resource("/.well-known/openid-configuration").get(discovery::configuration));
+        app.service(web::resource(discovery::path(paths.issuer)).get(discovery::configuration));
     }
     if let Some(path) = paths.jwks {
         app.service(web::resource(path).get(discovery::jwks));
@@ -202,13 +217,24 @@ fn routes(app: &mut web::ServiceConfig, profile: &Profile) {
     if let Some(path) = paths.hook {
         app.service(web::resource(path).post(userinfo::log_out));
     }
-    app.service(web::resource(paths.authorize).get(authorize::authorize).post(authorize::authorize))
-        .service(web::resource("/login").post(login::login))
-        .service(web::resource(paths.token).post(token::token))
-        .service(web::resource(paths.userinfo).get(userinfo::userinfo).post(userinfo::userinfo))
+    if let Some(path) = paths.authorize {
+        app.service(web::resource(path).get(authorize::authorize).post(authorize::authorize))
+            .service(web::resource("/login").post(login::login));
+    }
+    if let Some(path) = paths.token {
+        app.service(web::resource(path).post(token::token));
+    }
+    if let Some(own) = profile.own_login {
+        app.service(web::resource(own.login).post(own_login::log_in));
+    }
+    if let Some(path) = profile.own_login.and_then(|own| own.refresh) {
+        app.service(web::resource(path).post(own_login::refresh));
+    }
+    app.service(web::resource(paths.userinfo).get(userinfo::userinfo).post(userinfo::userinfo))
         .service(web::resource("/avatar/{user}.svg").get(user::avatar))
         .service(web::resource("/icon.svg").get(pages::icon))
         .service(web::resource("/provider.css").get(pages::stylesheet))
+        .service(web::resource("/post.js").get(pages::script))
         .service(web::resource("/desk").post(desk::press))
         .service(web::resource("/").get(desk::show))
         .default_service(web::to(pages::not_found));

@@ -7,6 +7,7 @@ use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 
+use super::provider::PASSWORD;
 use super::running::Running;
 
 const INDEX: &str = include_str!("assets/spa/index.html");
@@ -58,7 +59,9 @@ async fn index(request: HttpRequest) -> HttpResponse {
     }
     // Written into the page, so that the colour is right before any script runs.
     let site = if host(&request).starts_with("two.") { "two" } else { "one" };
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(INDEX.replace("{{site}}", site))
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .body(INDEX.replace("{{site}}", site).replace("{{password}}", PASSWORD))
 }
 
 fn host(request: &HttpRequest) -> &str {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::lists;
+use crate::lists::{self, Challenge};
 
 /// The most servers whose nonce is remembered; a configuration names a handful.
 const MOST: usize = 256;
@@ -44,21 +44,8 @@ fn sane(nonce: &[u8]) -> Option<&str> {
 /// of the scheme and whatever other challenges stand around it.
 #[must_use]
 pub fn asks_for_nonce(challenges: &str) -> bool {
-    let mut ours = false;
-    lists::members(challenges).any(|member| {
-        let end = member.find([' ', '\t', '=']).unwrap_or(member.len());
-        let (word, rest) = member.split_at(end);
-        let parameter = if rest.trim_start().starts_with('=') {
-            member
-        } else {
-            ours = word.eq_ignore_ascii_case("dpop");
-            rest.trim_start()
-        };
-        let asks = parameter.split_once('=').is_some_and(|(name, value)| {
-            name.trim().eq_ignore_ascii_case("error") && value.trim().trim_matches('"') == "use_dpop_nonce"
-        });
-        ours && asks
-    })
+    let asks = |challenge: &Challenge<'_>| challenge.parameter("error") == Some("use_dpop_nonce");
+    lists::challenges(challenges).iter().any(|challenge| challenge.is_of("dpop") && asks(challenge))
 }
 
 #[cfg(test)]
@@ -71,6 +58,7 @@ mod tests {
             r#"DPoP error="use_dpop_nonce""#,
             r#"dpop realm="a, b", error="use_dpop_nonce", error_description="x""#,
             r#"Bearer realm="x", DPOP error=use_dpop_nonce"#,
+            r#"DPoP algs="ES256", , error="use_dpop_nonce""#,
         ] {
             assert!(asks_for_nonce(challenge), "{challenge}");
         }

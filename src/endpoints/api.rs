@@ -49,7 +49,8 @@ pub(super) async fn call(site: &Site, route: &Route, incoming: Incoming<'_>) -> 
     let forwarded = Forward { request, payload, path, route, origin, client, request_id: id.as_str(), pass };
     if websocket {
         let hooks = streams::hooks(site, session)?;
-        return Ok(tunnel::tunnel(&site.shared.clients, forwarded, renew, hooks).await?);
+        // In a box, so that calls, which are many, need not have room for what tunnels do.
+        return Ok(Box::pin(tunnel::tunnel(&site.shared.clients, forwarded, renew, hooks)).await?);
     }
     let response = forward(&site.shared.clients, forwarded, renew).await?;
     streams::until_over(site, session, response)

@@ -28,43 +28,91 @@ pub(super) struct Call<'a> {
     pub(super) body: Payload,
 }
 
+/// What one of our own paths does when it is asked by one method.
+struct Endpoint {
+    path: &'static str,
+    method: Method,
+    act: Act,
+    /// Whether a site has it at all, at the redirect URI of the provider of that name where it is about one.
+    offered: fn(&Site, Option<&str>) -> bool,
+}
+
+#[derive(Clone, Copy)]
+enum Act {
+    StartLogin,
+    LogIn,
+    CompleteLogin,
+    SendAnswerOn,
+    ShowSession,
+    ExtendSession,
+    LogOut,
+    LandFromLogout,
+    EndForProvider,
+    EndInFrame,
+    OpenEvents,
+    ServeClient,
+}
+
+const fn endpoint(path: &'static str, method: Method, act: Act) -> Endpoint {
+    offered(path, method, act, |_, _| true)
+}
+
+const fn offered(path: &'static str, method: Method, act: Act, offered: fn(&Site, Option<&str>) -> bool) -> Endpoint {
+    Endpoint { path, method, act, offered }
+}
+
+/// Contract section 3. The methods of a path stand in the order in which `Allow` names them.
+static ENDPOINTS: [Endpoint; 15] = [
+    endpoint("/login", Method::GET, Act::StartLogin),
+    offered("/login", Method::POST, Act::LogIn, |site, _| relay::is_possible(site)),
+    offered(CALLBACK, Method::GET, Act::CompleteLogin, is_redirect_uri),
+    offered(CALLBACK, Method::POST, Act::SendAnswerOn, |site, at| site.auth.takes_posted_answers(at)),
+    endpoint("/session", Method::GET, Act::ShowSession),
+    endpoint("/session", Method::HEAD, Act::ShowSession),
+    endpoint("/session/extend", Method::POST, Act::ExtendSession),
+    endpoint("/logout", Method::POST, Act::LogOut),
+    endpoint("/logout/callback", Method::GET, Act::LandFromLogout),
+    endpoint("/backchannel-logout", Method::POST, Act::EndForProvider),
+    offered("/frontchannel-logout", Method::GET, Act::EndInFrame, |site, _| site.auth.takes_front_channel_logout()),
+    endpoint("/events", Method::GET, Act::OpenEvents),
+    endpoint("/events", Method::HEAD, Act::OpenEvents),
+    endpoint("/client.js", Method::GET, Act::ServeClient),
+    endpoint("/client.js", Method::HEAD, Act::ServeClient),
+];
+
+const CALLBACK: &str = "/callback";
+
+/// Whether answers come to the shared redirect URI, or to the one that ends with that name.
+fn is_redirect_uri(site: &Site, at: Option<&str>) -> bool {
+    at.is_none_or(|name| site.auth.site().own_callback(name).is_some())
+}
+
 /// Answers; `path` is what follows the base path.
 pub(super) async fn answer(path: &str, call: Call<'_>) -> Result<HttpResponse, Problem> {
-    match (path, call.request.method()) {
-        ("/login", &Method::GET) => login::start(&call).await,
-        ("/login", &Method::POST) if relay::is_possible(call.site) => relay::log_in(call).await,
-        ("/callback", &Method::GET) => callback::complete(call, None).await,
-        ("/callback", &Method::POST) if call.site.auth.takes_posted_answers(None) => {
-            form_post::send_on(call, None).await
-        }
-        ("/session", &Method::GET | &Method::HEAD) => session::show(call).await,
-        ("/session/extend", &Method::POST) => session::extend(call).await,
-        ("/logout", &Method::POST) => logout::end(call).await,
-        ("/logout/callback", &Method::GET) => logout::after(&call).await,
-        ("/backchannel-logout", &Method::POST) => backchannel::end(call).await,
-        ("/frontchannel-logout", &Method::GET) => frontchannel::end(&call).await,
-        ("/events", &Method::GET | &Method::HEAD) => events::open(&call).await,
-        ("/client.js", &Method::GET | &Method::HEAD) => Ok(client_js::serve(call.request)),
-        ("/login", _) if relay::is_possible(call.site) => Err(Problem::Method("GET, POST".into())),
-        ("/callback", _) if call.site.auth.takes_posted_answers(None) => Err(Problem::Method("GET, POST".into())),
-        ("/login" | "/callback" | "/logout/callback", _) => Err(Problem::Method("GET".into())),
-        ("/frontchannel-logout", _) if call.site.auth.takes_front_channel_logout() => {
-            Err(Problem::Method("GET".into()))
-        }
-        ("/session" | "/events" | "/client.js", _) => Err(Problem::Method("GET, HEAD".into())),
-        ("/session/extend" | "/logout" | "/backchannel-logout", _) => Err(Problem::Method("POST".into())),
-        _ => match (path.strip_prefix("/callback/"), call.request.method()) {
-            (Some(provider), &Method::GET) => callback::complete(call, Some(provider)).await,
-            (Some(provider), &Method::POST) if call.site.auth.takes_posted_answers(Some(provider)) => {
-                form_post::send_on(call, Some(provider)).await
-            }
-            (Some(provider), _) if call.site.auth.takes_posted_answers(Some(provider)) => {
-                Err(Problem::Method("GET, POST".into()))
-            }
-            (Some(provider), _) if call.site.auth.site().own_callback(provider).is_some() => {
-                Err(Problem::Method("GET".into()))
-            }
-            _ => Err(Problem::NoRoute),
-        },
+    // A redirect URI of one provider's own is the shared one with its name behind it.
+    let own = path.strip_prefix(CALLBACK).and_then(|rest| rest.strip_prefix('/'));
+    let path = if own.is_some() { CALLBACK } else { path };
+    let here = || ENDPOINTS.iter().filter(|known| known.path == path && (known.offered)(call.site, own));
+    if let Some(act) = here().find(|known| known.method == *call.request.method()).map(|known| known.act) {
+        return perform(act, call, own).await;
+    }
+    let allowed: Vec<&str> = here().map(|known| known.method.as_str()).collect();
+    if allowed.is_empty() { Err(Problem::NoRoute) } else { Err(Problem::Method(allowed.join(", "))) }
+}
+
+async fn perform(act: Act, call: Call<'_>, own: Option<&str>) -> Result<HttpResponse, Problem> {
+    match act {
+        Act::StartLogin => login::start(&call).await,
+        Act::LogIn => relay::log_in(call).await,
+        Act::CompleteLogin => callback::complete(call, own).await,
+        Act::SendAnswerOn => form_post::send_on(call, own).await,
+        Act::ShowSession => session::show(call).await,
+        Act::ExtendSession => session::extend(call).await,
+        Act::LogOut => logout::end(call).await,
+        Act::LandFromLogout => logout::after(&call).await,
+        Act::EndForProvider => backchannel::end(call).await,
+        Act::EndInFrame => frontchannel::end(&call).await,
+        Act::OpenEvents => events::open(&call).await,
+        Act::ServeClient => Ok(client_js::serve(call.request)),
     }
 }

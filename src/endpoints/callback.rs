@@ -14,8 +14,7 @@ use crate::provider::{Answer, LoginHints};
 /// Completes a login, or says why not; `at` is the end of the redirect URI that it came to, if it is one provider's own. The
 /// login cookie and the state are checked before anything is asked of anybody.
 pub(super) async fn complete(mut call: Call<'_>, at: Option<&str>) -> Result<HttpResponse, Problem> {
-    let at = at.map(|name| call.site.auth.site().own_callback(name).map(str::to_owned).ok_or(Problem::NoRoute));
-    let at = at.transpose()?;
+    let at = at.map(str::to_owned);
     login::navigation_only(call.request)?;
     let (answer, fresh) = answer(&call)?;
     let state = answer.state().to_owned();
@@ -120,6 +119,10 @@ fn failed(call: &Call<'_>, error: &CallbackError) -> Problem {
         CallbackError::Refused(code) => {
             Problem::LoginFailed(format!("The login service refused it and gives the reason “{code}”."))
         }
+        CallbackError::CodeRefused(code) => Problem::LoginFailed(format!(
+            "The login service let you in, and then refused to complete it with the reason “{code}”: its code may be used up or \
+             too old. Please try again."
+        )),
         CallbackError::Unidentified(reason) => Problem::LoginFailed(format!(
             "The login service let you in, and then did not say who you are. Its user endpoint: {reason}. Please try again."
         )),

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{COOKIE, HeaderMap};
+use memchr::memchr;
 
 use crate::auth::LOGIN_LIFETIME;
 use crate::config::{Origin, Scheme, SiteConfig};
@@ -175,9 +176,16 @@ fn singles(found: &[(&[u8], &[u8])]) -> Vec<(String, String)> {
 /// The pairs of one header line: space and tab around a pair are not part of it, the first `=` divides, and what stands
 /// beside it belongs to the name or the value.
 fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    line.split(|&byte| byte == b';').filter_map(|pair| {
+    let mut rest = Some(line);
+    let parts = std::iter::from_fn(move || {
+        let line = rest?;
+        let end = memchr(b';', line);
+        rest = end.map(|end| &line[end + 1..]);
+        Some(&line[..end.unwrap_or(line.len())])
+    });
+    parts.filter_map(|pair| {
         let pair = trim(pair);
-        let divide = pair.iter().position(|&byte| byte == b'=')?;
+        let divide = memchr(b'=', pair)?;
         Some((&pair[..divide], &pair[divide + 1..]))
     })
 }

@@ -81,7 +81,8 @@ async fn pass_on(site: &Site, incoming: Incoming<'_>) -> Result<HttpResponse, Pr
             site.meters.count(&route.config.path, &outcome);
             outcome
         }
-        None => spa::serve(site, incoming).await,
+        // In a box, so that calls need not have room for it.
+        None => Box::pin(spa::serve(site, incoming)).await,
     }
 }
 

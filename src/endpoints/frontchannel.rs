@@ -18,9 +18,6 @@ const LONGEST_SID: usize = 1024;
 /// Ends the session that `iss` and `sid` name; both must be there (§3).
 pub(super) async fn end(call: &Call<'_>) -> Result<HttpResponse, Problem> {
     let auth = &call.site.auth;
-    if !auth.takes_front_channel_logout() {
-        return Err(Problem::NoRoute);
-    }
     framed(call)?;
     let query = Query::read(call.request.uri())?;
     let (Some(issuer), Some(sid)) = (query.get("iss"), query.get("sid")) else {

@@ -47,6 +47,8 @@ pub(super) enum Problem {
     TooMany(u64),
     /// 502 `upstream_unreachable`
     UpstreamUnreachable,
+    /// 502 `upstream_unreachable`, since the API answers a login in a way that nobody can use.
+    LoginUnusable,
     /// 503 `store_unavailable`
     StoreUnavailable,
     /// 503 `provider_unavailable`, and the seconds after which asking again may help.
@@ -98,6 +100,9 @@ impl Problem {
             Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host", "No site has this address"),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many", "Too many requests"),
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable", "The API cannot be reached"),
+            Self::LoginUnusable => {
+                (StatusCode::BAD_GATEWAY, "upstream_unreachable", "The login's answer cannot be used")
+            }
             Self::StoreUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Sessions cannot be looked up right now")
             }
@@ -124,6 +129,7 @@ impl Problem {
             Self::TooMany(_) => "The Retry-After header says when the next one is due.",
             Self::Overloaded => "As many calls run as the route allows; try again in a moment.",
             Self::UpstreamUnreachable | Self::UpstreamTimeout => "Nobody was logged out; try again in a moment.",
+            Self::LoginUnusable => "The API did not answer as the gateway is configured; its operator must look.",
             Self::StoreUnavailable | Self::ProviderUnavailable(_) => "Nobody was logged out; try again in a moment.",
         }
     }

@@ -7,6 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::IgnoredAny;
+use serde_json::json;
 
 use super::bff::Call;
 use super::problem::Problem;
@@ -14,7 +15,7 @@ use super::request::{self, Query};
 use super::{Site, binding, body, login, session};
 use crate::auth::LogInFailure;
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{Credentials, LogInError, Provider, Refusal, Sender};
+use crate::provider::{Credentials, LogInError, Provider, Refusal, Sender, Unfinished};
 
 /// The largest body that is read: a form's fields, and room for a captcha's answer.
 const LARGEST: usize = 16 * 1024;
@@ -30,7 +31,16 @@ pub(super) async fn log_in(mut call: Call<'_>) -> Result<HttpResponse, Problem> 
     // Only now, or any page could use up the budget of its reader's address.
     call.site.limits.admit_login(call.client)?;
     let query = Query::read(call.request.uri())?;
-    let provider = chosen(call.site, query.get("provider"))?;
+    let next = query.get("step").map(|sealed| call.site.auth.open_next_step(sealed));
+    let next =
+        next.map(|next| next.ok_or(Problem::BadRequest("the step is over, or none of this site's"))).transpose()?;
+    let provider = match &next {
+        Some(next) if query.get("provider").is_some_and(|name| name != next.provider) => {
+            return Err(Problem::BadRequest("the step is another provider's"));
+        }
+        Some(next) => chosen(call.site, Some(&next.provider))?,
+        None => chosen(call.site, query.get("provider"))?,
+    };
     if !body::is_of(call.request, "application/json") {
         return Err(Problem::BadRequest("the body is not application/json"));
     }
@@ -39,13 +49,16 @@ pub(super) async fn log_in(mut call: Call<'_>) -> Result<HttpResponse, Problem> 
         return Err(Problem::BadRequest("the body is not a JSON object"));
     }
     let previous = call.cookies.session.take().map(|cookie| cookie.ticket);
-    let credentials = Credentials { json, sender: sender(&call) };
+    let credentials = Credentials { json, sender: sender(&call), step: next.map(|next| next.cookies) };
     match call.site.auth.log_in(provider.name(), credentials, previous).await {
         Ok(session) => {
             binding::tie(&call.binding, session.ticket());
             Ok(session::shown_to(&call, &session))
         }
         Err(LogInFailure::Provider(LogInError::Refused(refusal))) => Ok(refused(&call, &refusal)),
+        Err(LogInFailure::Provider(LogInError::Unfinished(unfinished))) => Ok(to_go_on(&call, provider, &unfinished)),
+        // Trying again would not help, as it would in an outage.
+        Err(LogInFailure::Provider(LogInError::Unusable(_))) => Err(Problem::LoginUnusable),
         Err(LogInFailure::Provider(_)) => Err(Problem::ProviderUnavailable(2)),
         Err(LogInFailure::Store(error)) => Err(error.into()),
     }
@@ -95,6 +108,20 @@ fn sender(call: &Call<'_>) -> Sender {
         user_agent: said("user-agent"),
         languages: said("accept-language"),
     }
+}
+
+/// What the API wants next, in its own words, and where the page sends that.
+fn to_go_on(call: &Call<'_>, provider: &Provider, unfinished: &Unfinished) -> HttpResponse {
+    let sealed = call.site.auth.seal_next_step(provider, &unfinished.cookies);
+    let body = json!({
+        "authenticated": false, "reason": "step", "answer": unfinished.answer,
+        "login_url": format!("{}?step={sealed}", call.site.login_url),
+    });
+    let mut answer = HttpResponse::Ok();
+    super::close_to_browsers(&mut answer);
+    answer.insert_header(("x-request-id", call.id.as_str()));
+    answer.insert_header((header::CONTENT_TYPE, "application/json"));
+    answer.body(body.to_string())
 }
 
 /// The API's refusal: its status, its words, and nothing else of its answer.

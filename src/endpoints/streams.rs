@@ -18,6 +18,8 @@ use crate::proxy::tunnel::{Closing, Hooks};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics::{Held, OPEN_STREAMS};
 
+/// How the media type of an event stream begins.
+const EVENT_STREAM: &[u8] = b"text/event-stream";
 /// The close code of a WebSocket whose session is over; the reason is the 401's.
 const SESSION_OVER: u16 = 4401;
 /// And those of RFC 6455 §7.4.1 and of the IANA registry for what is nobody's fault.
@@ -51,8 +53,8 @@ pub(super) fn until_over(
     session: Option<&Session>,
     response: HttpResponse,
 ) -> Result<HttpResponse, Problem> {
-    let kind = response.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
-    if !kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.as_bytes().get(..EVENT_STREAM.len()));
+    if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM)) {
         return Ok(response);
     }
     let over = Box::pin(open(site, session)?.over());

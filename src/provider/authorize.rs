@@ -13,6 +13,7 @@ use crate::secret::CodeVerifier;
 /// The URL with every parameter once, whatever the configuration or the endpoint's own query say; or with a handle to them.
 pub(super) async fn url(flow: &CodeFlow, attempt: &Attempt, hints: &LoginHints) -> Result<Url, AuthorizeError> {
     let endpoints = flow.server.endpoints().await?;
+    flow.check_is_told_apart().await?;
     let pushed = par::endpoint(flow.client.requests.par, &endpoints)?;
     let config = &flow.client;
     let further = hints.further_scopes.iter().filter(|further| !config.scopes.contains(further));

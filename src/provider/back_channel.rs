@@ -24,6 +24,8 @@ use crate::dpop::Nonces;
 /// Shorter than the keep-alive of common servers (Node.js: five seconds): a call on a connection that the provider closes
 /// at that very moment has an unknown outcome, and a code or refresh token is spent once only.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+/// As much of a page for people is read; one that hands something over is far shorter.
+const LONGEST_PAGE: usize = 64 * 1024;
 /// The limit on connecting alone.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -81,15 +83,28 @@ impl BackChannel {
         answer.json().map_err(|error| Unavailable(format!("{}: {error}", place(url))))
     }
 
-    /// One GET of a page for people, of which only the head matters; and the error code, where there is none and the server
-    /// says in JSON why.
+    /// One GET of a page for people, of which the head matters and the beginning; and the error code, where there is none and
+    /// the server says in JSON why.
     pub(super) async fn page(&self, url: &Url) -> Result<Page, Silence> {
         let request = self.http.get(url.clone()).header(ACCEPT, HeaderValue::from_static("text/html"));
-        let response = request.send().await.map_err(|error| silence(&error))?;
+        let mut response = request.send().await.map_err(|error| silence(&error))?;
         let status = response.status();
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok()).map(str::to_owned);
-        let error = if status.is_client_error() { Answer::read(response).await?.error_code() } else { None };
-        Ok(Page { status: status.as_u16(), location, error })
+        let mut page = Page { status: status.as_u16(), location, body: String::new(), error: None };
+        if status.is_client_error() {
+            let answer = Answer::read(response).await?;
+            page.error = answer.error_code();
+            page.body = String::from_utf8_lossy(answer.body()).into_owned();
+            return Ok(page);
+        }
+        let mut body = Vec::new();
+        while body.len() < LONGEST_PAGE
+            && let Some(chunk) = response.chunk().await.map_err(|error| silence(&error))?
+        {
+            body.extend_from_slice(&chunk);
+        }
+        page.body = String::from_utf8_lossy(&body).into_owned();
+        Ok(page)
     }
 
     /// One POST of a form, which `finish` may add headers to.
@@ -189,10 +204,12 @@ pub(super) fn bearer(token: &str) -> HeaderValue {
     bearer
 }
 
-/// The head of a page.
+/// A page as a stranger gets it.
 pub(super) struct Page {
     pub(super) status: u16,
     pub(super) location: Option<String>,
+    /// Its beginning.
+    pub(super) body: String,
     /// The code in the place of a page.
     pub(super) error: Option<String>,
 }

@@ -10,8 +10,8 @@ use super::examine::FirstQuestion;
 use super::oauth2::OAuth2;
 use super::oidc::Oidc;
 use super::response::Arrived;
-use super::{Answer, Attempt, ProvenUser, ProviderStatus, RedeemError, Response, Tokens, Unavailable};
-use crate::config::{ClientConfig, ProviderConfig, ResponseMode, SiteConfig};
+use super::{Answer, Attempt, AuthorizeError, ProvenUser, ProviderStatus, RedeemError, Response, Tokens, Unavailable};
+use crate::config::{ClientConfig, ProviderConfig, ProviderKind, ResponseMode, SiteConfig};
 use crate::secret::State;
 
 /// One client registration, and the server it is at.
@@ -20,6 +20,8 @@ pub(super) struct CodeFlow {
     pub(super) client: Arc<ClientConfig>,
     pub(super) default_token_lifetime: Duration,
     pub(super) redirect_uri: String,
+    /// Whether answers must say whose they are, since others come to the same redirect URI.
+    must_name_issuer: bool,
     pub(super) post_logout_redirect_uri: String,
     pub(super) caller: BackChannel,
     pub(super) channel: ClientChannel,
@@ -34,8 +36,14 @@ impl CodeFlow {
         client: &ClientConfig,
         (channel, server): (ClientChannel, Server),
     ) -> Self {
+        // Of one that never does, the configuration lets no second stand beside it.
+        let can_name_issuer = match &config.kind {
+            ProviderKind::OAuth2(oauth2) => oauth2.names_issuer,
+            ProviderKind::Oidc(_) | ProviderKind::Relay(_) => true,
+        };
         Self {
             name: config.name.clone(),
+            must_name_issuer: can_name_issuer && site.shares_callback(&config.name),
             client: Arc::new(client.clone()),
             default_token_lifetime: config.default_token_lifetime,
             redirect_uri: site.redirect_uri_of(&config.name),
@@ -44,6 +52,31 @@ impl CodeFlow {
             channel,
             server,
         }
+    }
+
+    /// Refuses to begin a login whose answer could be taken for another provider's. A signed one always says whose it is.
+    pub(super) async fn check_is_told_apart(&self) -> Result<(), AuthorizeError> {
+        let needs_promise = self.must_name_issuer && !self.client.response_mode.is_signed();
+        if needs_promise && !self.server.promises_issuer().await? {
+            return Err(AuthorizeError::Misconfigured(
+                "the provider does not put `iss` into its answers (RFC 9207), and another provider of this site has the \
+                 same redirect URI: write own_callback = true and register that redirect URI"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Judges the `iss` of an authorization response, errors included, before anything of it is used (RFC 9207 §2.4). What
+    /// metadata say does not count where it is about keeping another's answers from this very provider.
+    pub(super) async fn check_response_issuer(&self, iss: Option<&str>) -> Result<(), RedeemError> {
+        if self.must_name_issuer && iss.is_none() {
+            return Err(RedeemError::Invalid(
+                "the response does not name its issuer, and came to a redirect URI that another provider has too"
+                    .to_owned(),
+            ));
+        }
+        self.server.check_response_issuer(iss).await
     }
 }
 
@@ -97,8 +130,16 @@ impl Server {
         }
     }
 
-    /// Judges the `iss` of an authorization response.
-    pub(super) async fn check_response_issuer(&self, iss: Option<&str>) -> Result<(), RedeemError> {
+    /// Whether every answer is to carry `iss`.
+    async fn promises_issuer(&self) -> Result<bool, Unavailable> {
+        match self {
+            Self::Oidc(oidc) => Ok(oidc.metadata().await?.response_names_issuer),
+            // Who writes an issuer there says so.
+            Self::OAuth2(_) => Ok(true),
+        }
+    }
+
+    async fn check_response_issuer(&self, iss: Option<&str>) -> Result<(), RedeemError> {
         match self {
             Self::Oidc(oidc) => oidc.check_response_issuer(iss).await,
             Self::OAuth2(oauth2) => oauth2.check_response_issuer(iss),

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::Unavailable;
 use super::back_channel::{BackChannel, check_scheme, printable};
+use crate::config::WrittenEndpoints;
 
 /// Where a server is asked for what.
 #[derive(Debug)]
@@ -42,6 +43,10 @@ pub(super) struct Asked {
     pub(super) certificate: bool,
     /// Whether logins need the UserInfo endpoint.
     pub(super) userinfo: bool,
+    /// Which it is, where the configuration says so.
+    pub(super) userinfo_endpoint: Option<Url>,
+    /// What the configuration says of others: it counts for more than the document, and fills in what that lacks.
+    pub(super) written: WrittenEndpoints,
 }
 
 /// Fetches and checks the metadata that are asked for.
@@ -81,7 +86,8 @@ fn check(members: &Map<String, Value>, asked: &Asked) -> Result<Metadata, String
     };
     let missing = |name: &str| format!("`{name}` is missing");
     let required = |name: &str| endpoint(members, name, plaintext)?.ok_or_else(|| missing(name));
-    let userinfo = called("userinfo_endpoint")?;
+    let written = &asked.written;
+    let userinfo = asked.userinfo_endpoint.clone().or(called("userinfo_endpoint")?);
     if asked.userinfo && userinfo.is_none() {
         return Err("`userinfo_endpoint` is missing, and `userinfo` asks for it".to_owned());
     }
@@ -90,9 +96,9 @@ fn check(members: &Map<String, Value>, asked: &Asked) -> Result<Metadata, String
         endpoints: Arc::new(Endpoints {
             authorization: required("authorization_endpoint")?,
             token: called("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?,
-            end_session: endpoint(members, "end_session_endpoint", plaintext)?,
-            revocation: called("revocation_endpoint")?,
-            pushed: called("pushed_authorization_request_endpoint")?,
+            end_session: written.end_session.clone().or(endpoint(members, "end_session_endpoint", plaintext)?),
+            revocation: written.revocation.clone().or(called("revocation_endpoint")?),
+            pushed: written.pushed.clone().or(called("pushed_authorization_request_endpoint")?),
             must_push: flag(members, "require_pushed_authorization_requests")?,
         }),
         jwks_uri: required("jwks_uri")?,

@@ -3,9 +3,11 @@
 //! Three questions, each as the gateway itself would put it, and none that changes anything at the provider: the login is
 //! not gone on with, and the code that is redeemed was never given out.
 
+mod handed_over;
+
 use super::code_flow::CodeFlow;
 use super::relay::Relay;
-use super::{Attempt, AuthorizeError, Kind, LoginHints, Provider, RedeemError, Unavailable, authorize, refusal, token};
+use super::{Attempt, AuthorizeError, Kind, LoginHints, Provider, RedeemError, Unavailable, authorize, token};
 use crate::dpop;
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
 
@@ -102,12 +104,13 @@ impl CodeFlow {
             AuthorizeError::Unavailable(Unavailable(wrong)) => reach(wrong),
             AuthorizeError::Misconfigured(wrong) => Trouble {
                 wrong,
-                remedy: "compare `par`, client_auth and the client's registration at the provider".to_owned(),
+                remedy: "compare `par`, `own_callback`, client_auth and the client's registration at the provider"
+                    .to_owned(),
             },
         })?;
         let page = self.caller.page(&url).await.map_err(Unavailable::from);
         let page = page.map_err(|Unavailable(wrong)| reach(wrong))?;
-        if let Some(error) = page.location.as_ref().and_then(|location| error_in(location)) {
+        if let Some(error) = handed_over::error_in(&page, &self.redirect_uri) {
             if NEEDS_THE_USER.contains(&&*error) {
                 return Ok(format!("the provider would ask the user ({error})"));
             }
@@ -173,28 +176,4 @@ impl CodeFlow {
 fn made_up(flow: &CodeFlow) -> Attempt {
     let dpop_key = flow.client.requests.dpop.then(dpop::new_key);
     Attempt { state: State::random(), nonce: Nonce::random(), verifier: CodeVerifier::random(), dpop_key }
-}
-
-/// The error in a redirect (RFC 6749 §4.1.2.1), if it is one.
-fn error_in(location: &str) -> Option<String> {
-    let (_, query) = location.split_once('?')?;
-    let error = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "error")?.1;
-    Some(refusal::readable(&error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_found_in_a_redirect_and_nothing_else_of_it_is_told() {
-        let found = |location| error_in(location);
-        assert_eq!(
-            found("https://a.example/bff/callback?error=invalid_scope&state=x").as_deref(),
-            Some("invalid_scope")
-        );
-        assert_eq!(found("/login?error=%3Cscript%3E").as_deref(), Some("an unreadable error code"));
-        assert_eq!(found("/login?challenge=error"), None);
-        assert_eq!(found("/login"), None);
-    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
@@ -10,7 +11,7 @@ use super::authorize::with_parameters;
 use super::client_channel::ClientChannel;
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
-use super::{Kind, Provider, Tokens, Unavailable};
+use super::{Kind, Provider, Tokens, Unavailable, id_token};
 use crate::config::{LogoutHint, Placeholder};
 use crate::secret::{AccessToken, DpopKey, IdToken, RefreshToken, State};
 
@@ -18,7 +19,7 @@ use crate::secret::{AccessToken, DpopKey, IdToken, RefreshToken, State};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The limit on one revocation; a hanging provider keeps no task for long.
 const REVOCATION: Duration = Duration::from_secs(5);
-/// Longer ID tokens make URLs that servers refuse; `client_id` then stands alone.
+/// Longer ID tokens, or claims of one, make URLs that servers refuse; `client_id` then stands alone.
 const LONGEST_HINT: usize = 6 * 1024;
 
 impl Provider {
@@ -64,18 +65,21 @@ impl Provider {
 }
 
 /// The URL of the provider's logout page, if it has one that is known soon enough.
-pub(super) async fn url(flow: &CodeFlow, id_token: Option<&IdToken>, state: &State) -> Option<Url> {
+pub(super) async fn url(flow: &CodeFlow, kept: Option<&IdToken>, state: &State) -> Option<Url> {
     let page = flow.client.logout.page.as_ref()?;
     let endpoint = match &page.url {
         Some(url) => url.clone(),
         None => timeout(PATIENCE, flow.server.endpoints()).await.ok()?.ok()?.end_session.clone()?,
     };
-    let hint = id_token.map(IdToken::expose).filter(|hint| hint.len() <= LONGEST_HINT);
-    let known = |placeholder| match placeholder {
+    let hint = kept.map(IdToken::expose).filter(|hint| hint.len() <= LONGEST_HINT);
+    let claims = kept.map(id_token::claims).unwrap_or_default();
+    let claim = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| text.len() <= LONGEST_HINT);
+    let known = |placeholder: &Placeholder| match placeholder {
         Placeholder::ClientId => Some(&*flow.client.client_id),
         Placeholder::ReturnTo => Some(&*flow.post_logout_redirect_uri),
         Placeholder::IdToken => hint.filter(|_| page.hint == LogoutHint::IdToken),
         Placeholder::State => Some(state.expose()),
+        Placeholder::Claim(name) => claim(name),
     };
     let filled: Vec<(&str, String)> =
         page.params.iter().filter_map(|(name, template)| Some((name.as_str(), template.fill(known)?))).collect();

@@ -29,9 +29,9 @@ impl OAuth2 {
         let endpoints = Endpoints {
             authorization: config.authorization_endpoint.clone(),
             token: config.token_endpoint.clone(),
-            end_session: config.end_session_endpoint.clone(),
-            revocation: config.revocation_endpoint.clone(),
-            pushed: None,
+            end_session: config.endpoints.end_session.clone(),
+            revocation: config.endpoints.revocation.clone(),
+            pushed: config.endpoints.pushed.clone(),
             must_push: false,
         };
         Self { config: config.clone(), issuer: provider.issuer.clone(), endpoints: Arc::new(endpoints), caller, clock }

@@ -59,6 +59,8 @@ impl Oidc {
                 plaintext: provider.plaintext,
                 certificate: provider.tls.client_cert.is_some(),
                 userinfo: config.userinfo,
+                userinfo_endpoint: config.userinfo_endpoint.clone(),
+                written: config.endpoints.clone(),
             },
             config: config.clone(),
             caller,

@@ -4,6 +4,7 @@ use url::Url;
 
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
+use super::refusal::Shown;
 use super::{AuthorizeError, RedeemError, Unavailable, refusal};
 use crate::config::Par;
 
@@ -38,7 +39,8 @@ pub(super) async fn push(
     let members = answer.json();
     // "201" is the standard's word (§2.2); what counts is the handle.
     if !matches!(answer.status, 200 | 201) {
-        let refused = refusal::read("the endpoint for pushed requests", answer.status, members.as_ref().ok());
+        let refused =
+            refusal::read("the endpoint for pushed requests", Shown::Nothing, answer.status, members.as_ref().ok());
         return Err(match refused {
             RedeemError::Unavailable(reason) => Unavailable(reason).into(),
             refused => AuthorizeError::Misconfigured(refused.to_string()),

@@ -6,8 +6,29 @@ use serde_json::{Map, Value};
 
 use super::RedeemError;
 
-/// Reads the refusal in an answer of `who` with `status` and, if it was JSON, these `members`.
-pub(super) fn read(who: &str, status: u16, members: Option<&Map<String, Value>>) -> RedeemError {
+/// What a request shows, and a refusal can be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    Code,
+    RefreshToken,
+    /// Nothing that could be over.
+    Nothing,
+}
+
+impl Shown {
+    /// Laravel Passport 12 has no `invalid_grant`: it says `invalid_request`, by one of these, and names what is over.
+    fn is_over(self, status: u16, words: &str) -> bool {
+        let words = words.to_ascii_lowercase();
+        match self {
+            Self::Code => matches!(status, 400 | 401) && words.contains("authorization code"),
+            Self::RefreshToken => status == 401 && words.contains("refresh token"),
+            Self::Nothing => false,
+        }
+    }
+}
+
+/// Reads the refusal in an answer of `who` to a request that showed `shown`, with `status` and, if it was JSON, these `members`.
+pub(super) fn read(who: &str, shown: Shown, status: u16, members: Option<&Map<String, Value>>) -> RedeemError {
     let text = |name: &str| members.and_then(|members| members.get(name)).and_then(Value::as_str);
     if status >= 500 || status == 429 || status == 408 {
         return RedeemError::Unavailable(format!("{who} answered {status}"));
@@ -31,19 +52,10 @@ pub(super) fn read(who: &str, status: u16, members: Option<&Map<String, Value>>)
         "temporarily_unavailable" | "server_error" | "slow_down" | "too_many_requests" => {
             RedeemError::Unavailable(reason)
         }
-        // Laravel Passport 12 has no `invalid_grant`: it says 401 `invalid_request` and names the refresh token.
         "invalid_request"
-            if status == 401
-                && ["message", "hint", "error_description"].iter().any(|name| {
-                    text(name).is_some_and(|words| words.to_ascii_lowercase().contains("refresh token"))
-                }) =>
-        {
-            RedeemError::Rejected(reason)
-        }
-        // Nor has it for codes: it says 400 `invalid_request`, and a `hint` that names the code.
-        "invalid_request"
-            if status == 400
-                && text("hint").is_some_and(|hint| hint.to_ascii_lowercase().contains("authorization code")) =>
+            if ["message", "hint", "error_description"]
+                .iter()
+                .any(|name| text(name).is_some_and(|words| shown.is_over(status, words))) =>
         {
             RedeemError::Rejected(reason)
         }
@@ -65,8 +77,8 @@ mod tests {
 
     use super::*;
 
-    fn kind(status: u16, body: Value) -> &'static str {
-        match read("it", status, body.as_object()) {
+    fn kind(shown: Shown, status: u16, body: &Value) -> &'static str {
+        match read("it", shown, status, body.as_object()) {
             RedeemError::Rejected(_) => "rejected",
             RedeemError::Misconfigured(_) => "misconfigured",
             RedeemError::Unavailable(_) => "unavailable",
@@ -96,10 +108,32 @@ mod tests {
             (401, json!({ "error": "invalid_request", "message": "The refresh token is invalid." }), "rejected"),
             (401, json!({ "error": "invalid_request", "hint": "Cannot decrypt the refresh token" }), "rejected"),
             (401, json!({ "error": "invalid_request", "hint": "Check the client id" }), "misconfigured"),
-            (400, json!({ "error": "invalid_request", "hint": "Authorization code has expired" }), "rejected"),
-            (400, json!({ "error": "invalid_request", "hint": "Check the `code` parameter" }), "misconfigured"),
         ] {
-            assert_eq!(kind(status, body.clone()), expected, "{status} {body}");
+            assert_eq!(kind(Shown::RefreshToken, status, &body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_malformed_for_what_it_shows_or_for_its_client() {
+        let said =
+            |hint: &str| json!({ "error": "invalid_request", "hint": hint, "message": "The request is missing." });
+        for (shown, status, hint, expected) in [
+            (Shown::Code, 400, "Authorization code has expired", "rejected"),
+            (Shown::Code, 400, "Authorization code has been revoked", "rejected"),
+            (Shown::Code, 401, "Cannot decrypt the authorization code", "rejected"),
+            (Shown::Code, 400, "Check the `client_id` parameter", "misconfigured"),
+            (Shown::Code, 400, "Check the `code` parameter", "misconfigured"),
+            (Shown::Code, 400, "Invalid redirect URI", "misconfigured"),
+            (Shown::Code, 401, "Token is not a refresh token", "misconfigured"),
+            (Shown::RefreshToken, 400, "Use the authorization code grant", "misconfigured"),
+            (Shown::RefreshToken, 400, "Missing refresh token", "misconfigured"),
+            (Shown::Nothing, 400, "Authorization code has expired", "misconfigured"),
+        ] {
+            assert_eq!(kind(shown, status, &said(hint)), expected, "{shown:?} {status} {hint}");
+        }
+        for code in ["invalid_client", "unauthorized_client"] {
+            let body = json!({ "error": code, "hint": "Authorization code has expired" });
+            assert_eq!(kind(Shown::Code, 400, &body), "misconfigured");
         }
     }
 
@@ -109,6 +143,7 @@ mod tests {
             assert_eq!(readable(code), "an unreadable error code");
         }
         let body = json!({ "error": "invalid_grant", "error_description": "code abc123 is used" });
-        assert_eq!(read("it", 400, body.as_object()).to_string(), "the provider refused the code: invalid_grant");
+        let said = read("it", Shown::Code, 400, body.as_object()).to_string();
+        assert_eq!(said, "the provider refused the code: invalid_grant");
     }
 }

@@ -6,6 +6,7 @@
 mod answer;
 mod cleanse;
 mod refusal;
+mod step;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,11 +18,12 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 pub use self::refusal::Refusal;
+pub use self::step::Unfinished;
 
 use super::back_channel::{BackChannel, Silence, bearer};
 use super::{Grant, ProvenUser, ProviderStatus, Refreshed, Tokens, Unavailable};
 use crate::config::{ProviderConfig, RelayConfig, RelayRefreshToken, SiteConfig};
-use crate::secret::{AccessToken, RefreshToken};
+use crate::secret::{AccessToken, ApiCookies, RefreshToken};
 
 /// The limit on one logout there; an API that hangs keeps no task for long.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -32,6 +34,8 @@ pub struct Credentials {
     pub json: Zeroizing<Vec<u8>>,
     /// Who sent it.
     pub sender: Sender,
+    /// The API's cookies, where this is the second step of a login.
+    pub step: Option<ApiCookies>,
 }
 
 /// What the API is told of whoever logs in, so that it can throttle, remember devices and answer in the user's language.
@@ -53,6 +57,9 @@ pub enum LogInError {
     /// The API says no, and the page may show why.
     #[error("the API refused the credentials with {}", .0.status)]
     Refused(Refusal),
+    /// The API wants something else first.
+    #[error("the API wants another step")]
+    Unfinished(Unfinished),
     /// No answer, a time-out, or a 5xx.
     #[error("the API is unavailable: {0}")]
     Unavailable(String),
@@ -111,14 +118,15 @@ impl Relay {
 
     /// Asks the API once. On any doubt about the user, the token that came is given back.
     pub(super) async fn log_in(&self, credentials: Credentials) -> Result<Grant, LogInError> {
-        let headers = self.introduce(&credentials.sender);
-        let body = Bytes::from_owner(credentials.json);
-        let answer = self.caller.post_json(&self.config.login_url, headers.clone(), Some(body)).await?;
+        let Credentials { json, sender, step } = credentials;
+        let headers = self.introduce(&sender);
+        let (url, shown) = self.next(step.as_ref(), headers.clone())?;
+        let answer = self.caller.post_json(url, shown, Some(Bytes::from_owner(json))).await?;
         if let Some(refusal) = Refusal::read(&answer, &self.token_places()) {
             return Err(LogInError::Refused(refusal));
         }
         let document = match answer.status {
-            200..=299 => answer.json().map(Value::Object).map_err(|error| LogInError::Unusable(error.to_string()))?,
+            200..=299 => self.document(&answer).map_err(LogInError::Unusable)?,
             status @ 300..=399 => {
                 return Err(LogInError::Unusable(format!(
                     "it answered {status}, a redirect as a browser would get it"
@@ -126,7 +134,10 @@ impl Relay {
             }
             status => return Err(LogInError::Unavailable(format!("it answered {status}"))),
         };
-        let tokens = self.tokens(&document).map_err(|wrong| LogInError::Unusable(wrong.to_owned()))?;
+        if let Some(unfinished) = self.unfinished(&answer, &document, step.as_ref()) {
+            return Err(LogInError::Unfinished(unfinished));
+        }
+        let tokens = self.tokens(&document).map_err(|wrong| LogInError::Unusable(without_token(wrong, &document)))?;
         match self.identify(document, &tokens, headers).await {
             Ok(user) => Ok(Grant { tokens, user }),
             Err(error) => {
@@ -242,6 +253,25 @@ impl Relay {
         headers.extend(own.into_iter().filter_map(|(name, value)| Some((name, value?))));
         headers
     }
+}
+
+/// What an operator needs to find out why a login that succeeded has no token: what is there instead, by name. An API that
+/// wants a second step first, such as a code by mail, says so here.
+fn without_token(wrong: &str, document: &Value) -> String {
+    let is_plain =
+        |name: &&String| name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let names: Vec<&str> = document
+        .as_object()
+        .into_iter()
+        .flat_map(|members| members.keys())
+        .filter(is_plain)
+        .map(String::as_str)
+        .collect();
+    let names: Vec<&str> = names.into_iter().take(8).collect();
+    format!(
+        "{wrong}; it has {}. Of a login in two steps, `step_pointer` says so",
+        if names.is_empty() { "no members".to_owned() } else { format!("the members {}", names.join(", ")) }
+    )
 }
 
 /// Such an API has no page to send a browser to.

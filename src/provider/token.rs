@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::back_channel::{Answer, Silence};
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
+use super::refusal::Shown;
 use super::{Attempt, Grant, RedeemError, Refreshed, Renewal, Tokens, Unavailable, logout, refusal};
 use crate::config::{Empty400, RefreshScope};
 use crate::secret::{AccessToken, AuthorizationCode, DpopKey, IdToken, RefreshToken};
@@ -28,7 +29,7 @@ pub(super) async fn redeem(flow: &CodeFlow, code: &AuthorizationCode, attempt: &
         ("code_verifier", attempt.verifier.expose()),
     ];
     let answer = call(flow, &endpoints, fields, key).await.map_err(Unavailable::from)?;
-    let mut tokens = tokens(flow, &answer, Scheme::with(key))?;
+    let mut tokens = tokens(flow, &answer, (Shown::Code, Scheme::with(key)))?;
     match flow.server.identify(&mut tokens, attempt).await {
         Ok(user) => Ok(Grant { tokens, user }),
         Err(error) => {
@@ -64,7 +65,7 @@ async fn try_refresh(flow: &CodeFlow, renewal: &Renewal<'_>) -> Result<Refreshed
         Err(Silence::NotSent(reason)) => return Ok(Refreshed::Unavailable(reason)),
         Err(Silence::NoAnswer(reason)) => return Ok(Refreshed::Unknown(reason)),
     };
-    let mut tokens = tokens(flow, &answer, Scheme::with(renewal.dpop_key))?;
+    let mut tokens = tokens(flow, &answer, (Shown::RefreshToken, Scheme::with(renewal.dpop_key)))?;
     match flow.server.confirm(&mut tokens, renewal.subject).await {
         Ok(()) => Ok(Refreshed::Tokens(tokens)),
         Err(reason) => {
@@ -96,7 +97,8 @@ async fn call<'a>(
     flow.channel.post(endpoints, &endpoints.token, &fields, key).await
 }
 
-fn tokens(flow: &CodeFlow, answer: &Answer, scheme: Scheme) -> Result<Tokens, RedeemError> {
+/// What the answer to a request gives that showed this and is to give tokens of that scheme.
+fn tokens(flow: &CodeFlow, answer: &Answer, (shown, scheme): (Shown, Scheme)) -> Result<Tokens, RedeemError> {
     if let Some(pause) = answer.pause {
         return Err(RedeemError::Throttled(pause));
     }
@@ -110,7 +112,7 @@ fn tokens(flow: &CodeFlow, answer: &Answer, scheme: Scheme) -> Result<Tokens, Re
         _ if answer.status == 400 && answer.body().is_empty() && flow.client.empty_400 == Empty400::Rejected => {
             Err(RedeemError::Rejected("an empty 400".to_owned()))
         }
-        members => Err(refusal::read("the token endpoint", answer.status, members.as_ref().ok())),
+        members => Err(refusal::read("the token endpoint", shown, answer.status, members.as_ref().ok())),
     }
 }
 

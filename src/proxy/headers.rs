@@ -18,13 +18,14 @@ fn is_hop_by_hop(name: &str) -> bool {
 }
 
 /// The names in a message's `Connection` headers: they end here too (RFC 9110 §7.6.1).
-struct Nominated<'a>(Vec<&'a [u8]>);
+struct Nominated(Vec<Vec<u8>>);
 
-impl<'a> Nominated<'a> {
-    fn new(connection: impl Iterator<Item = &'a [u8]>) -> Self {
+impl Nominated {
+    fn new<'a>(connection: impl Iterator<Item = &'a [u8]>) -> Self {
         let names = connection.flat_map(lists::tokens);
         let usual: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"upgrade"];
-        Self(names.filter(|name| !usual.iter().any(|usual| usual.eq_ignore_ascii_case(name))).collect())
+        let unusual = names.filter(|name| !usual.iter().any(|usual| usual.eq_ignore_ascii_case(name)));
+        Self(unusual.map(<[u8]>::to_vec).collect())
     }
 
     fn contains(&self, name: &str) -> bool {

@@ -11,15 +11,17 @@ use crate::config::{ProviderConfig, ProviderKind};
 pub struct TokenPlaces(Vec<Vec<u8>>);
 
 impl TokenPlaces {
-    /// Where these providers log in and refresh, as far as they are APIs.
+    /// Where these providers log in, in one step or two, and refresh, as far as they are APIs.
     #[must_use]
     pub fn of(providers: &[ProviderConfig]) -> Self {
         let relays = providers.iter().filter_map(|provider| match &provider.kind {
             ProviderKind::Relay(relay) => Some(relay),
             ProviderKind::Oidc(_) | ProviderKind::OAuth2(_) => None,
         });
-        let urls =
-            relays.flat_map(|relay| [Some(&relay.login_url), relay.refresh.as_ref().map(|refresh| &refresh.url)]);
+        let urls = relays.flat_map(|relay| {
+            let (step, refresh) = (relay.step.as_ref(), relay.refresh.as_ref());
+            [Some(&relay.login_url), step.map(|step| &step.url), refresh.map(|refresh| &refresh.url)]
+        });
         Self(urls.flatten().map(Url::path).map(plain).collect())
     }
 

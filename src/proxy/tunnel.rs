@@ -103,7 +103,7 @@ pub async fn tunnel(
     if protocol.as_deref() != Some(b"websocket") {
         return Err(unreachable("it switches to a protocol that nobody asked for"));
     }
-    let mut opened = forward.head(&answer.fields, answer.status);
+    let mut opened = forward.head(answer.fields, answer.status);
     let upstream = answer.body.into_wire().ok_or_else(|| unreachable("it closed the connection"))?;
     opened.upgrade("websocket");
     tracing::debug!(event = "tunnel_opened", request_id = forward.request_id);

@@ -10,12 +10,24 @@ use crate::clock::Timestamp;
 const EARLY_PART: u32 = 5;
 const EARLIEST_REFRESH: Duration = Duration::from_secs(60);
 
+/// Where another time is asked for, it starts no earlier than when this part is left: a token is to be fresh for a while.
+const EARLIEST_PART: u32 = 2;
+
 /// A token this close to its end is not sent any more, since it may expire on its way; never more than this part of its life.
 const TOO_LATE: Duration = Duration::from_secs(3);
 const TOO_LATE_PART: u32 = 10;
 
 /// Activity is written at most once per this part of the idle time, so idle may end up to this part early, never late.
 const TOUCH_PART: u32 = 10;
+
+/// What a session is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long it lives without activity.
+    pub idle: Duration,
+    /// How long before its end a token is replaced, where the configuration says so.
+    pub refresh_before: Option<Duration>,
+}
 
 /// A session that goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +58,8 @@ pub enum TokenLife {
 /// # Errors
 /// The reason, when the session is over: `Expired` past its absolute end, or with its token when that cannot be
 /// refreshed; `Idle` without activity for the idle time.
-pub fn judge(meta: &Meta, idle: Duration, now: Timestamp) -> Result<Life, EndReason> {
+pub fn judge(meta: &Meta, limits: Limits, now: Timestamp) -> Result<Life, EndReason> {
+    let idle = limits.idle;
     let absolute_left = meta.ends_at.since(now);
     if absolute_left.is_zero() {
         return Err(EndReason::Expired);
@@ -63,7 +76,7 @@ pub fn judge(meta: &Meta, idle: Duration, now: Timestamp) -> Result<Life, EndRea
         idle_left: idle_left.min(absolute_left),
         absolute_left,
         touch_due: now.since(meta.last_seen) >= idle / TOUCH_PART,
-        token: token_life(meta, token_left),
+        token: token_life(meta, limits.refresh_before, token_left),
     })
 }
 
@@ -89,23 +102,28 @@ pub fn token_still_valid(meta: &Meta, now: Timestamp) -> bool {
 
 /// How long until the access token is due.
 #[must_use]
-pub fn token_due_in(meta: &Meta, now: Timestamp) -> Duration {
-    meta.token_until.since(now).saturating_sub(too_late(meta))
+pub fn token_due_in(meta: &Meta, limits: Limits, now: Timestamp) -> Duration {
+    meta.token_until.since(now).saturating_sub(too_late(meta, limits.refresh_before))
 }
 
-/// How close to its end a token counts as over.
-fn too_late(meta: &Meta) -> Duration {
-    TOO_LATE.min(meta.token_until.since(meta.token_since) / TOO_LATE_PART)
+/// How close to its end a token counts as over; never so early that it would be replaced earlier than is asked for.
+fn too_late(meta: &Meta, refresh_before: Option<Duration>) -> Duration {
+    let too_late = TOO_LATE.min(meta.token_until.since(meta.token_since) / TOO_LATE_PART);
+    refresh_before.map_or(too_late, |before| too_late.min(before))
 }
 
-fn token_life(meta: &Meta, left: Duration) -> TokenLife {
+fn token_life(meta: &Meta, refresh_before: Option<Duration>, left: Duration) -> TokenLife {
     if !meta.refreshable {
         return TokenLife::Fresh;
     }
     let whole = meta.token_until.since(meta.token_since);
-    if left <= too_late(meta) {
+    let early = match refresh_before {
+        None => EARLIEST_REFRESH.min(whole / EARLY_PART),
+        Some(before) => before.min(whole / EARLIEST_PART),
+    };
+    if left <= too_late(meta, refresh_before) {
         TokenLife::Due
-    } else if left <= EARLIEST_REFRESH.min(whole / EARLY_PART) {
+    } else if left <= early {
         TokenLife::Early
     } else {
         TokenLife::Fresh
@@ -136,7 +154,7 @@ mod tests {
     }
 
     fn at(meta: &Meta, seconds: u64) -> Result<Life, EndReason> {
-        judge(meta, IDLE, Timestamp::from_secs(seconds))
+        judge(meta, Limits { idle: IDLE, refresh_before: None }, Timestamp::from_secs(seconds))
     }
 
     #[test]
@@ -176,6 +194,24 @@ mod tests {
         assert_eq!(at(&meta(), 296).unwrap().token, TokenLife::Early);
         assert_eq!(at(&meta(), 297).unwrap().token, TokenLife::Due);
         assert_eq!(at(&meta(), 500).unwrap().token, TokenLife::Due);
+    }
+
+    #[test]
+    fn a_token_is_renewed_as_early_as_is_asked_for_and_is_fresh_for_half_its_life() {
+        let token = |before, seconds| {
+            let limits = Limits { idle: IDLE, refresh_before: Some(Duration::from_secs(before)) };
+            judge(&meta(), limits, Timestamp::from_secs(seconds)).unwrap().token
+        };
+        for (before, fresh_until, early_until) in [(120, 179, 296), (600, 149, 296), (2, 297, 297), (0, 299, 299)] {
+            assert_eq!(token(before, fresh_until), TokenLife::Fresh, "{before}");
+            if early_until > fresh_until {
+                assert_eq!(token(before, fresh_until + 1), TokenLife::Early, "{before}");
+                assert_eq!(token(before, early_until), TokenLife::Early, "{before}");
+            }
+            assert_eq!(token(before, early_until + 1), TokenLife::Due, "{before}");
+        }
+        let never_early = Limits { idle: IDLE, refresh_before: Some(Duration::ZERO) };
+        assert_eq!(token_due_in(&meta(), never_early, Timestamp::from_secs(299)), Duration::from_secs(1));
     }
 
     #[test]

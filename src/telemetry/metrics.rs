@@ -17,8 +17,9 @@ pub static LOGINS: Family<Counter, 3> =
     Family::new("cloakroom_logins_total", "Logins by how they ended.", ["site", "provider", "outcome"]);
 
 /// How logins end.
-pub const LOGIN_OUTCOMES: [&str; 9] = [
+pub const LOGIN_OUTCOMES: [&str; 10] = [
     "success",
+    "unfinished",
     "replayed",
     "refused",
     "silent_refused",

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the steps of a test stop it where they fail")]
 
+mod own_login;
 mod profiles;
+mod response_modes;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -57,7 +59,7 @@ impl World {
     }
 
     fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.provider.issuer())
+        format!("{}{path}", self.provider.address())
     }
 
     /// Opens a URL in a browser.
@@ -80,7 +82,7 @@ impl World {
 
     async fn token_as(&self, client: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
         let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let url = self.at(self.provider.profile().paths.token);
+        let url = self.at(self.provider.profile().paths.token.unwrap());
         let request = self
             .http
             .post(url)
@@ -176,7 +178,8 @@ impl Attempt {
     }
 
     fn url(&self, world: &World) -> String {
-        Url::parse_with_params(&world.at(world.provider.profile().paths.authorize), &self.parameters).unwrap().into()
+        let authorize = world.provider.profile().paths.authorize.unwrap();
+        Url::parse_with_params(&world.at(authorize), &self.parameters).unwrap().into()
     }
 
     fn redemption<'a>(&'a self, code: &'a str) -> [(&'static str, &'a str); 4] {

@@ -5,6 +5,8 @@ use std::process::Output;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::conformance::Run;
+use crate::conformance::suite::change;
 use crate::support::{Http2Api, Redis, Setup, World, cloakroom, free_port, fresh_key};
 
 fn text(bytes: &[u8]) -> String {
@@ -108,6 +110,44 @@ fn a_login_that_the_provider_would_refuse_is_told_and_one_that_needs_the_user_pa
     assert!(failed.contains("→ compare scopes, authorization_params"), "{failed}");
     world.rewrite(|toml| toml.replace("unheard_of", "none"));
     assert_eq!(doctor(&world, &[]).status.code(), Some(0));
+}
+
+#[test]
+fn a_refusal_is_told_by_whatever_way_the_provider_hands_it_over() {
+    for mode in ["query", "form_post", "jwt", "form_post.jwt"] {
+        let run = Run::with(&[&format!("response_mode = \"{mode}\"")], |_| {});
+        let answers = |error: &'static str| {
+            run.suite.state().response = change(move |response| {
+                response.as_object_mut().expect("an object").remove("code");
+                response["error"] = error.into();
+            });
+        };
+        let login = || {
+            let lines = verdicts(&doctor(&run.world, &[]));
+            lines.into_iter().find(|line| line.contains(": login: ")).expect("a verdict on the login")
+        };
+        answers("invalid_scope");
+        let told = login();
+        assert!(told.starts_with("FAIL") && told.contains("refuses it with invalid_scope"), "{mode}: {told}");
+        assert!(told.contains("→ take out of `scopes`"), "{mode}: {told}");
+        answers("login_required");
+        let told = login();
+        assert!(told.starts_with("pass") && told.contains("would ask the user (login_required)"), "{mode}: {told}");
+    }
+}
+
+#[test]
+fn a_provider_that_posts_its_refusals_is_understood_as_it_really_is() {
+    let mut setup = Setup::one_site();
+    setup.sites[0].provider.push("response_mode = \"form_post\"".into());
+    setup.sites[0].provider.push("authorization_params = { prompt = \"unheard_of\" }".into());
+    let world = World::of(setup);
+    let failed = failure(&world);
+    assert!(failed.contains("login: the provider refuses it with invalid_request"), "{failed}");
+    world.rewrite(|toml| toml.replace("unheard_of", "none"));
+    let output = doctor(&world, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("would ask the user (login_required)"), "{}", text(&output.stdout));
 }
 
 #[test]

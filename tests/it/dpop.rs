@@ -9,9 +9,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::support::{Browser, OidcProvider, Recorded, Reply, Setup, Upstream, World, eventually};
+use crate::support::{
+    Browser, OidcProvider, Recorded, Redis, Replicas, Reply, Setup, Upstream, World, eventually, fresh_key,
+};
 
 fn world(lines: &[&str]) -> World {
+    let (setup, provider) = stage(lines);
+    World::with(setup, provider, Upstream::start())
+}
+
+/// A site that binds its tokens, at a provider that wants nonces.
+fn stage(lines: &[&str]) -> (Setup, Arc<OidcProvider>) {
     let provider = OidcProvider::start_with(&json!({ "dpop_nonces": true, "slim": true, "par": true }));
     let mut setup = Setup::one_site();
     setup.access_ttl = 2;
@@ -19,7 +27,7 @@ fn world(lines: &[&str]) -> World {
     setup.sites[0].provider = vec!["dpop = true".into()];
     setup.sites[0].provider.extend(lines.iter().map(|line| (*line).to_owned()));
     setup.sites[0].registration = json!({ "dpop_bound_access_tokens": true });
-    World::with(setup, Arc::new(provider), Upstream::start())
+    (setup, Arc::new(provider))
 }
 
 fn b64(text: &str) -> Vec<u8> {
@@ -90,6 +98,48 @@ fn userinfo_is_asked_with_opaque_bound_tokens() {
     assert_eq!(browser.session(&world.one())["user"]["name"], "Ada Lovelace");
     assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
     judge(&world, &world.upstream.last());
+}
+
+#[test]
+fn replicas_refresh_with_the_one_key_of_a_session_whoever_of_them_has_a_nonce() {
+    let redis = Redis::start();
+    let (mut setup, provider) = stage(&[]);
+    setup.store.extend([format!("url = \"{}\"", redis.url()), "grace = \"0s\"".to_owned()]);
+    let replicas = Replicas::of(2, World::with(setup, provider, Upstream::start()));
+    let world = &replicas.world;
+    let browser = world.signed_in();
+    let shown = |number: usize| {
+        let path = format!("/api/{}", fresh_key());
+        let answer = replicas.get(number, &browser, &path);
+        assert_eq!(answer.status, 200, "replica {number}: {}", answer.text());
+        let asked = world.upstream.requests().into_iter().rev().find(|asked| asked.target == path);
+        judge(world, &asked.expect("the upstream was asked"))
+    };
+    let (mut token, _, key) = shown(0);
+    // The first has logged in and knows a nonce; the second begins with none.
+    for number in [1, 0, 1] {
+        let (newer, thumbprint) = eventually("a refreshed token should arrive", || {
+            let (newer, _, thumbprint) = shown(number);
+            (newer != token).then_some((newer, thumbprint))
+        });
+        assert_eq!((&thumbprint, &bound_to(&newer)), (&key, &key), "replica {number}");
+        token = newer;
+    }
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let before = world.upstream.count();
+    let issued = || {
+        let all = world.provider.issued(world.client_id());
+        all.iter().filter(|(name, _)| name == "access_token").count()
+    };
+    let issued_before = issued();
+    for (answer, _) in replicas.storm(40, &browser, "/api/storm") {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let judged: Vec<_> = world.upstream.requests()[before..].iter().map(|asked| judge(world, asked)).collect();
+    let tokens: HashSet<_> = judged.iter().map(|(token, _, _)| token).collect();
+    assert_eq!((judged.len(), tokens.len()), (40, 1), "one refresh for all of them");
+    assert!(judged.iter().all(|(_, _, thumbprint)| *thumbprint == key));
+    assert_eq!(issued(), issued_before + 1);
 }
 
 /// Lets the upstream want `nonce` in every proof from now on; `None` is another one each time.

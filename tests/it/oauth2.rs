@@ -263,3 +263,41 @@ fn no_token_of_such_a_provider_reaches_log_or_browser() {
     browser.saw_none_of(&secrets);
     World::logged_none_of(&stage.gateway.process, &secrets);
 }
+
+#[test]
+fn a_login_is_pushed_where_the_configuration_says_where() {
+    let stage = Stage::with(&["pushed_authorization_request_endpoint = \"SERVER/oauth/par\"", "par = \"required\""]);
+    stage.signed_in();
+    let (pushed, asked) = (stage.provider.asked("/oauth/par"), stage.provider.asked("/oauth/authorize"));
+    let [query, form] = [Passport::query(&asked[0]), Passport::form(&pushed[0])];
+    assert!(query.len() == 2 && query.contains_key("request_uri"), "{query:?}");
+    assert_eq!((query["client_id"].as_str(), form["code_challenge_method"].as_str()), ("spa", "S256"));
+    assert_eq!(form["redirect_uri"], format!("{}/bff/callback", stage.one()));
+    assert!(!form.contains_key("nonce") && !form.contains_key("scope"), "{form:?}");
+    assert!(pushed[0].one("authorization").starts_with("Basic "), "the client proves itself there");
+
+    let refusal = r#"{"error":"invalid_client"}"#;
+    stage.provider.instead("/oauth/par", Reply::with("401 Unauthorized", "", refusal));
+    assert_eq!(stage.refusal().response.status, 503);
+    assert_eq!(stage.provider.asked("/oauth/authorize").len(), 1, "and by no other way");
+}
+
+#[test]
+fn a_code_that_passport_refuses_ends_on_the_page_that_names_the_cause_and_a_refused_client_does_not() {
+    let stage = Stage::new();
+    stage.provider.instead("/oauth/token", Passport::refuse_code("Authorization code has expired"));
+    let page = stage.refusal();
+    assert_eq!((page.response.status, page.response.reason()), (400, "bad_request"), "{}", page.response.text());
+    assert!(page.response.text().contains("“invalid_request”"), "{}", page.response.text());
+    eventually("the log should tell it", || {
+        stage.gateway.process.output().contains("the provider refused the code: invalid_request").then_some(())
+    });
+    for (status, error) in [("401 Unauthorized", "invalid_client"), ("400 Bad Request", "unauthorized_client")] {
+        let body = json!({ "error": error }).to_string();
+        stage.provider.instead("/oauth/token", Reply::with(status, "", &body));
+        assert_eq!(stage.refusal().response.status, 503, "{error}");
+    }
+    // About something else in the request: an operator must look.
+    stage.provider.instead("/oauth/token", Passport::refuse_code("Check the `client_id` parameter"));
+    assert_eq!(stage.refusal().response.status, 503);
+}

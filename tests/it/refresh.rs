@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::Barrier;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -265,4 +265,35 @@ fn refreshes_survive_a_rotation_of_the_providers_keys() {
     let mut other = Browser::new();
     other.sign_in(&world.one(), "grace");
     assert!(other.is_signed_in(&world.one()), "an unknown key is looked up anew");
+}
+
+/// How long after `since` a world's API sees the token after the first.
+fn replaced_after(world: &World, browser: &mut Browser, since: Instant) -> Duration {
+    eventually("a refreshed token should arrive", || {
+        assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+        let requests = world.upstream.requests();
+        (requests.last()?.bearer() != requests[0].bearer()).then(|| since.elapsed())
+    })
+}
+
+#[test]
+fn a_token_is_replaced_as_early_as_is_asked_for() {
+    let world = |ttl, line: &str| {
+        let mut setup = Setup::one_site();
+        setup.access_ttl = ttl;
+        setup.sites[0].provider.push(line.to_owned());
+        World::of(setup)
+    };
+    // Half its life is as early as can be; by default it would be after eight seconds.
+    let early = world(10, "refresh_before = \"9s\"");
+    let mut browser = early.signed_in();
+    let after = replaced_after(&early, &mut browser, Instant::now());
+    assert!(after < Duration::from_millis(7500), "{after:?}");
+    // By default it would be after 2.4.
+    let late = world(3, "refresh_before = \"0s\"");
+    let before_login = Instant::now();
+    let mut browser = late.signed_in();
+    let after = replaced_after(&late, &mut browser, before_login);
+    assert!(after >= Duration::from_secs(3), "{after:?}");
+    assert_eq!(late.provider.token_calls(late.client_id(), "refresh_token"), 1);
 }

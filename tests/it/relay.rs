@@ -5,13 +5,14 @@
 //! | planted | red in |
 //! |---|---|
 //! | no proof of same origin; any content type; no budget for logins; the password in a debug line | `login` |
-//! | the session before goes on; a user's description or a refusal that is not cleansed | `login`, `answers`, `refresh`, `tutorial` |
+//! | the session before goes on; a user's description or a refusal that is not cleansed | `login`, `answers`, `refresh` |
 //! | redirects are followed; a refusal without JSON is an outage; nobody knocks at an API that was down | `answers` |
 //! | a page asks the API for a token itself | `page` |
 //! | `return_to` as it came; `prompt=none` is asked all the same | `page` |
 //! | no token of its own to refresh with; a 5xx is a refusal; a lost answer is not asked for again; another user's token | `refresh` |
+//! | a first step's answer as it came; its cookies lost; what announces no step; another provider's step | `step` |
 //! | no repetition of a call that an early refresh has overtaken | `refresh` |
-//! | tokens are not given back; users of all relays are one issuer's | `sessions`, `answers`, `tutorial` |
+//! | tokens are not given back; users of all relays are one issuer's | `sessions`, `answers` |
 
 use std::sync::Barrier;
 use std::time::Duration;
@@ -28,7 +29,7 @@ mod login;
 mod page;
 mod refresh;
 mod sessions;
-mod tutorial;
+mod step;
 
 /// An API, and gateways in front of it: one in memory, or several on one Redis.
 struct Stage {
@@ -98,6 +99,11 @@ impl Stage {
 
     fn of(wish: Wish<'_>) -> Self {
         let api = TokenApi::start(wish.manners, wish.ttl);
+        Self::at(wish, api)
+    }
+
+    /// In front of an API that runs already.
+    fn at(wish: Wish<'_>, api: TokenApi) -> Self {
         let ports: Vec<(u16, u16)> = (0..wish.gateways).map(|_| (free_port(), free_port())).collect();
         let origin = format!("http://one.localhost:{}", ports[0].0);
         let dir = TempDir::new().expect("a temporary directory");

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{Browser, Gateway, OidcProvider, Passport, Request, Response, Setup, Upstream, send};
+use crate::conformance::suite::{Suite, change, member};
+use crate::support::{
+    Browser, Gateway, OidcProvider, Passport, Request, Response, Setup, Upstream, World, cloakroom, eventually, send,
+};
 
 /// A site with two plain OAuth 2.0 providers, `a` and `b`; the first is the default.
 struct Stage {
@@ -94,6 +97,7 @@ fn providers_share_the_redirect_uri_unless_one_has_its_own() {
     let stage = Stage::without(&["own_callback = true"]);
     let (origin, mut browser) = (stage.setup.origin(0), Browser::new());
     for (name, provider) in [("a", &stage.a), ("b", &stage.b)] {
+        provider.names_issuer(&format!("https://{name}.example"));
         browser.open(&format!("{origin}/bff/login?provider={name}"));
         assert_eq!(browser.session(&origin)["provider"], name);
         let asked = Passport::query(&provider.asked("/oauth/authorize").pop().expect("it was asked"));
@@ -152,6 +156,77 @@ fn a_provider_without_issuer_gets_no_answer_that_names_another_one() {
     let mut browser = Browser::new();
     browser.open(&format!("{}/bff/login?provider=a", stage.one()));
     assert_eq!(browser.session(&stage.one())["provider"], "a");
+}
+
+#[test]
+fn at_a_shared_redirect_uri_an_answer_that_names_nobody_is_refused_before_the_code_goes_anywhere() {
+    let stage = Stage::without(&["own_callback = true"]);
+    for (attempt, answer) in [("a", "code=stolen"), ("b", "code=stolen"), ("a", "error=access_denied")] {
+        let (browser, state) = stage.begin(attempt);
+        let answer = stage.call_back(&browser, "/bff/callback", &format!("{answer}&state={state}"));
+        assert_eq!(answer.status, 400, "{attempt}: {}", answer.text());
+        assert!(!answer.text().contains("access_denied"), "{}", answer.text());
+    }
+    assert_eq!(stage.token_calls(), (0, 0));
+}
+
+#[test]
+fn one_silent_provider_shares_the_redirect_uri_with_those_that_name_themselves() {
+    let stage = Stage::without(&["own_callback = true", "issuer = \"https://a.example\""]);
+    stage.b.names_issuer("https://b.example");
+    let mut browser = Browser::new();
+    for name in ["a", "b"] {
+        browser.open(&format!("{}/bff/login?provider={name}", stage.one()));
+        assert_eq!(browser.session(&stage.one())["provider"], name);
+    }
+    // What the silent one said, in an attempt at the other.
+    let (browser, state) = stage.begin("b");
+    assert_eq!(stage.call_back(&browser, "/bff/callback", &format!("code=stolen&state={state}")).status, 400);
+    assert_eq!(stage.token_calls(), (1, 1));
+}
+
+/// A site with two OpenID providers, of which the second does not promise `iss` and has these lines beside.
+fn beside_a_silent_one(lines: &[&str]) -> (Suite, World) {
+    let silent = Suite::start();
+    silent.state().metadata = member("authorization_response_iss_parameter_supported", json!(null));
+    silent.state().response = member("iss", json!(null));
+    let mut setup = Setup::one_site();
+    let site = &mut setup.sites[0];
+    let line = |key: &str, value: &str| format!("{key} = \"{value}\"");
+    let client = [line("client_id", &site.client_id), line("client_secret", &site.client_secret)];
+    let mut second = vec![line("name", "silent"), line("issuer", &silent.issuer())];
+    second.extend(client.iter().cloned().chain(lines.iter().map(|line| (*line).to_owned())));
+    site.providers = vec![[vec![line("name", "main"), line("issuer", "ISSUER")], client.to_vec()].concat(), second];
+    (silent, World::of(setup))
+}
+
+#[test]
+fn an_openid_provider_that_does_not_promise_to_name_itself_is_not_logged_in_at_beside_another() {
+    let (silent, world) = beside_a_silent_one(&[]);
+    let page = Browser::new().open(&format!("{}/bff/login?provider=silent", world.one()));
+    assert_eq!((page.response.status, page.response.reason()), (503, "provider_unavailable"));
+    assert!(silent.asked("/authorize").is_empty(), "nobody logs in there in vain");
+    eventually("the log should name the remedy", || {
+        world.gateway.process.output().contains("write own_callback = true").then_some(())
+    });
+    world.signed_in();
+    let said = cloakroom().args(["doctor", "--config"]).arg(&world.config).output().expect("the binary was built");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let told = said.lines().find(|line| line.starts_with("FAIL") && line.contains("silent of")).expect("it is told");
+    assert!(told.contains("write own_callback = true"), "{told}");
+}
+
+#[test]
+fn it_is_with_a_redirect_uri_of_its_own_or_where_its_answers_are_signed() {
+    for line in ["own_callback = true", "response_mode = \"jwt\""] {
+        let (silent, world) = beside_a_silent_one(&[line]);
+        if line.starts_with("response_mode") {
+            silent.state().response = change(|_| {});
+        }
+        let mut browser = Browser::new();
+        let page = browser.open(&format!("{}/bff/login?provider=silent", world.one()));
+        assert_eq!(browser.session(&world.one())["provider"], "silent", "{line}: {}", page.response.text());
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ mod upstream;
 mod world;
 
 pub use browser::{Browser, Page};
-pub use dev::Dev;
+pub use dev::{Dev, embedded};
 pub use gateway::{Gateway, cloakroom};
 pub use http::{Exchange, Request, Response, Streaming, send, send_raw, try_send};
 pub use http2_api::Http2Api;

@@ -1,6 +1,8 @@
 //! `config/tutorials/passport.md` and `passport.toml` as a new user has them, with names of this machine put in: two sites on
 //! Redis, the embedded provider as Laravel's `/oauth` and `/api/user`, and the rest of that Laravel as the tutorial writes it.
 
+mod jwt_auth;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use cloakroom::secret::ClientSecret;
 use tempfile::TempDir;
 
 use crate::support::{
-    Browser, Gateway, Recorded, Redis, Reply, Upstream, cloakroom, eventually, free_port, fresh_key, root,
+    Browser, Gateway, Recorded, Redis, Reply, Upstream, cloakroom, embedded, eventually, free_port, fresh_key, root,
 };
 
 const APPS: [&str; 2] = ["app-one", "app-two"];
@@ -21,18 +23,9 @@ fn tutorial(name: &str) -> String {
     std::fs::read_to_string(root().join("config/tutorials").join(name)).expect("stands in the repository")
 }
 
-/// The embedded provider in a thread of its own, which ends with the process.
 fn provider(profile: &str, clients: Vec<Client>, clock: &Clock) -> Arc<EmbeddedProvider> {
-    let setup = Setup { clients, clock: clock.clone(), ..Setup::of(*Profile::named(profile).expect("a profile")) };
-    let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        actix_web::rt::System::new().block_on(async move {
-            let provider = Arc::new(EmbeddedProvider::start(setup).expect("a port is free"));
-            tell.send(Arc::clone(&provider)).expect("the test waits");
-            std::future::pending::<()>().await;
-        });
-    });
-    told.recv().expect("the provider starts")
+    let profile = *Profile::named(profile).expect("a profile");
+    embedded(Setup { clients, clock: clock.clone(), ..Setup::of(profile) })
 }
 
 /// What the tutorial adds to Laravel beside Passport, and an API behind `auth:api`.
@@ -95,7 +88,7 @@ impl Tried {
         };
         put("0.0.0.0:8080", &format!("127.0.0.1:{port}"));
         put("127.0.0.1:9090", &format!("127.0.0.1:{admin_port}"));
-        put("url = \"https://api.example\"\nclient_id", &format!("url = \"{}\"\nclient_id", provider.issuer()));
+        put("url = \"https://api.example\"\nclient_id", &format!("url = \"{}\"\nclient_id", provider.address()));
         put("https://api.example", &laravel.url());
         put("/srv/", &format!("{}/", dir.path().display()));
         for (app, origin) in APPS.iter().zip(&origins) {

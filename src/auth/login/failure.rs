@@ -29,9 +29,12 @@ pub enum CallbackError {
     /// The provider would have had to ask the user, which `prompt=none` forbids.
     #[error("the provider needs to ask the user")]
     SilentRefused(ReturnTo),
-    /// The code was refused, or the answer breaks the standard.
+    /// The answer breaks the standard, or is another's.
     #[error("{0}")]
     Invalid(String),
+    /// The provider refused the code that it had given out, and why, for the user to see.
+    #[error("the provider refused the code: {0}")]
+    CodeRefused(String),
     /// The login was good, and the provider does not say whose it was; why not.
     #[error("the provider does not say who the user is: {0}")]
     Unidentified(String),
@@ -56,7 +59,7 @@ impl CallbackError {
             Self::Consumed => "replayed",
             Self::Refused(_) => "refused",
             Self::SilentRefused(_) => "silent_refused",
-            Self::Invalid(_) => "invalid",
+            Self::Invalid(_) | Self::CodeRefused(_) => "invalid",
             Self::Unidentified(_) => "unidentified",
             Self::Misconfigured(_) => "misconfigured",
             Self::ProviderUnavailable(_) | Self::Busy(_) => "provider_unavailable",
@@ -72,7 +75,8 @@ impl From<RedeemError> for CallbackError {
             RedeemError::Unidentified(reason) => Self::Unidentified(reason),
             RedeemError::Throttled(pause) => Self::Busy(pause),
             RedeemError::Unavailable(_) => Self::ProviderUnavailable(said),
-            RedeemError::Rejected(_) | RedeemError::Invalid(_) => Self::Invalid(said),
+            RedeemError::Rejected(code) => Self::CodeRefused(code),
+            RedeemError::Invalid(_) => Self::Invalid(said),
             RedeemError::Misconfigured(_) => Self::Misconfigured(said),
         }
     }

@@ -34,7 +34,8 @@ impl Flight {
         }
         let turn = purse.turn(store, Call::Early, Duration::ZERO).await;
         turn.map_err(|time| {
-            let good_for = token_due_in(&session.record.meta, self.auth.clock.now());
+            let meta = &session.record.meta;
+            let good_for = token_due_in(meta, self.auth.limits(meta), self.auth.clock.now());
             Step::Later((time + some_of(good_for / SPREAD_PART)).min(good_for) + A_MOMENT)
         })
     }
@@ -72,7 +73,8 @@ impl Flight {
         let provider = self.auth.provider_of(&meta.provider, &meta.issuer);
         let spread = session.life.token == TokenLife::Early
             && provider.is_some_and(|provider| self.auth.purse(provider).is_limited());
-        if spread { some_of(token_due_in(meta, self.auth.clock.now()) / 2) } else { Duration::ZERO }
+        let good_for = token_due_in(meta, self.auth.limits(meta), self.auth.clock.now());
+        if spread { some_of(good_for / 2) } else { Duration::ZERO }
     }
 }
 

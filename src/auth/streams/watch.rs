@@ -38,7 +38,7 @@ impl Watcher {
         loop {
             // After a reload the site may have other keys and limits.
             self.auth = self.auth.latest();
-            let at_most = match judge(&self.meta, self.auth.site.session.idle, self.auth.clock.now()) {
+            let at_most = match judge(&self.meta, self.auth.limits(&self.meta), self.auth.clock.now()) {
                 Ok(life) => life.idle_left.clamp(SOONEST, LOOK),
                 Err(_) => SOONEST,
             };
@@ -84,7 +84,7 @@ impl Watcher {
         let store = self.auth.background.store();
         let mut loaded = store.load(&self.key).await?;
         if let Loaded::Live(stored) = &loaded {
-            let over = judge(&self.meta, self.auth.site.session.idle, self.auth.clock.now()).is_err();
+            let over = judge(&self.meta, self.auth.limits(&self.meta), self.auth.clock.now()).is_err();
             if stored.version == self.version && !over {
                 return Ok(None);
             }
@@ -100,7 +100,7 @@ impl Watcher {
     /// knows any more. What is over by the clock is over without the store as well.
     fn failed(&self, error: &StoreError) -> End {
         tracing::debug!(session = %self.auth.ring.log_name(&self.key), %error, "streams end with the store's grace");
-        match judge(&self.meta, self.auth.site.session.idle, self.auth.clock.now()) {
+        match judge(&self.meta, self.auth.limits(&self.meta), self.auth.clock.now()) {
             Err(reason) => End::Session(Why::Ended(reason)),
             Ok(_) => End::StoreUnavailable,
         }

@@ -18,6 +18,8 @@ pub struct ProviderConfig {
     pub issuer: String,
     /// The lifetime of an access token whose answer has no `expires_in`.
     pub default_token_lifetime: Duration,
+    /// How long before its end an access token is replaced; `None` is what suits its life.
+    pub refresh_before: Option<Duration>,
     /// Whether `http://` beyond loopback is accepted.
     pub plaintext: bool,
     /// The limit on one call to the provider.
@@ -45,11 +47,11 @@ pub struct Budget {
 #[derive(Clone, Debug)]
 pub enum ProviderKind {
     /// `"oidc"`: OpenID Connect, found by discovery; its ID token says who the user is.
-    Oidc(OidcConfig),
+    Oidc(Box<OidcConfig>),
     /// `"oauth2"`: OAuth 2.0 with endpoints as written; its user endpoint says who the user is.
     OAuth2(Box<OAuth2Config>),
     /// `"relay"`: an API with a JSON login of its own.
-    Relay(RelayConfig),
+    Relay(Box<RelayConfig>),
 }
 
 impl ProviderKind {
@@ -140,6 +142,21 @@ pub struct OidcConfig {
     pub frontchannel_logout: bool,
     /// Tolerance for the provider's clock, 10 to 60 seconds.
     pub clock_skew: Duration,
+    /// The UserInfo endpoint, where the metadata's is not the one to ask.
+    pub userinfo_endpoint: Option<Url>,
+    /// What stands in the place of the metadata's, or is not in them.
+    pub endpoints: WrittenEndpoints,
+}
+
+/// Endpoints that a server may or may not have, as they are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WrittenEndpoints {
+    /// Where tokens are revoked (RFC 7009).
+    pub revocation: Option<Url>,
+    /// The logout page.
+    pub end_session: Option<Url>,
+    /// Where authorization requests are pushed to (RFC 9126).
+    pub pushed: Option<Url>,
 }
 
 /// What `kind = "oauth2"` has beside.
@@ -153,10 +170,8 @@ pub struct OAuth2Config {
     pub token_endpoint: Url,
     /// Who the bearer of an access token is, as JSON.
     pub userinfo_endpoint: Url,
-    /// RFC 7009, where there is one.
-    pub revocation_endpoint: Option<Url>,
-    /// The provider's logout page, where there is one.
-    pub end_session_endpoint: Option<Url>,
+    /// What else there is.
+    pub endpoints: WrittenEndpoints,
     /// Whether `issuer` is written, so that an `iss` in a callback can be compared with it (RFC 9207).
     pub names_issuer: bool,
     /// Where the subject stands in the user endpoint's answer.

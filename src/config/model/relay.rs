@@ -11,13 +11,15 @@ pub struct RelayConfig {
     pub login_url: Url,
     /// The SPA's own page for it, a path of the site, where navigations to the login are sent.
     pub login_page: Option<String>,
+    /// What a login takes that has a second step; `None` is that no login has.
+    pub step: Option<RelayStep>,
     /// How a new token is had; `None` is not at all, so that the session ends with the token.
     pub refresh: Option<RelayRefresh>,
     /// What is told at the end of a session with its token as the bearer, so that the API ends the token.
     pub logout_hook: Option<Url>,
     /// Who the bearer of a token is, as JSON; `None` where the login's answer says it.
     pub user_url: Option<Url>,
-    /// Where the access token stands in the login's answer.
+    /// Where the access token stands in the login's answer; the whole of it may be the token, in no quotes even.
     pub token: JsonPointer,
     /// Where its lifetime in seconds stands.
     pub expires_in: JsonPointer,
@@ -27,6 +29,15 @@ pub struct RelayConfig {
     pub full_name: JsonPointer,
     /// Where the e-mail address stands.
     pub email: JsonPointer,
+}
+
+/// The second step of a login.
+#[derive(Clone, Debug)]
+pub struct RelayStep {
+    /// What stands in an answer that wants one.
+    pub pointer: JsonPointer,
+    /// Where what the page sends next goes.
+    pub url: Url,
 }
 
 /// The API's refresh endpoint, and how it is asked.

@@ -53,6 +53,15 @@ impl SiteConfig {
         provider.kind.client()?.own_callback.then_some(&provider.name)
     }
 
+    /// Whether an answer to the redirect URI of the provider of that name could be another's: it is shared with one of another
+    /// issuer (RFC 9700 §4.4).
+    #[must_use]
+    pub fn shares_callback(&self, provider: &str) -> bool {
+        let mut sharing = self.providers.iter().filter(|known| known.kind.client().is_some_and(|it| !it.own_callback));
+        let own = sharing.clone().find(|known| known.name == provider);
+        own.is_some_and(|own| sharing.any(|other| other.issuer != own.issuer))
+    }
+
     /// The post-logout redirect URI registered at the provider.
     #[must_use]
     pub fn post_logout_redirect_uri(&self) -> String {

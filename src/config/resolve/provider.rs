@@ -2,6 +2,7 @@
 
 mod client;
 mod client_auth;
+mod endpoints;
 mod logout;
 mod oauth2;
 mod oidc;
@@ -37,23 +38,23 @@ enum Kind {
 const KINDS: [(&str, Kind); 3] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2), ("relay", Kind::Relay)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 32] = [
+const OWN_KEYS: [(&str, &[Kind]); 34] = [
     ("client_id", &[Kind::Oidc, Kind::OAuth2]),
     ("client_secret", &[Kind::Oidc, Kind::OAuth2]),
     ("client_auth", &[Kind::Oidc, Kind::OAuth2]),
     ("scopes", &[Kind::Oidc, Kind::OAuth2]),
     ("authorization_params", &[Kind::Oidc, Kind::OAuth2]),
     ("own_callback", &[Kind::Oidc, Kind::OAuth2]),
-    ("profile", &[Kind::Oidc, Kind::OAuth2]),
     ("logout", &[Kind::Oidc, Kind::OAuth2]),
     ("logout_url", &[Kind::Oidc, Kind::OAuth2]),
     ("logout_params", &[Kind::Oidc, Kind::OAuth2]),
     ("logout_hint", &[Kind::Oidc, Kind::OAuth2]),
     ("authorization_endpoint", &[Kind::OAuth2]),
     ("token_endpoint", &[Kind::OAuth2]),
-    ("userinfo_endpoint", &[Kind::OAuth2]),
-    ("revocation_endpoint", &[Kind::OAuth2]),
-    ("end_session_endpoint", &[Kind::OAuth2]),
+    ("userinfo_endpoint", &[Kind::Oidc, Kind::OAuth2]),
+    ("revocation_endpoint", &[Kind::Oidc, Kind::OAuth2]),
+    ("end_session_endpoint", &[Kind::Oidc, Kind::OAuth2]),
+    ("pushed_authorization_request_endpoint", &[Kind::Oidc, Kind::OAuth2]),
     ("sub_pointer", &[Kind::OAuth2, Kind::Relay]),
     ("name_pointer", &[Kind::OAuth2, Kind::Relay]),
     ("email_pointer", &[Kind::OAuth2, Kind::Relay]),
@@ -65,6 +66,8 @@ const OWN_KEYS: [(&str, &[Kind]); 32] = [
     ("clock_skew", &[Kind::Oidc]),
     ("login_url", &[Kind::Relay]),
     ("login_page", &[Kind::Relay]),
+    ("step_pointer", &[Kind::Relay]),
+    ("step_url", &[Kind::Relay]),
     ("refresh_url", &[Kind::Relay]),
     ("user_url", &[Kind::Relay]),
     ("token_pointer", &[Kind::Relay]),
@@ -99,6 +102,7 @@ pub(super) fn provider(section: &Section<'_>, site: Surroundings<'_>) -> Option<
         Kind::Relay => (site.absolute, hours(30 * 24)),
     };
     let default_token_lifetime = section.or("default_token_lifetime", lifetime, duration(seconds(1)..=longest));
+    let refresh_before = section.get("refresh_before", duration(Duration::ZERO..=hours(24)));
     let timeout = section.or("timeout", seconds(10), duration(seconds(1)..=minutes(1)));
     let budget = section.or("budget", None, budget);
     let (found, speaks_to): (Found, _) = match kind {
@@ -110,12 +114,32 @@ pub(super) fn provider(section: &Section<'_>, site: Surroundings<'_>) -> Option<
     let tls = tls_files(section, speaks_to, encrypted);
     let (issuer, kind) = found?;
     let profile = profile::applied(section);
-    Some(ProviderConfig { name, issuer, default_token_lifetime, plaintext, timeout, budget, tls, profile, kind })
+    Some(ProviderConfig {
+        name,
+        issuer,
+        default_token_lifetime,
+        refresh_before,
+        plaintext,
+        timeout,
+        budget,
+        tls,
+        profile,
+        kind,
+    })
 }
 
-/// A key of another kind would be believed to do something.
+/// A key of another kind, or a profile of one, would be believed to do something.
 fn misplaced(section: &Section<'_>, kind: Kind) {
     let word = |wanted: Kind| KINDS.iter().find(|(_, kind)| *kind == wanted).map_or("", |(word, _)| word);
+    if let Some(made_for) = profile::made_for(section, word(Kind::Oidc))
+        && (made_for == word(Kind::Relay)) != (kind == Kind::Relay)
+    {
+        section.fault(
+            "profile",
+            format!("has no effect with kind = {:?}", word(kind)),
+            format!("remove it, or write kind = {made_for:?}"),
+        );
+    }
     for (key, kinds) in OWN_KEYS {
         if section.is_written_here(key) && !kinds.contains(&kind) {
             let its: Vec<String> = kinds.iter().map(|kind| format!("kind = {:?}", word(*kind))).collect();

@@ -91,6 +91,8 @@ pub(super) fn site(draft: Draft<'_>) -> Option<SiteConfig> {
         "give each provider its own `name`",
     );
 
+    told_apart(&providers, &provider_sections);
+
     let takes_credentials = |provider: &ProviderConfig| matches!(provider.kind, ProviderKind::Relay(_));
     let limits = limits(&section.table("limits"), providers.iter().flatten().any(takes_credentials));
     let spa = spa::spa(&section.table("spa"));
@@ -113,6 +115,26 @@ pub(super) fn site(draft: Draft<'_>) -> Option<SiteConfig> {
         spa,
         routes: routes.into_iter().collect::<Option<Vec<_>>>()?,
     })
+}
+
+/// Of those who share a redirect URI one may be silent about who it is: its answers are told by that, and the others name
+/// themselves or are refused. With two of the kind, one could have the other's codes sent to itself (RFC 9700 §4.4).
+fn told_apart(providers: &[Option<ProviderConfig>], sections: &[Section<'_>]) {
+    let is_silent = |provider: &ProviderConfig| match &provider.kind {
+        ProviderKind::OAuth2(oauth2) => !oauth2.names_issuer && !oauth2.client.own_callback,
+        ProviderKind::Oidc(_) | ProviderKind::Relay(_) => false,
+    };
+    let all = providers.iter().zip(sections).filter_map(|(provider, section)| Some((provider.as_ref()?, section)));
+    let mut silent = all.filter(|(provider, _)| is_silent(provider));
+    let Some((first, _)) = silent.next() else { return };
+    for (other, section) in silent.filter(|(other, _)| other.issuer != first.issuer) {
+        let (first, name) = (&first.name, &other.name);
+        section.fault(
+            "own_callback",
+            format!("is needed: {name:?} and {first:?} share a redirect URI, and neither says in its answers who it is"),
+            format!("write own_callback = true and register the redirect URI that ends with /callback/{name}, or write the `issuer` that it puts into its answers"),
+        );
+    }
 }
 
 /// Logins with credentials are limited where there are any: passwords can be guessed.

@@ -67,6 +67,24 @@ fn a_profile_knows_what_is_odd_about_its_provider() {
 }
 
 #[test]
+fn a_profile_of_an_api_with_a_login_of_its_own_takes_no_client() {
+    let relay = |lines: &str| {
+        let text = with(lines).replace("client_id = \"app\"\nclient_secret = { env = \"SECRET\" }\n", "");
+        match understood(&text).sites[0].providers[0].kind.clone() {
+            ProviderKind::Relay(relay) => relay,
+            other => panic!("{other:?}"),
+        }
+    };
+    let jwt_auth = relay("profile = \"jwt-auth\"\nurl = \"https://api.example/\"");
+    assert_eq!(jwt_auth.login_url.as_str(), "https://api.example/api/auth/login");
+    assert_eq!(jwt_auth.user_url.as_ref().map(url::Url::as_str), Some("https://api.example/api/auth/me"));
+    assert_eq!(jwt_auth.refresh.map(|refresh| refresh.with), Some(RelayRefreshToken::Bearer));
+    let sanctum = relay("profile = \"sanctum\"\nurl = \"https://api.example\"\nlogin_url = \"https://api.example/in\"");
+    assert_eq!((sanctum.login_url.as_str(), sanctum.token.as_str()), ("https://api.example/in", ""));
+    assert!(sanctum.refresh.is_none());
+}
+
+#[test]
 fn every_key_of_a_profile_gives_way_to_what_is_written() {
     let own = provider(
         "profile = \"google\"\nissuer = \"https://id.example\"\nscopes = [\"openid\"]\nauthorization_params = {}\n\
@@ -101,6 +119,13 @@ fn a_profile_that_cannot_be_applied_is_one_fault_at_its_cause() {
         ("profile = \"google\"\nurl = \"https://google.example\"", "url", "has no effect", "remove"),
         ("url = \"https://id.example\"\nissuer = \"https://id.example\"", "url", "has no effect", "`issuer`"),
         ("profile = \"cognito\"\nurl = \"https://d.example\"", "issuer", "is missing", "discovery document"),
+        ("profile = \"jwt-aut\"\nissuer = \"https://id.example\"", "profile", "no profile", "\"jwt-auth\""),
+        (
+            "profile = \"jwt-auth\"\nurl = \"https://api.example\"\nkind = \"oidc\"\nissuer = \"https://id.example\"",
+            "profile",
+            "has no effect with kind = \"oidc\"",
+            "kind = \"relay\"",
+        ),
         ("profile = 7\nissuer = \"https://id.example\"", "profile", "expected a string", "string"),
     ] {
         let fault = one_fault(lines);

@@ -167,6 +167,14 @@ fn what_is_asked_of_a_provider_is_what_it_can_be_asked() {
         "site[0].provider[0]",
         &[
             ("par = \"always\"", "par", "not a choice", "\"required\""),
+            (
+                "par = \"never\"\npushed_authorization_request_endpoint = \"https://id.example/par\"",
+                "pushed_authorization_request_endpoint",
+                "no effect with par = \"never\"",
+                "\"auto\"",
+            ),
+            ("userinfo_endpoint = \"https://id.example/u\"", "userinfo_endpoint", "for nothing", "userinfo = true"),
+            ("revocation_endpoint = \"http://id.example/r\"", "revocation_endpoint", "beyond loopback", "https://"),
             ("resource = [\"api\"]", "resource[0]", "not an absolute URI", "https://api.example"),
             ("resource = [\"https://a.example#x\"]", "resource[0]", "fragment", "https://api.example"),
             ("token_params = { scope = \"a\" }", "token_params.scope", "by the gateway itself", "`refresh_scope`"),

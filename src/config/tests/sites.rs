@@ -25,6 +25,8 @@ fn a_provider_is_asked_safely_or_not_at_all() {
             ),
             ("response_mode = \"fragment\"", "response_mode", "not a choice", "\"query\" or \"form_post\""),
             ("response_mode = \"formpost\"", "response_mode", "not a choice", "\"form_post\""),
+            ("refresh_before = \"25h\"", "refresh_before", "too long", "\"1d\""),
+            ("refresh_before = \"soon\"", "refresh_before", "not a duration", "\"30m\""),
             ("clock_skew = \"5s\"", "clock_skew", "too short", "\"10s\""),
             ("clock_skew = \"2m\"", "clock_skew", "too long", "\"1m\""),
             ("sub_pointer = \"/id\"", "sub_pointer", "has no effect with kind = \"oidc\"", "kind = \"oauth2\""),
@@ -96,12 +98,27 @@ fn a_relay_is_told_nothing_that_it_cannot_do_and_speaks_in_the_clear_to_nobody()
         ("scopes = [\"a\"]", "scopes", "has no effect with kind = \"relay\"", "kind = \"oauth2\""),
         ("token_endpoint = \"https://a.example\"", "token_endpoint", "has no effect", "kind = \"oauth2\""),
         ("own_callback = true", "own_callback", "has no effect with kind = \"relay\"", "kind = \"oauth2\""),
-        ("profile = \"google\"", "profile", "has no effect with kind = \"relay\"", "kind = \"oauth2\""),
+        ("profile = \"google\"", "profile", "has no effect with kind = \"relay\"", "kind = \"oidc\""),
+        ("profile = \"github\"", "profile", "has no effect with kind = \"relay\"", "kind = \"oauth2\""),
         ("refresh_url = \"http://api.example/r\"", "refresh_url", "plain http beyond loopback", "plaintext = true"),
         ("logout_hook = \"https://u:pw@api.example/\"", "logout_hook", "carries a user name", "@"),
         ("user_url = \"ftp://api.example/\"", "user_url", "is not spoken here", "https://"),
         ("refresh_token_pointer = \"/r\"", "refresh_token_pointer", "without `refresh_url`", "add `refresh_url`"),
         ("token_pointer = \"token\"", "token_pointer", "not a JSON Pointer", "\"/token\""),
+        ("token_pointer = \"\"", "user_url", "does not say who the user is", "who the bearer of a token is"),
+        (
+            "token_pointer = \"\"\nuser_url = \"https://api.example/u\"\nexpires_in_pointer = \"/x\"",
+            "expires_in_pointer",
+            "the whole answer is the token",
+            "remove one",
+        ),
+        ("step_pointer = \"/two_factor\"", "step_pointer", "without `step_url`", "add `step_url`"),
+        (
+            "step_pointer = \"/two_factor\"\nstep_url = \"https://other.example/step\"",
+            "step_url",
+            "on another server than `login_url`",
+            "same server",
+        ),
         ("login_page = \"login\"", "login_page", "not a path of the site", "\"/login\""),
         ("login_page = \"//evil.example\"", "login_page", "not a path of the site", "\"/login\""),
         ("login_page = \"/\\\\evil.example\"", "login_page", "not a path of the site", "\"/login\""),
@@ -170,11 +187,31 @@ fn a_provider_without_discovery_needs_its_endpoints_and_sane_ones() {
         ("clock_skew = \"20s\"", "has no effect with kind = \"oauth2\"", "kind = \"oidc\""),
         ("response_mode = \"query.jwt\"", "the provider's keys are not known", "\"form_post\""),
         ("issuer = \"id.example\"", "is not a URL", "scheme://"),
+        ("par = \"required\"", "nothing says where to push them", "`pushed_authorization_request_endpoint`"),
     ] {
         let fault = fault(&|text: &str| format!("{text}\n{line}"));
         assert!(fault.wrong.contains(wrong) && fault.remedy.contains(remedy), "{line}: {fault}");
         assert!(!fault.to_string().contains("pw@"), "{fault}");
     }
+}
+
+#[test]
+fn two_silent_providers_do_not_share_a_redirect_uri() {
+    let client = "client_id = \"b\"\nclient_auth = \"none\"";
+    let second = |lines: &str| {
+        let other = OAUTH2.replace("api.example", "other.example");
+        format!("{}[[site.provider]]\nname = \"b\"\n{other}\n{client}\n{lines}\n", oauth2(str::to_owned))
+    };
+    let faults = faults_of(&second(""));
+    let [fault] = faults.as_slice() else { panic!("one fault: {}", Faults(faults)) };
+    assert_eq!(fault.key, "site[0].provider[1].own_callback");
+    assert!(fault.wrong.contains("neither says in its answers who it is"), "{fault}");
+    assert!(fault.remedy.contains("/callback/b"), "{fault}");
+    understood(&second("own_callback = true"));
+    understood(&second("issuer = \"https://other.example\""));
+    understood(&second("").replace("other.example", "api.example"));
+    let openid = "[[site.provider]]\nname = \"b\"\nissuer = \"https://b.example\"";
+    understood(&format!("{}{openid}\n{client}", oauth2(str::to_owned)));
 }
 
 #[test]

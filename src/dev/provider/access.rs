@@ -14,8 +14,9 @@ use crate::secret::random_base64url;
 
 const MAX_TOKENS: usize = 50_000;
 
-/// How long after its end a token is still known to have been one.
-const REMEMBERED: Duration = Duration::from_secs(3600);
+/// How long after its end a token is still known to have been one: as long as a login can be refreshed, since some APIs
+/// take an expired token for that.
+const REMEMBERED: Duration = Duration::from_secs(12 * 3600);
 
 /// The claims of an access token (RFC 9068 §2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,8 @@ struct Written {
     issued: Expiring<AccessClaims>,
     /// Tokens that are no good before their time, and why; by their `jti`.
     spoilt: Expiring<&'static str>,
+    /// How many there have been.
+    count: u64,
 }
 
 /// The access tokens of one provider: how they are made, and how an API in the same process judges them.
@@ -81,7 +84,7 @@ impl AccessTokens {
         audience: &str,
         clock: Clock,
     ) -> Self {
-        let written = Written { issued: Expiring::new(MAX_TOKENS), spoilt: Expiring::new(MAX_TOKENS) };
+        let written = Written { issued: Expiring::new(MAX_TOKENS), spoilt: Expiring::new(MAX_TOKENS), count: 0 };
         let (issuer, audience) = (issuer.to_owned(), audience.to_owned());
         Self { rules, keys, written: Arc::new(Mutex::new(written)), issuer, audience, clock }
     }
@@ -96,7 +99,7 @@ impl AccessTokens {
         let shape = match self.rules.form {
             Form::Jwt(shape) => Some(shape),
             Form::JwtForApi(shape) => Some(shape).filter(|_| for_api),
-            Form::Opaque => None,
+            Form::Opaque | Form::Numbered => None,
         };
         let (token, key) = match shape {
             Some(shape) => {
@@ -104,12 +107,17 @@ impl AccessTokens {
                 (token, claims.jti.clone())
             }
             None => {
-                let token = random_base64url();
+                let token = match self.rules.form {
+                    Form::Numbered => format!("{}|{}", self.written().count + 1, random_base64url()),
+                    _ => random_base64url(),
+                };
                 (token.clone(), token)
             }
         };
         let ends = Timestamp::from_secs(claims.exp).plus(REMEMBERED);
-        self.written().issued.insert(key, ends, claims, self.clock.now());
+        let mut written = self.written();
+        written.count += 1;
+        written.issued.insert(key, ends, claims, self.clock.now());
         token
     }
 

@@ -2,12 +2,12 @@
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
-use url::Url;
 
+use super::answer::answer;
 use super::parameters::Parameters;
 use super::profile::Given;
 use super::request::{AuthorizationRequest, Prompt, Rejected};
-use super::respond::{page, redirect};
+use super::respond::page;
 use super::shared::Shared;
 use super::state::{Authentication, Code, Grant, Spent};
 use super::{dialect, login, pages};
@@ -56,7 +56,8 @@ pub(super) fn grant(shared: &Shared, asked: &AuthorizationRequest, authenticatio
     let value = random_base64url();
     let first = shared.state().known.insert((authentication.user.clone(), asked.client.id.clone()));
     let refreshable = match shared.profile.refresh.given {
-        Given::OnOfflineAccess => asked.scope.split(' ').any(|scope| scope == "offline_access"),
+        Given::OnOfflineAccess => asked.wants("offline_access"),
+        Given::OnConsentToOfflineAccess => asked.consent && asked.wants("offline_access"),
         Given::Always => true,
         Given::OnFirstConsent => asked.offline && (first || asked.consent),
         Given::Never => false,
@@ -64,19 +65,19 @@ pub(super) fn grant(shared: &Shared, asked: &AuthorizationRequest, authenticatio
     let (client_id, scope) = (asked.client.id.clone(), asked.scope.clone());
     let code = Code {
         grant: Grant { client_id, scope, authentication, for_api: asked.for_api, refreshable },
-        redirect_uri: asked.redirect_uri.clone(),
+        redirect_uri: asked.way.redirect_uri.clone(),
         nonce: asked.nonce.clone(),
         challenge: asked.challenge.clone(),
         spent: Spent::No,
     };
     let (now, lifetime) = (shared.now(), shared.behaviour().code_lifetime);
     shared.state().codes.insert(value.clone(), now.plus(lifetime), code, now);
-    answer(shared, &asked.redirect_uri, &[("code", &value), ("state", &asked.state)])
+    answer(shared, &asked.way, &[("code", &value), ("state", &asked.state)])
 }
 
 /// Tells the client why there is no code, when that is not the client's fault.
 pub(super) fn deny(shared: &Shared, asked: &AuthorizationRequest, error: &str, why: &str) -> HttpResponse {
-    answer(shared, &asked.redirect_uri, &[("error", error), ("error_description", why), ("state", &asked.state)])
+    answer(shared, &asked.way, &[("error", error), ("error_description", why), ("state", &asked.state)])
 }
 
 /// A page or a redirect with the error, as the request deserves.
@@ -87,30 +88,10 @@ pub(super) fn refuse(shared: &Shared, rejected: Rejected) -> HttpResponse {
             let text = format!("The application made a mistake: {what}.");
             page(StatusCode::BAD_REQUEST, pages::message("This request cannot be answered", &text), &[])
         }),
-        Rejected::Redirect { redirect_uri, state, error, description } => {
+        Rejected::Redirect { way, state, error, description } => {
             let mut words = vec![("error", error), ("error_description", description.as_str())];
             words.extend(state.as_deref().filter(|_| dialect::keeps_state(dialect)).map(|state| ("state", state)));
-            answer(shared, &redirect_uri, &words)
+            answer(shared, &way, &words)
         }
     }
-}
-
-/// An authorization response says who it is from (RFC 9207 §2), unless the profile knows better.
-fn answer(shared: &Shared, redirect_uri: &str, words: &[(&str, &str)]) -> HttpResponse {
-    let Ok(mut location) = Url::parse(redirect_uri) else {
-        return page(
-            StatusCode::BAD_REQUEST,
-            pages::message("This request cannot be answered", "The registered redirect URI is not a URL."),
-            &[],
-        );
-    };
-    location.query_pairs_mut().extend_pairs(words);
-    let rules = &shared.profile.authorization;
-    if rules.names_issuer {
-        location.query_pairs_mut().append_pair("iss", &shared.issuer);
-    }
-    if rules.session_state {
-        location.query_pairs_mut().append_pair("session_state", &random_base64url());
-    }
-    redirect(location.as_str())
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use url::{Host, Url};
 
 use super::Client;
-use super::profile::BackChannel;
+use super::profile::BackChannelRules;
 use super::shared::Shared;
 use super::state::Authentication;
 use crate::secret::random_base64url;
@@ -64,22 +64,24 @@ fn end(shared: &Shared, whose: &Whose) -> Vec<(Client, Value)> {
     clients.sort();
     clients.dedup();
     let clients = clients.iter().filter_map(|id| shared.client(id));
-    clients.map(|client| (client.clone(), claims(shared, &client, whose))).collect()
+    let Some(rules) = shared.profile.back_channel else { return Vec::new() };
+    clients.map(|client| (client.clone(), claims(shared, rules, &client, whose))).collect()
 }
 
-fn claims(shared: &Shared, client: &Client, whose: &Whose) -> Value {
+fn claims(shared: &Shared, rules: BackChannelRules, client: &Client, whose: &Whose) -> Value {
     let (Whose::Session(who) | Whose::Person(who)) = whose;
     let now = shared.now().as_secs();
     let mut claims = json!({
         "iss": shared.issuer,
         "aud": client.id,
         "iat": now,
-        "exp": now + 120,
         "jti": random_base64url(),
         "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
     });
-    let always_session = shared.profile.back_channel == BackChannel::AlwaysSession;
-    if matches!(whose, Whose::Session(_)) || always_session {
+    if rules.expires {
+        claims["exp"] = (now + 120).into();
+    }
+    if matches!(whose, Whose::Session(_)) || rules.always_session {
         claims["sid"] = who.sid.as_str().into();
     }
     if let (Whose::Person(_), Some(user)) = (whose, shared.user(&who.user)) {

@@ -7,7 +7,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::back_channel::{Whose, log_out};
 use super::parameters::Parameters;
-use super::profile::BackChannel;
 use super::respond::{page, redirect};
 use super::shared::Shared;
 use super::state::{Authentication, Family};
@@ -45,7 +44,7 @@ impl View<'_> {
     }
 
     pub(super) fn has_back_channel(&self) -> bool {
-        self.shared.profile.back_channel != BackChannel::None
+        self.shared.profile.back_channel.is_some()
     }
 }
 
@@ -65,7 +64,8 @@ fn logins(shared: &Shared) -> Vec<Shown> {
     let state = shared.state();
     let shown = state.families.iter(now).filter_map(|(id, login)| {
         let user = shared.user(&login.grant.authentication.user)?.clone();
-        let client = shared.client(&login.grant.client_id)?.name;
+        let client = &login.grant.client_id;
+        let client = shared.client(client).map_or_else(|| client.clone(), |client| client.name);
         Some(Shown { handle: handle(shared, id), user, client, login: login.clone() })
     });
     let mut shown: Vec<Shown> = shown.collect();
@@ -94,8 +94,11 @@ pub(super) async fn press(shared: web::Data<Shared>, request: HttpRequest, body:
         }
         ("revoke", Some((id, _))) => {
             shared.end_login(&mut shared.state(), &id);
-            "The refresh token is revoked. The session ends when the gateway tries it, a little before the access token ends."
-                .to_owned()
+            match shared.profile.own_login {
+                None => "The refresh token is revoked. The session ends when the gateway tries it, a little before the access token ends.",
+                Some(_) => "The token is taken back: the API refuses it, and gives no other for it.",
+            }
+            .to_owned()
         }
         ("log-out-session", Some((_, login))) => said(log_out(&shared, &Whose::Session(who(login))).await),
         ("log-out-person", Some((_, login))) => said(log_out(&shared, &Whose::Person(who(login))).await),

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, ResponseError as _, web};
 use serde_json::json;
 
-use super::profile::{BackChannel, LogoutRules};
+use super::profile::LogoutRules;
 use super::respond::Refusal;
 use super::shared::Shared;
 
@@ -13,17 +13,22 @@ const AUTH_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "n
 /// The prompts a client may ask for.
 pub(super) const PROMPTS: [&str; 4] = ["none", "login", "consent", "select_account"];
 
-/// `GET /.well-known/openid-configuration`
+/// Where the document of `issuer` is (OpenID Connect Discovery §4.1).
+pub(super) fn path(issuer: &str) -> String {
+    format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))
+}
+
+/// `GET` of the discovery document.
 pub(super) async fn configuration(shared: web::Data<Shared>) -> HttpResponse {
-    let (issuer, profile) = (&shared.issuer, &shared.profile);
-    let at = |path: &str| format!("{issuer}{path}");
+    let (address, profile) = (&shared.address, &shared.profile);
+    let at = |path: &str| format!("{address}{path}");
     let mut document = json!({
-        "issuer": issuer,
-        "authorization_endpoint": at(profile.paths.authorize),
-        "token_endpoint": at(profile.paths.token),
+        "issuer": shared.issuer,
+        "authorization_endpoint": profile.paths.authorize.map(at),
+        "token_endpoint": profile.paths.token.map(at),
         "userinfo_endpoint": at(profile.paths.userinfo),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": profile.authorization.modes,
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
@@ -38,6 +43,9 @@ pub(super) async fn configuration(shared: web::Data<Shared>) -> HttpResponse {
         "request_uri_parameter_supported": false,
         "claims_parameter_supported": false,
     });
+    if profile.authorization.modes.contains(&"jwt") {
+        document["authorization_signing_alg_values_supported"] = json!(["ES256"]);
+    }
     if let Some(path) = profile.paths.jwks {
         document["jwks_uri"] = at(path).into();
     }
@@ -48,7 +56,7 @@ pub(super) async fn configuration(shared: web::Data<Shared>) -> HttpResponse {
     if let (Some(path), Some(LogoutRules { discoverable: true, .. })) = (profile.paths.logout, profile.logout) {
         document["end_session_endpoint"] = at(path).into();
     }
-    if profile.back_channel != BackChannel::None {
+    if profile.back_channel.is_some() {
         document["backchannel_logout_supported"] = true.into();
         document["backchannel_logout_session_supported"] = true.into();
     }

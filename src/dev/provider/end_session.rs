@@ -83,11 +83,11 @@ impl Logout {
         }
         let client_id = get("client_id")?;
         if let (Some(id), Some(genuine)) = (client_id, &genuine)
-            && id != genuine.aud
+            && Some(id) != genuine.client()
         {
             return Err("client_id is not the one that id_token_hint was issued to".to_owned());
         }
-        let client = client_id.or(genuine.as_ref().map(|genuine| genuine.aud.as_str()));
+        let client = client_id.or(genuine.as_ref().and_then(IdClaims::client));
         let location = match (get(rules.back)?, client) {
             (None, _) => None,
             (Some(_), None) => return Err(format!("{} needs id_token_hint or client_id", rules.back)),

@@ -17,7 +17,10 @@ use crate::secret::{constant_time_eq, random_base64url};
 pub(super) struct IdClaims {
     pub(super) iss: String,
     pub(super) sub: String,
-    pub(super) aud: String,
+    aud: Audience,
+    /// The client, where it is not alone in `aud`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    azp: Option<String>,
     iat: u64,
     exp: u64,
     auth_time: u64,
@@ -30,9 +33,29 @@ pub(super) struct IdClaims {
     further: Map<String, Value>,
 }
 
+/// Whom an ID token is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    Client(String),
+    Several(Vec<String>),
+}
+
+impl IdClaims {
+    /// The client that it was issued to.
+    pub(super) fn client(&self) -> Option<&str> {
+        match &self.aud {
+            Audience::Client(client) => Some(client),
+            Audience::Several(_) => self.azp.as_deref(),
+        }
+    }
+}
+
 /// What a token request asks for.
 pub(super) struct Wanted<'a> {
     pub(super) scope: &'a str,
+    /// Whether the access token is to be one for the API.
+    pub(super) for_api: bool,
     /// For the first ID token.
     pub(super) nonce: Option<String>,
     /// The generation of the refresh token that comes along; none comes with `None`.
@@ -51,13 +74,12 @@ pub(super) fn issue(shared: &Shared, id: &str, login: &Family, wanted: Wanted<'_
     let Grant { client_id, authentication, .. } = &login.grant;
     let user = shared.user(&authentication.user).ok_or_else(|| Refusal::invalid_grant("the user is gone"))?;
     let rules = &shared.profile.tokens;
-    let for_api = login.grant.for_api;
     let (now, lifetime) = (shared.now().as_secs(), shared.access_token_lifetime().as_secs());
     let jti = format!("{id}.{}", random_base64url());
     let access = shared.access_tokens.issue(AccessClaims {
         iss: shared.issuer.clone(),
         sub: shared.subject(user),
-        aud: audience::of(shared.profile.authorization.api, for_api, &shared.audience, &shared.issuer),
+        aud: audience::of(shared.profile.authorization.api, wanted.for_api, &shared.audience, &shared.issuer),
         client_id: client_id.clone(),
         scope: wanted.scope.to_owned(),
         name: user.name.clone(),
@@ -89,7 +111,7 @@ fn id_token(shared: &Shared, user: &User, login: &Family, wanted: &Wanted<'_>, a
     let mut further = Map::new();
     if has("profile") {
         further.insert("name".to_owned(), user.name.clone().into());
-        further.insert("picture".to_owned(), format!("{}/avatar/{}.svg", shared.issuer, user.id).into());
+        further.insert("picture".to_owned(), format!("{}/avatar/{}.svg", shared.address, user.id).into());
     }
     if has("email") {
         further.insert("email".to_owned(), user.email.clone().into());
@@ -99,12 +121,17 @@ fn id_token(shared: &Shared, user: &User, login: &Family, wanted: &Wanted<'_>, a
         further.insert("login_hint".to_owned(), shared.login_hint(user).into());
     }
     further.extend(memberships(shared.profile.tokens.groups));
+    let (aud, azp) = match shared.profile.tokens.id_token_audience {
+        None => (Audience::Client(client_id.clone()), None),
+        Some(other) => (Audience::Several(vec![client_id.clone(), other.to_owned()]), Some(client_id.clone())),
+    };
     shared.keys.sign(
         "JWT",
         &IdClaims {
             iss: shared.issuer.clone(),
             sub: shared.subject(user),
-            aud: client_id.clone(),
+            aud,
+            azp,
             iat: now,
             exp: now + shared.behaviour().id_token_lifetime.as_secs(),
             auth_time: authentication.auth_time,

@@ -27,7 +27,7 @@ pub(super) fn show(
     // A hint moves its user to the front.
     users.sort_by_key(|user| !asked.login_hint.as_ref().is_some_and(|hint| *hint == user.id || *hint == user.email));
     let html = pages::login(&asked.client.name, &wire, &token, &users);
-    let mut answer = page(StatusCode::OK, html, &origin_of(&asked.redirect_uri));
+    let mut answer = page(StatusCode::OK, html, &origin_of(&asked.way.redirect_uri));
     add_cookie(&mut answer, shared.browser_cookie(), browser);
     answer
 }

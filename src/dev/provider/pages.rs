@@ -15,6 +15,9 @@ const MESSAGE: &str = include_str!("../assets/provider/message.html");
 const DESK: &str = include_str!("../assets/provider/desk.html");
 const DESK_LOGIN: &str = include_str!("../assets/provider/desk_login.html");
 const SWITCH: &str = include_str!("../assets/provider/switch.html");
+const POSTING: &str = include_str!("../assets/provider/posting.html");
+const FIELD: &str = "<input type=\"hidden\" name=\"{{name}}\" value=\"{{value}}\">\n";
+const POST: &str = include_str!("../assets/provider/post.js");
 const NOTICE: &str = r#"<p class="notice" role="status">{{notice}}</p>"#;
 const SECONDS: &str = r#"<label><input type="number" name="seconds" value="5" min="1" max="60"> s</label>"#;
 const STYLE: &str = include_str!("../assets/provider/provider.css");
@@ -32,6 +35,13 @@ pub(super) fn login(client: &str, request: &str, token: &str, users: &[&User]) -
 /// Asks whether the user wants to sign out.
 pub(super) fn confirm_logout(name: &str, request: &str, token: &str) -> String {
     frame("Sign out", &fill(CONFIRM, &[("name", name), ("request", request), ("token", token)]))
+}
+
+/// A form with these fields that the browser posts to `action` by itself.
+pub(super) fn posting(action: &str, fields: &[(&str, &str)]) -> String {
+    let fields: String = fields.iter().map(|(name, value)| fill(FIELD, &[("name", name), ("value", value)])).collect();
+    // The fields are markup already, so they go in before the rest is filled.
+    frame("Back", &fill(&POSTING.replace("{{fields}}", &fields), &[("action", action)]))
 }
 
 /// A page that says one thing.
@@ -53,7 +63,11 @@ pub(super) fn desk(view: &View<'_>) -> String {
     let lifetime = view.shared.access_token_lifetime().as_secs();
     let lifetime =
         if profile.tokens.expires { format!("{lifetime} seconds") } else { "until they are revoked".to_owned() };
+    let beside = if profile.own_login.is_none() { ", beside the client\u{2019}s id and secret" } else { "" };
+    let entry = profile.entry_at(&view.shared.address);
     let words = [
+        ("beside", beside),
+        ("entry", entry.trim()),
         ("profile", profile.name),
         ("about", profile.about),
         ("token", &view.token),
@@ -95,17 +109,22 @@ fn switches(view: &View<'_>) -> String {
 }
 
 fn login_card(view: &View<'_>, shown: &Shown) -> String {
-    let mut actions = vec![(
-        "Expire the access token",
-        "",
-        "The API answers 401 and the page says so, until the gateway refreshes in due time.",
-        "expire",
-        "Expire",
-    )];
-    if shown.login.grant.refreshable {
-        let expect = "At the next refresh the session ends: \u{201c}The provider no longer accepts this login.\u{201d}";
-        actions.push(("Revoke the refresh token", "", expect, "revoke", "Revoke"));
-    }
+    let is_renewed = shown.login.grant.refreshable;
+    let expect = match is_renewed {
+        true => "The API answers 401 and the page says so, until the gateway refreshes in due time.",
+        false => "The API answers 401 and the page says so: no other token comes.",
+    };
+    let mut actions = vec![("Expire the access token", "", expect, "expire", "Expire")];
+    let over = "At the next refresh the session ends: \u{201c}The provider no longer accepts this login.\u{201d}";
+    actions.extend(match (view.shared.profile.own_login, is_renewed) {
+        (None, true) => Some(("Revoke the refresh token", "", over, "revoke", "Revoke")),
+        (None, false) => None,
+        (Some(_), true) => Some(("Blacklist the token", "", over, "revoke", "Blacklist")),
+        (Some(_), false) => {
+            let expect = "The API answers 401. The gateway\u{2019}s session goes on: nobody tells it.";
+            Some(("Delete the token", "", expect, "revoke", "Delete"))
+        }
+    });
     if view.has_back_channel() {
         let expect =
             "Ends this browser\u{2019}s sessions at once, at both sites: \u{201c}ended from elsewhere\u{201d}.";
@@ -143,6 +162,11 @@ pub(super) async fn not_found() -> HttpResponse {
 /// `GET /provider.css`
 pub(super) async fn stylesheet() -> HttpResponse {
     HttpResponse::Ok().content_type("text/css; charset=utf-8").body(STYLE)
+}
+
+/// `GET /post.js`
+pub(super) async fn script() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(POST)
 }
 
 /// `GET /icon.svg`

@@ -3,11 +3,14 @@
 //! A profile says nothing about its own handling: each part of the provider reads the rules that concern it. What can
 //! change while the provider runs is in [`super::Behaviour`].
 
-mod openid;
+mod clouds;
+mod open_source;
+mod own_login;
 mod plain;
 mod table;
 mod tokens;
 
+pub(super) use own_login::{Granted, OwnLogin, WrongCredentials};
 pub(super) use tokens::{
     AudienceClaim, Dialect, Echo, Form, Given, Judged, JwtShape, RefreshRules, ScopeClaim, TokenRules,
 };
@@ -19,8 +22,13 @@ pub struct Profile {
     pub name: &'static str,
     /// What is peculiar about it, in one sentence.
     pub about: &'static str,
+    /// What the operator of a gateway writes into `[[site.provider]]` for it, in TOML and beside the client's id and secret:
+    /// the preset, and what no preset can know. `{address}` is where the provider is.
+    pub entry: &'static str,
     /// Where it is asked for what.
     pub paths: Paths,
+    /// How people log in at an API that does that by itself; `None` is a provider with a login page.
+    pub own_login: Option<OwnLogin>,
     /// What an authorization request must and may say, and what comes back.
     pub authorization: AuthorizationRules,
     /// What its tokens look like, and how its token endpoint talks.
@@ -29,19 +37,19 @@ pub struct Profile {
     pub refresh: RefreshRules,
     /// Its logout page; `None` has none.
     pub logout: Option<LogoutRules>,
-    /// Whether it tells applications of a logout behind the browser's back.
-    pub back_channel: BackChannel,
-    /// What a client must be set up with to get on with it.
-    pub client: ClientNeeds,
+    /// How it tells applications of a logout behind the browser's back; `None` does not.
+    pub back_channel: Option<BackChannelRules>,
 }
 
-/// Paths below the issuer; `None` is an endpoint that is not there.
+/// Paths below the provider's address; `None` is an endpoint that is not there.
 #[derive(Clone, Copy, Debug)]
 pub struct Paths {
+    /// What of the issuer comes after the address.
+    pub issuer: &'static str,
     /// The authorization endpoint.
-    pub authorize: &'static str,
+    pub authorize: Option<&'static str>,
     /// The token endpoint.
-    pub token: &'static str,
+    pub token: Option<&'static str>,
     /// Who the bearer of an access token is.
     pub userinfo: &'static str,
     /// The key set.
@@ -67,6 +75,8 @@ pub struct AuthorizationRules {
     pub api: ApiTokens,
     /// Whether a request may come without PKCE.
     pub pkce_optional: bool,
+    /// How answers can be asked for: the values of `response_mode`.
+    pub modes: &'static [&'static str],
     /// Whether answers carry `iss` (RFC 9207).
     pub names_issuer: bool,
     /// Whether answers carry `session_state`.
@@ -91,6 +101,9 @@ pub enum ApiTokens {
     Always,
     /// When the authorization request names the API in this parameter, by this value; else the token is opaque and for nobody else.
     Parameter(&'static str, &'static str),
+    /// When the authorization request and the token request both name the API as their `resource`, by this URI (RFC 8707);
+    /// else the token is opaque and for nobody else.
+    Resource(&'static str),
     /// When one of the scopes begins like this; a token is then for `api` alone, and one with scopes of both kinds does
     /// not exist. Otherwise it is for `otherwise`.
     Scope {
@@ -140,31 +153,26 @@ pub enum LogoutProof {
 
 /// What logout tokens say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackChannel {
-    /// There are none.
-    None,
-    /// `sid` for one session, `sub` alone for all.
-    SessionOrUser,
-    /// `sid` even when all sessions are meant.
-    AlwaysSession,
-}
-
-/// What the application has to be set up with.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientNeeds {
-    /// The scopes to ask for.
-    pub scopes: &'static [&'static str],
-    /// Further authorization parameters.
-    pub parameters: &'static [(&'static str, &'static str)],
-    /// Whether the secret goes into the form instead of the header.
-    pub secret_in_form: bool,
-    /// Where the user endpoint says who somebody is: subject and name, as JSON pointers.
-    pub user: (&'static str, &'static str),
-    /// What the logout page is asked, when that is not what the standard says; see `logout_params`.
-    pub logout: &'static [(&'static str, &'static str)],
+pub struct BackChannelRules {
+    /// Whether there is a `sid` even when all sessions are meant, instead of `sub` alone.
+    pub always_session: bool,
+    /// Whether there is an `exp`.
+    pub expires: bool,
 }
 
 impl Profile {
+    /// Its [`entry`](Self::entry) for one that is at `address`.
+    #[must_use]
+    pub fn entry_at(&self, address: &str) -> String {
+        self.entry.replace("{address}", address)
+    }
+
+    /// Whether an API can judge its access tokens by the published keys.
+    #[must_use]
+    pub const fn has_tokens_for_apis(&self) -> bool {
+        matches!(self.tokens.form, Form::Jwt(_) | Form::JwtForApi(_))
+    }
+
     /// The one with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {

@@ -1,6 +1,7 @@
 //! The authorization request, judged: who asks, where the answer goes, and whether everything a careful client sends is there.
 
 use super::Client;
+use super::answer::{Mode, Way};
 use super::audience;
 use super::parameters::Parameters;
 use super::profile::{AuthorizationRules, OtherScopes};
@@ -10,7 +11,8 @@ use super::shared::Shared;
 #[derive(Clone, Debug)]
 pub(super) struct AuthorizationRequest {
     pub(super) client: Client,
-    pub(super) redirect_uri: String,
+    /// How the answer comes back.
+    pub(super) way: Way,
     pub(super) state: String,
     pub(super) nonce: Option<String>,
     /// The S256 challenge (RFC 7636 §4.2).
@@ -46,7 +48,7 @@ pub(super) enum Rejected {
     /// The client or where to answer is not known for sure: nothing may be redirected (RFC 6749 §4.1.2.1).
     Page(String),
     /// The client is told.
-    Redirect { redirect_uri: String, state: Option<String>, error: &'static str, description: String },
+    Redirect { way: Way, state: Option<String>, error: &'static str, description: String },
 }
 
 impl AuthorizationRequest {
@@ -63,10 +65,19 @@ impl AuthorizationRequest {
         })
     }
 
+    /// Whether `scope` is one of those that it asks for.
+    pub(super) fn wants(&self, scope: &str) -> bool {
+        self.scope.split(' ').any(|one| one == scope)
+    }
+
     fn judge(shared: &Shared, parameters: &Parameters) -> Result<Self, Rejected> {
         let (client, redirect_uri) = addressee(shared, parameters).map_err(|what| Rejected::Page(what.to_owned()))?;
+        let rules = &shared.profile.authorization;
+        // What cannot be answered as it asks is answered in the plainest way.
+        let mode = parameters.one("response_mode").ok().flatten().map_or(Ok(Mode::QUERY), |name| mode(rules, name));
+        let way = Way { redirect_uri, mode: mode.clone().unwrap_or(Mode::QUERY), client_id: client.id.clone() };
         let rejected = |(error, description): (&'static str, String)| Rejected::Redirect {
-            redirect_uri: redirect_uri.clone(),
+            way: way.clone(),
             state: parameters.one("state").ok().flatten().map(str::to_owned),
             error,
             description,
@@ -75,9 +86,9 @@ impl AuthorizationRequest {
             return Err(rejected(("invalid_request", format!("{name} is there more than once"))));
         }
         let get = |name| parameters.one(name).ok().flatten();
+        mode.map_err(rejected)?;
         response_kind(&get).map_err(rejected)?;
         let state = unguessable("state", get("state")).map_err(rejected)?;
-        let rules = &shared.profile.authorization;
         let nonce = rules.openid.then(|| unguessable("nonce", get("nonce"))).transpose().map_err(rejected)?;
         let scope = scope(rules, get("scope")).map_err(rejected)?;
         Ok(Self {
@@ -92,7 +103,7 @@ impl AuthorizationRequest {
             max_age: max_age(get("max_age")).map_err(rejected)?,
             login_hint: get("login_hint").map(str::to_owned),
             client,
-            redirect_uri,
+            way,
         })
     }
 }
@@ -115,15 +126,17 @@ fn addressee(shared: &Shared, parameters: &Parameters) -> Result<(Client, String
     Ok((client, uri.to_owned()))
 }
 
+/// The mode of this name, if the provider has it.
+fn mode(rules: &AuthorizationRules, name: &str) -> Result<Mode, Wrong> {
+    let known = rules.modes.contains(&name).then(|| Mode::named(name)).flatten();
+    known.ok_or_else(|| invalid(format!("response_mode={name} is not supported, only {}", rules.modes.join(", "))))
+}
+
 fn response_kind<'a>(get: &impl Fn(&'static str) -> Option<&'a str>) -> Result<(), Wrong> {
     match get("response_type") {
         Some("code") => {}
         None => return Err(invalid("response_type is missing")),
         Some(other) => return Err(("unsupported_response_type", format!("only code is supported, not {other}"))),
-    }
-    match get("response_mode") {
-        None | Some("query") => {}
-        Some(other) => return Err(invalid(format!("only response_mode=query is supported, not {other}"))),
     }
     if get("request").is_some() {
         return Err(("request_not_supported", "request objects are not supported".to_owned()));

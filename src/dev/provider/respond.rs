@@ -133,8 +133,18 @@ pub(super) fn redirect(location: &str) -> HttpResponse {
 /// A page that loads its stylesheet and pictures from here, and whose forms may lead to `form_targets`: browsers hold
 /// the redirect that follows a form post against `form-action` too.
 pub(super) fn page(status: StatusCode, html: String, form_targets: &[String]) -> HttpResponse {
+    html_page(status, html, "'none'", form_targets)
+}
+
+/// The same whose form goes off by itself.
+pub(super) fn page_that_posts(html: String, form_targets: &[String]) -> HttpResponse {
+    html_page(StatusCode::OK, html, "'self'", form_targets)
+}
+
+fn html_page(status: StatusCode, html: String, scripts: &str, form_targets: &[String]) -> HttpResponse {
     let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' {}",
+        "default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self'; base-uri 'none'; \
+         frame-ancestors 'none'; form-action 'self' {}",
         form_targets.join(" ")
     );
     HttpResponse::build(status)

@@ -22,8 +22,10 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The provider's settings, keys and memory.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// Where it is: scheme, host and port.
+    pub(super) address: String,
     pub(super) issuer: String,
-    /// The issuer's host and port.
+    /// Host and port of the address.
     pub(super) authority: String,
     pub(super) audience: String,
     pub(super) users: Vec<User>,
@@ -40,13 +42,15 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(address: SocketAddr, setup: Setup) -> Self {
-        let issuer = format!("http://{address}");
+        let authority = address.to_string();
+        let issuer = format!("http://{authority}{}", setup.profile.paths.issuer);
         let keys = Arc::new(KeyRing::generate());
         let (rules, ring, clock) = (setup.profile.tokens, Arc::clone(&keys), setup.clock.clone());
         Self {
             access_tokens: AccessTokens::new(rules, ring, &issuer, &setup.audience, clock),
+            address: format!("http://{authority}"),
             issuer,
-            authority: address.to_string(),
+            authority,
             audience: setup.audience,
             users: setup.users,
             profile: setup.profile,

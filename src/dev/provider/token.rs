@@ -16,7 +16,7 @@ use super::profile::Given;
 use super::respond::Refusal;
 use super::shared::Shared;
 use super::state::{Code, Family, Spent};
-use super::{Client, Rotation, dialect};
+use super::{Client, Rotation, audience, dialect};
 use crate::secret::{constant_time_eq, random_base64url};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -28,15 +28,18 @@ pub(super) async fn token(shared: web::Data<Shared>, request: HttpRequest, body:
 }
 
 async fn answer(shared: &Shared, request: &HttpRequest, body: &[u8]) -> Result<Value, Refusal> {
-    shared.state().tally.token_calls += 1;
-    let behaviour = shared.behaviour();
-    actix_web::rt::time::sleep(behaviour.token_delay).await;
-    if let Some(status) = behaviour.token_outage {
-        return Err(Refusal::outage(status));
-    }
+    begin(shared).await?;
     throttle(shared, request)?;
     let form = Parameters::from_form(request, body)?;
     exchange(shared, request, &form).inspect_err(|refusal| shared.complain("token endpoint", &refusal.to_string()))
+}
+
+/// Counts a call that may give tokens, and waits or fails as the provider was told to.
+pub(super) async fn begin(shared: &Shared) -> Result<(), Refusal> {
+    shared.state().tally.token_calls += 1;
+    let behaviour = shared.behaviour();
+    actix_web::rt::time::sleep(behaviour.token_delay).await;
+    behaviour.token_outage.map_or(Ok(()), |status| Err(Refusal::outage(status)))
 }
 
 /// Counts the calls of each address in minutes that begin with the first of them, as Laravel does.
@@ -101,7 +104,8 @@ fn redeem(shared: &Shared, client: &Client, form: &Parameters) -> Result<Value, 
     let ends = now.plus(shared.behaviour().refresh_token_lifetime);
     let scope = grant.scope.clone();
     let login = Family { grant, generation: 0, access_token: None, began: now, refreshes: 0 };
-    let wanted = Wanted { scope: &scope, nonce, renewed: Some(0) };
+    let for_api = audience::still_for_api(shared.profile.authorization.api, login.grant.for_api, form)?;
+    let wanted = Wanted { scope: &scope, for_api, nonce, renewed: Some(0) };
     let tokens = issue(shared, &id, &login, wanted)?;
     state.families.insert(id, ends, Family { access_token: Some(tokens.jti), ..login }, now);
     state.tally.codes_redeemed += 1;
@@ -150,9 +154,10 @@ fn refresh(shared: &Shared, client: &Client, form: &Parameters) -> Result<Value,
     if scope.split(' ').any(|one| !login.grant.scope.split(' ').any(|granted| granted == one)) {
         return Err(Refusal::new("invalid_scope", "more than was granted"));
     }
+    let for_api = audience::still_for_api(shared.profile.authorization.api, login.grant.for_api, form)?;
     let renewed = (rotation == Rotation::EveryUse).then_some(login.generation + 1);
     // No nonce: it belongs to the first ID token (OpenID Connect Core §12.2).
-    let tokens = issue(shared, &id, login, Wanted { scope: &scope, nonce: None, renewed })?;
+    let tokens = issue(shared, &id, login, Wanted { scope: &scope, for_api, nonce: None, renewed })?;
     if shared.profile.refresh.revokes_access_token {
         shared.spoil_access_token(login, "revoked, since it was refreshed");
     }

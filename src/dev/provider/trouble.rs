@@ -11,7 +11,7 @@ use super::respond::{Refusal, page};
 use super::shared::Shared;
 
 /// What works whatever happens: the page with the buttons, and what it is made of.
-const SPARED: [&str; 4] = ["/", "/desk", "/provider.css", "/icon.svg"];
+const SPARED: [&str; 5] = ["/", "/desk", "/provider.css", "/post.js", "/icon.svg"];
 
 /// Waits, or answers 503, as [`super::Behaviour`] says.
 pub(super) async fn arrange(

@@ -19,7 +19,7 @@ pub(super) async fn userinfo(shared: web::Data<Shared>, request: HttpRequest) ->
     let mut answer = json!({ "sub": claims.sub });
     if has("profile") {
         answer["name"] = user.name.as_str().into();
-        answer["picture"] = format!("{}/avatar/{}.svg", shared.issuer, user.id).into();
+        answer["picture"] = format!("{}/avatar/{}.svg", shared.address, user.id).into();
     }
     if has("email") {
         answer["email"] = user.email.as_str().into();
@@ -42,19 +42,19 @@ pub(super) async fn log_out(shared: web::Data<Shared>, request: HttpRequest) -> 
 
 /// The claims of the request's access token, whose login has to go on still.
 fn bearer(shared: &Shared, request: &HttpRequest) -> Result<AccessClaims, Refusal> {
-    let token = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token)
-        .ok_or_else(|| Refusal::invalid_token("no bearer token"))?;
+    let token = bearer_of(request).ok_or_else(|| Refusal::invalid_token("no bearer token"))?;
     let claims = shared.access_tokens.read(token).map_err(|bad| Refusal::invalid_token(bad.0))?;
     if shared.state().families.get(claims.login(), shared.now()).is_none() {
         return Err(Refusal::invalid_token("revoked"));
     }
     Ok(claims)
+}
+
+/// The bearer token of a request.
+pub(super) fn bearer_of(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
 /// Somebody as an application without OpenID Connect tells: by the number of their row.
@@ -64,6 +64,6 @@ fn plain(shared: &Shared, user: &User) -> Value {
         "login": user.id,
         "name": user.name,
         "email": user.email,
-        "avatar_url": format!("{}/avatar/{}.svg", shared.issuer, user.id),
+        "avatar_url": format!("{}/avatar/{}.svg", shared.address, user.id),
     })
 }

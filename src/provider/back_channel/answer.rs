@@ -63,6 +63,11 @@ impl Answer {
         challenges.filter_map(|value| value.to_str().ok()).any(asks_for_nonce)
     }
 
+    /// The headers as they came.
+    pub(in crate::provider) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// The body as it came.
     pub(in crate::provider) fn body(&self) -> &[u8] {
         &self.body

@@ -21,6 +21,21 @@ impl Relay {
         [&self.config.token].into_iter().chain(refresh_token).collect()
     }
 
+    /// What an answer with a token says: an object; or the token and nothing else, in quotes or without, where that is
+    /// configured.
+    pub(super) fn document(&self, answer: &Answer) -> Result<Value, String> {
+        if !self.config.token.is_whole() {
+            return answer.json().map(Value::Object).map_err(|error| error.to_string());
+        }
+        let text = std::str::from_utf8(answer.body()).unwrap_or_default().trim();
+        let token = serde_json::from_str(text).unwrap_or_else(|_| text.to_owned());
+        // Pages and messages are words, and a token is one.
+        if is_token(&token) && !token.contains([' ', '<', '{']) {
+            return Ok(Value::String(token));
+        }
+        Err("it is not a token and nothing else".to_owned())
+    }
+
     /// The tokens in the answer to a login or a refresh. Where the access token itself is what a refresh is asked for
     /// with, it is the refresh token as well.
     pub(super) fn tokens(&self, document: &Value) -> Result<Tokens, &'static str> {
@@ -29,7 +44,7 @@ impl Relay {
             Some(Value::String(token)) if is_token(token) => Ok(Some(token.clone())),
             Some(_) => Err("one of its tokens is malformed"),
         };
-        let access_token = token(&self.config.token)?.ok_or("there is no token where `token` points")?;
+        let access_token = token(&self.config.token)?.ok_or("there is no token where `token_pointer` points")?;
         let refresh_token = match self.config.refresh.as_ref().map(|refresh| &refresh.with) {
             None => None,
             Some(RelayRefreshToken::Bearer) => Some(access_token.clone()),
@@ -48,9 +63,9 @@ impl Relay {
     /// What a refresh gave. An answer that names another user ends the session; one that grants something and cannot be
     /// used may have spent the token.
     pub(super) fn renewed(&self, answer: &Answer, of: &str) -> Refreshed {
-        let document = match answer.json() {
-            Ok(members) => Value::Object(members),
-            Err(error) => return Refreshed::Unknown(error.to_string()),
+        let document = match self.document(answer) {
+            Ok(document) => document,
+            Err(error) => return Refreshed::Unknown(error),
         };
         let named = self.config.user_url.is_none().then(|| self.config.subject.find(&document).and_then(subject));
         if named.flatten().is_some_and(|named| named != of) {

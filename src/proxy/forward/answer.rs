@@ -12,7 +12,7 @@ use crate::proxy::upstream::{Answer, Fields};
 
 impl Forward<'_> {
     /// The head of the response as the browser gets it.
-    pub(in crate::proxy) fn head(&self, fields: &Fields, status: StatusCode) -> HttpResponseBuilder {
+    pub(in crate::proxy) fn head(&self, fields: Fields, status: StatusCode) -> HttpResponseBuilder {
         let mut builder = HttpResponseBuilder::new(status);
         let asked = Asked {
             route: self.route,
@@ -31,12 +31,12 @@ impl Forward<'_> {
         if status.is_informational() {
             return Err(ForwardError::Unreachable("a status that ends nothing".into()));
         }
-        let mut builder = self.head(&fields, status);
         let method = self.request.method();
         // An event stream may have nothing to say for hours.
         let idle = (!is_event_stream(&fields)).then_some(self.route.config.idle_timeout);
         let patience = Patience { idle, ends };
         let declared = fields.get(&CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let mut builder = self.head(fields, status);
         Ok(match status {
             // These have no body, and any framing written for them would be read as the next response.
             StatusCode::NO_CONTENT => builder.body(actix_web::body::None::new()).map_into_boxed_body(),

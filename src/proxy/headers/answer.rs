@@ -4,8 +4,9 @@ use actix_web::HttpResponseBuilder;
 use actix_web::http::header as server;
 use actix_web::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, LOCATION, VARY};
 
-use super::{Nominated, cache, cookies, fold, is_hop_by_hop, location, members};
+use super::{Nominated, cache, cookies, fold, is_hop_by_hop, location};
 use crate::config::{CachePolicy, Documents, Origin};
+use crate::lists;
 use crate::proxy::route::Route;
 use crate::proxy::upstream::Fields;
 
@@ -34,18 +35,18 @@ fn holds_html(accept: &[u8]) -> bool {
     accept.windows(b"text/html".len()).any(|part| part.eq_ignore_ascii_case(b"text/html"))
 }
 
-/// Copies what may pass, then adds the gateway's own; `Content-Length` is the body's affair.
-pub(crate) fn inbound(fields: &Fields, asked: &Asked<'_>, out: &mut HttpResponseBuilder) {
+/// Hands on what may pass, and the gateway's own; `Content-Length` is the body's affair.
+pub(crate) fn inbound(fields: Fields, asked: &Asked<'_>, out: &mut HttpResponseBuilder) {
+    if asked.session {
+        add_own(&fields, asked, out);
+    }
     let nominated = Nominated::new(fields.all(&CONNECTION).map(HeaderValue::as_bytes));
-    for (name, value) in fields.iter() {
-        if is_dropped(&fold(name.as_str()), value, asked) || nominated.contains(name.as_str()) {
+    for (name, value) in fields {
+        if is_dropped(&fold(name.as_str()), &value, asked) || nominated.contains(name.as_str()) {
             continue;
         }
-        let mapped = if name == LOCATION { mapped_location(value, asked) } else { None };
-        out.append_header((name.clone(), mapped.unwrap_or_else(|| value.clone())));
-    }
-    if asked.session {
-        add_own(fields, asked, out);
+        let mapped = if name == LOCATION { mapped_location(&value, asked) } else { None };
+        out.append_header((name, mapped.unwrap_or(value)));
     }
 }
 
@@ -71,12 +72,7 @@ fn is_dropped(name: &str, value: &HeaderValue, asked: &Asked<'_>) -> bool {
 /// SPA's name (RFC 9110 §11.6.1).
 fn is_token_challenge(value: &HeaderValue) -> bool {
     let Ok(text) = value.to_str() else { return false };
-    members(text).all(|member| {
-        let end = member.find([' ', '\t', '=']).unwrap_or(member.len());
-        let (word, rest) = member.split_at(end);
-        let is_parameter = rest.trim_start().starts_with('=');
-        is_parameter || ["bearer", "dpop"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
-    })
+    lists::challenges(text).iter().all(|challenge| challenge.is_of("bearer") || challenge.is_of("dpop"))
 }
 
 fn mapped_location(value: &HeaderValue, asked: &Asked<'_>) -> Option<server::HeaderValue> {
@@ -117,9 +113,14 @@ mod tests {
         for good in ["Bearer", r#"Bearer realm="a, Basic b", error="x""#, "DPoP algs=\"ES256\", bearer realm = \"x\""] {
             assert!(passes(good), "{good}");
         }
-        for bad in
-            ["Basic realm=x", "Negotiate", "NTLM abc==", "Bearer realm=\"x\", Basic realm=\"y\"", "Digest x=y, Bearer"]
-        {
+        for bad in [
+            "Basic realm=x",
+            "Negotiate",
+            "NTLM abc==",
+            "Bearer realm=\"x\", Basic realm=\"y\"",
+            "Digest x=y, Bearer",
+            "realm=x",
+        ] {
             assert!(!passes(bad), "{bad}");
         }
     }

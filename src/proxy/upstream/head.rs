@@ -71,10 +71,11 @@ impl Fields {
 
     /// Names and values, copied. `None` if one of them may not be passed on.
     pub(super) fn copied<'a>(lines: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Option<Self> {
-        let line = |(name, value): (&[u8], &[u8])| {
-            Some((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?))
-        };
-        lines.map(line).collect::<Option<_>>().map(Self)
+        let mut fields = Vec::with_capacity(lines.size_hint().0);
+        for (name, value) in lines {
+            fields.push((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?));
+        }
+        Some(Self(fields))
     }
 
     /// The body's length, if one is declared.
@@ -89,10 +90,14 @@ impl Fields {
             (Some(_), Some(_)) => Err("two Content-Lengths"),
         }
     }
+}
 
-    /// All lines, in their order.
-    pub(in crate::proxy) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
-        self.0.iter()
+impl IntoIterator for Fields {
+    type Item = (HeaderName, HeaderValue);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -30,6 +30,12 @@ pub(super) struct Connection {
 /// How much is read at once, to begin with and at the most.
 const PIECE: std::ops::RangeInclusive<usize> = (8 << 10)..=(64 << 10);
 
+thread_local! {
+    /// What small answers are read into, and copied from: the processor has it at hand, and a connection that waits for
+    /// its answer needs no memory.
+    static DESK: RefCell<[u8; *PIECE.start()]> = const { RefCell::new([0; *PIECE.start()]) };
+}
+
 impl Connection {
     pub(super) fn new(stream: Box<dyn Stream>) -> Self {
         Self { wire: Wire(Rc::new(RefCell::new(stream))), ahead: BytesMut::new(), piece: *PIECE.start() }
@@ -37,13 +43,24 @@ impl Connection {
 
     /// Reads what there is, and tells how many bytes; none at the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.ahead.reserve(self.piece);
-        let room = self.ahead.capacity() - self.ahead.len();
-        let count = ready!(tokio_util::io::poll_read_buf(Pin::new(&mut self.wire), cx, &mut self.ahead))?;
-        if count == room {
+        let count = if self.piece == *PIECE.start() {
+            DESK.with_borrow_mut(|desk| self.poll_fill_by(desk, cx))
+        } else {
+            self.ahead.reserve(self.piece);
+            tokio_util::io::poll_read_buf(Pin::new(&mut self.wire), cx, &mut self.ahead)
+        };
+        let count = ready!(count)?;
+        if count >= self.piece {
             self.piece = (2 * self.piece).min(*PIECE.end());
         }
         Poll::Ready(Ok(count))
+    }
+
+    fn poll_fill_by(&mut self, desk: &mut [u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut desk = ReadBuf::new(desk);
+        ready!(Pin::new(&mut self.wire).poll_read(cx, &mut desk))?;
+        self.ahead.extend_from_slice(desk.filled());
+        Poll::Ready(Ok(desk.filled().len()))
     }
 
     /// Whether an unused connection can carry a request: it is open, and nothing came over it that nobody asked for.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Run;
-use super::suite::{change, member, now, published};
+use super::suite::{member, published};
 use crate::provider_client::signing::{Key, b64};
 
 /// A run whose ID token says `value` under `name`, or nothing where it is null.
@@ -177,61 +177,4 @@ fn oidcc_client_test_invalid_athash() {
 #[test]
 fn oidcc_client_test_missing_athash() {
     claiming("at_hash", Value::Null).passes();
-}
-
-/// `fapi2-…-invalid-secondary-aud`, `-valid-aud-as-array`: an audience beside this client is one too many.
-#[test]
-fn fapi2_client_test_invalid_secondary_aud_and_valid_aud_as_array() {
-    let audience = |further: &'static [&'static str]| {
-        Run::of(|state| {
-            state.claims = change(move |claims| {
-                let own = claims["aud"].clone();
-                claims["aud"] = std::iter::once(own).chain(further.iter().map(|aud| json!(aud))).collect();
-            });
-        })
-    };
-    audience(&[]).passes();
-    audience(&["https://elsewhere.example"]).refuses("not this client alone");
-}
-
-/// `fapi2-…-invalid-missing-exp`, `-invalid-expired-exp`
-#[test]
-fn fapi2_client_test_invalid_missing_exp_and_invalid_expired_exp() {
-    claiming("exp", Value::Null).refuses("`exp` is missing");
-    claiming("exp", json!(now() - 300)).refuses("it has expired");
-}
-
-/// `fapi2-…-invalid-authorization-response-iss`, `-remove-authorization-response-iss`: where the metadata promise it, every
-/// response names its issuer (RFC 9207).
-#[test]
-fn fapi2_client_test_invalid_or_removed_authorization_response_iss() {
-    let run = Run::of(|state| state.response = member("iss", json!("https://evil.example")));
-    run.refuses("the response is another issuer's");
-    assert!(run.suite.asked("/token").is_empty());
-    let run = Run::of(|state| state.response = member("iss", Value::Null));
-    run.refuses("the response does not name its issuer");
-    assert!(run.suite.asked("/token").is_empty());
-}
-
-/// `fapi2-…-ensure-authorization-response-with-invalid-state-fails`, `-invalid-missing-state-fails`. A state of nobody's may
-/// be a lost cookie, so that the login starts once more; after that it is over.
-#[test]
-fn fapi2_client_test_ensure_authorization_response_with_invalid_or_missing_state_fails() {
-    for state in [json!("of-somebody-else"), Value::Null] {
-        let run = Run::of(|spoilt| spoilt.response = member("state", state));
-        let mut browser = crate::support::Browser::new();
-        let page = run.log_in(&mut browser);
-        assert_eq!((page.response.status, page.response.reason()), (400, "bad_request"), "{:#?}", page.trail);
-        assert!(!browser.is_signed_in(&run.world.one()));
-        assert!(run.suite.asked("/authorize").len() <= 2);
-        assert!(run.suite.asked("/token").is_empty(), "no code is redeemed for it");
-        assert!(run.world.upstream.requests().is_empty());
-    }
-}
-
-/// `fapi2-…-token-endpoint-response-without-expires_in`, `-token-type-case-insensitivity`
-#[test]
-fn fapi2_client_test_token_endpoint_response_without_expires_in_and_token_type_case_insensitivity() {
-    Run::of(|state| state.answer = member("expires_in", Value::Null)).passes();
-    Run::of(|state| state.answer = member("token_type", json!("bEaReR"))).passes();
 }

@@ -28,9 +28,9 @@ fn oidcc_client_test_form_post_error() {
     assert!(run.suite.asked("/token").is_empty());
 }
 
-/// `fapi2-…-invalid-authorization-response-iss` and `-remove-…`, with a posted answer.
+/// Not the suite's: `…-invalid-authorization-response-iss` and `…-remove-…`, with a posted answer.
 #[test]
-fn fapi2_client_test_invalid_or_removed_authorization_response_iss_with_form_post() {
+fn a_posted_answer_that_does_not_name_its_issuer_is_refused() {
     for (iss, reason) in [
         (json!("https://evil.example"), "the response is another issuer's"),
         (Value::Null, "the response does not name its issuer"),

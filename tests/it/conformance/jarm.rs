@@ -22,7 +22,7 @@ fn refuses(spoil: impl Fn(&mut super::suite::State), reason: &str) {
 
 /// `fapi2-…-happy-path` with signed responses, by a key of each kind.
 #[test]
-fn fapi2_client_test_happy_path_with_jarm() {
+fn fapi2_security_profile_final_client_test_happy_path_with_jarm() {
     for mode in MODES {
         let run = Run::with(&[&format!("response_mode = \"{mode}\"")], |_| {});
         run.passes();
@@ -37,13 +37,13 @@ fn fapi2_client_test_happy_path_with_jarm() {
 
 /// `…-ensure-jarm-without-iss-fails`
 #[test]
-fn fapi2_client_test_ensure_jarm_without_iss_fails() {
+fn fapi2_security_profile_final_client_test_ensure_jarm_without_iss_fails() {
     refuses(|state| state.response = member("iss", Value::Null), "`iss` is missing or another issuer");
 }
 
 /// `…-ensure-jarm-with-invalid-iss-fails`
 #[test]
-fn fapi2_client_test_ensure_jarm_with_invalid_iss_fails() {
+fn fapi2_security_profile_final_client_test_ensure_jarm_with_invalid_iss_fails() {
     refuses(
         |state| state.response = member("iss", json!("https://evil.example")),
         "`iss` is missing or another issuer",
@@ -52,31 +52,31 @@ fn fapi2_client_test_ensure_jarm_with_invalid_iss_fails() {
 
 /// `…-ensure-jarm-without-aud-fails`
 #[test]
-fn fapi2_client_test_ensure_jarm_without_aud_fails() {
+fn fapi2_security_profile_final_client_test_ensure_jarm_without_aud_fails() {
     refuses(|state| state.response = member("aud", Value::Null), "`aud` is missing");
 }
 
 /// `…-ensure-jarm-with-invalid-aud-fails`
 #[test]
-fn fapi2_client_test_ensure_jarm_with_invalid_aud_fails() {
+fn fapi2_security_profile_final_client_test_ensure_jarm_with_invalid_aud_fails() {
     refuses(|state| state.response = member("aud", json!("another-client")), "`aud` is missing, not this client");
 }
 
 /// `…-ensure-jarm-without-exp-fails`
 #[test]
-fn fapi2_client_test_ensure_jarm_without_exp_fails() {
+fn fapi2_security_profile_final_client_test_ensure_jarm_without_exp_fails() {
     refuses(|state| state.response = member("exp", Value::Null), "`exp` is missing");
 }
 
 /// `…-ensure-jarm-with-expired-exp-fails`
 #[test]
-fn fapi2_client_test_ensure_jarm_with_expired_exp_fails() {
+fn fapi2_security_profile_final_client_test_ensure_jarm_with_expired_exp_fails() {
     refuses(|state| state.response = member("exp", json!(now() - 300)), "it has expired");
 }
 
 /// `…-ensure-jarm-with-invalid-sig-fails`
 #[test]
-fn fapi2_client_test_ensure_jarm_with_invalid_sig_fails() {
+fn fapi2_security_profile_final_client_test_ensure_jarm_with_invalid_sig_fails() {
     let damage = |token: String| {
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let other = if signature.starts_with('A') { 'B' } else { 'A' };
@@ -87,7 +87,7 @@ fn fapi2_client_test_ensure_jarm_with_invalid_sig_fails() {
 
 /// `…-ensure-jarm-signature-is-not-none`
 #[test]
-fn fapi2_client_test_ensure_jarm_signature_is_not_none() {
+fn fapi2_security_profile_final_client_test_ensure_jarm_signature_is_not_none() {
     let with_header = |header: &'static str, signature: &'static str| {
         move |token: String| format!("{}.{}.{signature}", b64(header), token.split('.').nth(1).unwrap())
     };

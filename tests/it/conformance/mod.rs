@@ -1,7 +1,8 @@
 //! The OpenID conformance suite's modules for relying parties, each as a test of its name, against the real gateway: the
 //! plans `oidcc-client-basic-certification`, `-config-certification`, `-refreshtoken`, `-rp-initiated-logout-rp-basic`,
-//! `-back-channel-logout-rp-basic` and `-formpost-basic-certification`, and the JARM modules of
-//! `fapi2-message-signing-final-client`.
+//! `-back-channel-logout-rp-basic`, `-front-channel-logout-rp-basic`, `-formpost-basic-certification` and
+//! `fapi2-security-profile-final-client`, and the JARM modules of `fapi2-message-signing-final-client`. `modules.txt` has all
+//! names there are, and says of each that has no test why not.
 //!
 //! The suite is the provider, and drives nothing: it waits for the relying party, and a module that spoils something has
 //! passed when nothing more happens. [`Run`] asks for the same, and for the reason in the log.
@@ -11,8 +12,13 @@
 mod back_channel;
 mod basic;
 mod config;
+pub(crate) mod demands;
+mod fapi2;
 mod form_post;
+mod front_channel;
 mod jarm;
+mod mtls;
+mod names;
 mod refresh_token;
 mod rp_initiated_logout;
 pub(crate) mod suite;
@@ -25,6 +31,8 @@ use crate::support::{Browser, Page, Setup, World, eventually};
 pub(crate) struct Run {
     /// Whether what is wrong comes after the ID token, so that its UserInfo may be asked for.
     believed: bool,
+    /// How access tokens are shown.
+    scheme: &'static str,
     pub(crate) suite: Suite,
     pub(crate) world: World,
 }
@@ -37,12 +45,21 @@ impl Run {
 
     /// The same with further lines for `[[site.provider]]`.
     pub(crate) fn with(lines: &[&str], spoil: impl FnOnce(&mut State)) -> Self {
+        Self::prepared(lines, |_| {}, spoil)
+    }
+
+    /// The same with further changes of the gateway's configuration, in which `SUITE` stands for the provider's URL.
+    pub(crate) fn prepared(lines: &[&str], prepare: impl FnOnce(&mut Setup), spoil: impl FnOnce(&mut State)) -> Self {
         let suite = Suite::start();
         spoil(&mut suite.state());
         let mut setup = Setup::one_site();
         setup.sites[0].issuer = Some(suite.issuer());
         setup.sites[0].provider = lines.iter().map(|line| (*line).to_owned()).collect();
-        Self { believed: false, suite, world: World::of(setup) }
+        prepare(&mut setup);
+        for line in setup.sites[0].routes.iter_mut().flatten() {
+            *line = line.replace("SUITE", &suite.issuer());
+        }
+        Self { believed: false, scheme: "Bearer", suite, world: World::of(setup) }
     }
 
     pub(crate) fn log_in(&self, browser: &mut Browser) -> Page {
@@ -58,7 +75,8 @@ impl Run {
         assert!(browser.is_signed_in(&self.world.one()));
         assert_eq!(browser.get(&self.world.one(), "/api/x").status, 200);
         let token = self.suite.state().access_tokens.last().cloned();
-        assert_eq!(Some(self.world.upstream.last().bearer().to_owned()), token);
+        let shown = self.world.upstream.last().one("authorization").to_owned();
+        assert_eq!(shown.split_once(' '), token.as_deref().map(|token| (self.scheme, token)));
         let faults = self.suite.state().faults.clone();
         assert!(faults.is_empty(), "{faults:?}");
         browser

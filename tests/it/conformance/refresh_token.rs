@@ -8,10 +8,17 @@ use crate::support::Browser;
 
 /// A session whose token is due at once, and whose refresh brings an ID token changed by `refreshed`.
 fn due(refreshed: Change) -> (Run, Browser) {
-    let run = Run::of(|state| {
-        state.answer = member("expires_in", json!(1));
-        state.refreshed = refreshed;
-    });
+    // The suite wants its UserInfo asked with the refreshed token. It is an API like any other to a gateway that asks there itself
+    // at a login alone, so that a route leads to it.
+    let userinfo = ["path = \"/userinfo\"", "upstream = \"SUITE\""].map(str::to_owned).to_vec();
+    let run = Run::prepared(
+        &["userinfo = true"],
+        |setup| setup.sites[0].routes.push(userinfo),
+        |state| {
+            state.answer = member("expires_in", json!(1));
+            state.refreshed = refreshed;
+        },
+    );
     let mut browser = Browser::new();
     run.log_in(&mut browser);
     assert!(browser.is_signed_in(&run.world.one()));
@@ -27,7 +34,7 @@ fn refused(refreshed: Change, reason: &str) {
     run.says(reason);
 }
 
-/// `oidcc-client-test-refresh-token`: the refreshed token is the one that is used.
+/// `oidcc-client-test-refresh-token`: the refreshed token is the one that is used, at UserInfo too.
 #[test]
 fn oidcc_client_test_refresh_token() {
     let (run, mut browser) = due(member("sid", json!("s-1")));
@@ -36,6 +43,12 @@ fn oidcc_client_test_refresh_token() {
     assert!(tokens.len() >= 2 && tokens[1..].contains(&run.world.upstream.last().bearer().to_owned()));
     let second = &run.suite.asked("/token")[1];
     assert!(second.one("authorization").starts_with("Basic "));
+    let answer = browser.get(&run.world.one(), "/userinfo");
+    assert_eq!((answer.status, &answer.json()["sub"]), (200, &serde_json::json!("alice")));
+    let (asked, tokens) = (run.suite.asked("/userinfo"), run.suite.state().access_tokens.clone());
+    assert_eq!(asked[0].bearer(), tokens[0], "the gateway asks at the login");
+    assert!(tokens[1..].contains(&asked[1].bearer().to_owned()), "the page asks after the refresh");
+    assert_eq!(asked.len(), 2);
 }
 
 /// `oidcc-client-test-refresh-token-invalid-issuer`

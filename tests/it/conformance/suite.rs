@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
+use super::demands::Demands;
 use crate::provider_client::signing::{Key, b64};
 use crate::support::{Recorded, Reply, Upstream, fresh_key};
 
@@ -23,7 +24,7 @@ pub struct Suite {
 
 /// What it says, and has said.
 pub struct State {
-    issuer: String,
+    pub issuer: String,
     /// The key that signs, and the header of what it signs.
     pub key: Arc<Key>,
     pub header: Value,
@@ -50,6 +51,10 @@ pub struct State {
     pub access_tokens: Vec<String>,
     /// What is wrong with a token request, if anything was.
     pub faults: Vec<String>,
+    /// What is demanded of the client beyond a secret; nothing by default.
+    pub demands: Option<Demands>,
+    /// Whether a certificate of the client's proves it.
+    pub certificate: bool,
 }
 
 pub fn change(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Change {
@@ -99,6 +104,8 @@ impl Suite {
             refresh_tokens: HashMap::new(),
             access_tokens: Vec::new(),
             faults: Vec::new(),
+            demands: None,
+            certificate: false,
         };
         let state = Arc::new(Mutex::new(state));
         let answering = Arc::clone(&state);
@@ -143,7 +150,8 @@ impl State {
         match path {
             "/.well-known/openid-configuration" => self.discovery(),
             "/jwks" => Reply::json(&json!({ "keys": self.jwks }).to_string()),
-            "/authorize" => self.authorize(&query(request)),
+            "/authorize" => self.authorize(query(request)),
+            "/par" => self.pushed(request),
             "/token" => self.token(request),
             "/userinfo" => self.userinfo(request),
             "/logout" => self.logout(&query(request)),
@@ -167,11 +175,23 @@ impl State {
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
         });
+        if self.demands.is_some() {
+            metadata["pushed_authorization_request_endpoint"] = format!("{issuer}/par").into();
+            metadata["require_pushed_authorization_requests"] = true.into();
+        }
         (self.metadata)(&mut metadata);
         Reply::json(&metadata.to_string())
     }
 
-    fn authorize(&mut self, asked: &HashMap<String, String>) -> Reply {
+    fn authorize(&mut self, asked: HashMap<String, String>) -> Reply {
+        let asked = match self.demands.as_mut().map(|demands| demands.unpack(&asked)) {
+            None => asked,
+            Some(Ok(pushed)) => pushed,
+            Some(Err(wrong)) => {
+                self.faults.push(wrong);
+                return refuse("invalid_request");
+            }
+        };
         let get = |name: &str| asked.get(name).cloned().unwrap_or_default();
         let code = fresh_key();
         self.codes.insert(code.clone(), asked.clone());
@@ -198,8 +218,32 @@ impl State {
         Reply::with("302 Found", &format!("location: {location}\r\n"), "")
     }
 
+    /// RFC 9126 §2
+    fn pushed(&mut self, request: &Recorded) -> Reply {
+        let Some(demands) = self.demands.as_mut() else { return Reply::with("404 Not Found", "", "") };
+        match demands.push(&self.issuer, form(request)) {
+            Ok(handle) => {
+                let answer = json!({ "request_uri": handle, "expires_in": 60 }).to_string();
+                Reply::with("201 Created", "content-type: application/json\r\n", &answer)
+            }
+            Err(wrong) => {
+                self.faults.push(wrong);
+                refuse("invalid_client")
+            }
+        }
+    }
+
     fn token(&mut self, request: &Recorded) -> Reply {
-        let form: HashMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
+        let form = form(request);
+        let scheme = match self.demands.as_mut().map(|demands| demands.judge(&self.issuer, request, &form)) {
+            None => "Bearer",
+            Some(Ok(None)) => "DPoP",
+            Some(Ok(Some(wish))) => return wish,
+            Some(Err(wrong)) => {
+                self.faults.push(wrong);
+                return refuse("invalid_client");
+            }
+        };
         let get = |name: &str| form.get(name).cloned().unwrap_or_default();
         let (claims, turn) = match get("grant_type").as_str() {
             "authorization_code" => {
@@ -214,7 +258,7 @@ impl State {
                 let Some(turn) = self.refresh_tokens.remove(&get("refresh_token")) else {
                     return refuse("invalid_grant");
                 };
-                let mut claims = self.claims_for(&client_of(request));
+                let mut claims = self.claims_for(&self.client_of(request, &form));
                 (self.refreshed)(&mut claims);
                 (claims, turn)
             }
@@ -224,7 +268,7 @@ impl State {
         self.refresh_tokens.insert(refresh.clone(), turn + 1);
         let id_token = (self.mangle)(self.sign(&claims));
         let mut answer = json!({
-            "access_token": access, "token_type": "Bearer", "expires_in": 300, "refresh_token": refresh, "id_token": id_token,
+            "access_token": access, "token_type": scheme, "expires_in": 300, "refresh_token": refresh, "id_token": id_token,
         });
         (self.answer)(&mut answer);
         Reply::with("200 OK", "content-type: application/json\r\ncache-control: no-store\r\n", &answer.to_string())
@@ -237,12 +281,12 @@ impl State {
         })
     }
 
-    /// RFC 6749 §2.3.1, §4.1.3 and RFC 7636 §4.5, of a client that was told to use HTTP Basic.
+    /// RFC 6749 §2.3.1, §4.1.3 and RFC 7636 §4.5, of a client that was told to use HTTP Basic, if nothing else is demanded.
     fn judge(&mut self, request: &Recorded, asked: &HashMap<String, String>, form: &HashMap<String, String>) {
         let challenge = b64(digest(&SHA256, form.get("code_verifier").map_or(&[][..], |verifier| verifier.as_bytes())));
         for (is_right, rule) in [
             (request.method == "POST", "the token endpoint is asked by POST"),
-            (client_of(request) == asked["client_id"], "the client authenticates by HTTP Basic"),
+            (self.client_of(request, form) == asked["client_id"], "the client authenticates as it was told to"),
             (!form.contains_key("client_secret"), "the secret is sent once"),
             (form.get("redirect_uri") == asked.get("redirect_uri"), "the redirect URI is the same"),
             (asked.get("code_challenge") == Some(&challenge), "the verifier fits the challenge"),
@@ -255,6 +299,19 @@ impl State {
                 self.faults.push(rule.to_owned());
             }
         }
+    }
+
+    /// The client that HTTP Basic names, or what is demanded in its place.
+    fn client_of(&self, request: &Recorded, form: &HashMap<String, String>) -> String {
+        use base64::Engine as _;
+        if self.certificate || self.demands.is_some() {
+            return form.get("client_id").cloned().unwrap_or_default();
+        }
+        let credentials =
+            request.all("authorization").first().and_then(|value| value.strip_prefix("Basic ")).map(str::to_owned);
+        let bytes = credentials.and_then(|basic| base64::engine::general_purpose::STANDARD.decode(basic).ok());
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        text.split(':').next().unwrap_or_default().to_owned()
     }
 
     fn userinfo(&self, request: &Recorded) -> Reply {
@@ -285,18 +342,12 @@ fn refuse(code: &str) -> Reply {
     Reply::with("400 Bad Request", "content-type: application/json\r\n", &json!({ "error": code }).to_string())
 }
 
+fn form(request: &Recorded) -> HashMap<String, String> {
+    url::form_urlencoded::parse(&request.body).into_owned().collect()
+}
+
 /// The query of a request.
 pub fn query(request: &Recorded) -> HashMap<String, String> {
     let query = request.target.split_once('?').map_or("", |(_, query)| query);
     url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
-}
-
-/// The client that HTTP Basic names.
-fn client_of(request: &Recorded) -> String {
-    use base64::Engine as _;
-    let credentials =
-        request.all("authorization").first().and_then(|value| value.strip_prefix("Basic ")).map(str::to_owned);
-    let bytes = credentials.and_then(|basic| base64::engine::general_purpose::STANDARD.decode(basic).ok());
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-    text.split(':').next().unwrap_or_default().to_owned()
 }

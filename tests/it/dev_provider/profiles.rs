@@ -1,5 +1,7 @@
 //! The peculiarities of the providers that the embedded one can play, each as a client meets it.
 
+use std::path::Path;
+
 use super::*;
 
 fn playing(name: &str) -> World {
@@ -7,14 +9,21 @@ fn playing(name: &str) -> World {
 }
 
 impl Attempt {
-    /// What a client of this provider that knows it would ask.
+    /// What a gateway asks there that is set up as the profile says, whom to show what aside.
     fn at(world: &World) -> Self {
-        let needs = world.provider.profile().client;
-        let scoped = Self::new().with("scope", &needs.scopes.join(" "));
-        needs.parameters.iter().filter(|(name, _)| *name != "prompt").fold(scoped, |attempt, (name, value)| {
-            let name: &'static str = name;
-            attempt.with(name, value)
-        })
+        let entry = world.provider.profile().entry_at(world.provider.address());
+        let text = format!(
+            "[[site]]\norigin = \"http://one.localhost:8080\"\n[[site.provider]]\n{entry}\n\
+             client_id = \"site-one\"\nclient_secret = \"a secret\"\n"
+        );
+        let config = cloakroom::config::read_text(Path::new("dev"), &text, &|_| None).unwrap();
+        let client = config.sites[0].providers[0].kind.client().unwrap();
+        let requests = client.requests.clone();
+        let params = client.authorization_params.clone().into_iter().filter(|(name, _)| name != "prompt");
+        let audience = requests.audience.map(|audience| ("audience".to_owned(), audience));
+        let resource = requests.resource.into_iter().map(|resource| ("resource".to_owned(), resource));
+        let scoped = Self::new().with("scope", &client.scopes.join(" "));
+        params.chain(audience).chain(resource).fold(scoped, |attempt, (name, value)| attempt.with(name.leak(), &value))
     }
 }
 
@@ -32,7 +41,9 @@ impl World {
     /// The same, and the code redeemed.
     async fn tokens(&self, browser: &mut Browser, attempt: &Attempt) -> (StatusCode, Value) {
         let parameters = self.authorized(browser, attempt).await;
-        self.token(&attempt.redemption(&parameters["code"])).await
+        let resources = attempt.parameters.iter().filter(|(name, _)| *name == "resource");
+        let resources = resources.map(|(name, value)| (*name, value.as_str()));
+        self.token(&attempt.redemption(&parameters["code"]).into_iter().chain(resources).collect::<Vec<_>>()).await
     }
 
     async fn asked(&self, browser: &mut Browser, attempt: &Attempt) -> String {
@@ -62,7 +73,7 @@ fn names(answer: &Value) -> Vec<&str> {
 #[test]
 fn every_profile_has_a_name_of_its_own_and_says_what_is_peculiar() {
     let names: Vec<_> = Profile::names().collect();
-    assert_eq!(names.len(), 12);
+    assert_eq!(names.len(), 14);
     for name in &names {
         assert!(names.iter().filter(|other| *other == name).count() == 1, "{name}");
         assert!(Profile::named(name).unwrap().about.contains(": "), "{name}");
@@ -201,7 +212,7 @@ async fn entra_s_tokens_are_large_for_one_api_and_refused_to_browsers() {
     assert!(!world.api_takes(&tokens["access_token"]), "that one is for Microsoft Graph");
 
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
-    let call = world.http.post(world.at("/oauth2/v2.0/token")).basic_auth("site-one", Some(SECRET_ENCODED));
+    let call = world.http.post(world.at("/demo-tenant/oauth2/v2.0/token")).basic_auth("site-one", Some(SECRET_ENCODED));
     let answer = call.header("origin", "http://one.localhost:8080").form(&form).send().await.unwrap();
     assert!(answer.text().await.unwrap().contains("AADSTS9002326"));
     assert!(world.refresh(&"x".into()).await.1["error_description"].as_str().unwrap().starts_with("AADSTS700082"));
@@ -216,7 +227,7 @@ async fn entra_signs_out_without_a_question_only_with_the_hint_of_its_id_token()
     let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world)).await;
     let hint = part(&tokens["id_token"], 1)["login_hint"].as_str().unwrap().to_owned();
     let words = [("client_id", "site-one"), ("post_logout_redirect_uri", AFTER_LOGOUT), ("state", "abc")];
-    let url = Url::parse_with_params(&world.at("/oauth2/v2.0/logout"), words).unwrap();
+    let url = Url::parse_with_params(&world.at("/demo-tenant/oauth2/v2.0/logout"), words).unwrap();
     assert_eq!(world.open(&mut browser, url.as_str()).await.status(), 200, "a page asks");
     let (place, parameters) = redirected(&world.open(&mut browser, &format!("{url}&logout_hint={hint}")).await);
     assert_eq!((place.as_str(), parameters["state"].as_str()), (AFTER_LOGOUT, "abc"));
@@ -255,9 +266,10 @@ async fn keycloak_names_session_and_issuer_and_keeps_the_refresh_token() {
     assert!(parameters.contains_key("session_state"));
     let (_, tokens) = world.token(&attempt.redemption(&parameters["code"])).await;
     assert_eq!(part(&tokens["access_token"], 1)["typ"], "Bearer");
+    assert_eq!(attempt.get("scope"), "openid profile email", "no offline_access, and still:");
     assert!(world.refresh(&tokens["refresh_token"]).await.1["refresh_token"].is_null());
     assert_eq!(world.refresh(&tokens["refresh_token"]).await.0, 200);
-    let path = "/protocol/openid-connect/logout";
+    let path = "/realms/demo/protocol/openid-connect/logout";
     let bare = Url::parse_with_params(&world.at(path), [("post_logout_redirect_uri", AFTER_LOGOUT)]).unwrap();
     assert_eq!(world.open(&mut browser, bare.as_str()).await.status(), 400);
     assert_eq!(world.open(&mut browser, &format!("{bare}&client_id=site-one")).await.status(), 200);
@@ -308,7 +320,7 @@ async fn okta_ends_the_login_on_reuse_and_signs_nobody_out_without_a_hint() {
     assert_eq!(world.refresh(&first["refresh_token"]).await.0, 400);
     assert_eq!(world.refresh(&second["refresh_token"]).await.0, 400, "the whole family is gone");
     let words = [("client_id", "site-one"), ("post_logout_redirect_uri", AFTER_LOGOUT)];
-    let url = Url::parse_with_params(&world.at("/v1/logout"), words).unwrap();
+    let url = Url::parse_with_params(&world.at("/oauth2/default/v1/logout"), words).unwrap();
     assert_eq!(world.open(&mut browser, url.as_str()).await.status(), 400);
     let hinted = format!("{url}&id_token_hint={}", first["id_token"].as_str().unwrap());
     assert_eq!(redirected(&world.open(&mut browser, &hinted).await).0, AFTER_LOGOUT);
@@ -346,16 +358,46 @@ async fn zitadel_s_token_is_for_the_api_only_with_the_project_s_scope() {
     assert!(world.refresh(&tokens["refresh_token"]).await.1["refresh_token"].is_string());
     let (_, tokens) = world.tokens(&mut browser, &Attempt::new()).await;
     assert!(!world.api_takes(&tokens["access_token"]));
+    let claims = part(&tokens["id_token"], 1);
+    assert_eq!((&claims["aud"], &claims["azp"]), (&serde_json::json!(["site-one", "demo-api"]), &"site-one".into()));
 }
 
 #[actix_web::test]
-async fn logto_gives_an_opaque_token_to_whoever_names_no_resource() {
+async fn logto_gives_an_opaque_token_to_whoever_names_no_resource_at_the_login_and_at_every_token_request() {
+    let world = playing("logto");
+    let mut browser = Browser::default();
+    let is_for_api = |tokens: &Value| {
+        let jwt = tokens["access_token"].as_str().unwrap().contains('.');
+        assert_eq!(jwt, world.api_takes(&tokens["access_token"]), "{tokens}");
+        jwt
+    };
+    let attempt = Attempt::at(&world).with("prompt", "consent");
+    let (_, tokens) = world.tokens(&mut browser, &attempt).await;
+    assert!(is_for_api(&tokens));
+    assert_eq!(part(&tokens["access_token"], 1)["aud"][0], attempt.get("resource"));
+    let refresh = [("grant_type", "refresh_token"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
+    let (_, renewed) = world.token(&[&refresh[..], &[("resource", attempt.get("resource"))]].concat()).await;
+    assert!(is_for_api(&renewed));
+    let refresh = [("grant_type", "refresh_token"), ("refresh_token", renewed["refresh_token"].as_str().unwrap())];
+    assert!(!is_for_api(&world.token(&refresh).await.1), "the refresh names no resource");
+
+    let silent = Attempt::at(&world).with("resource", "");
+    let parameters = world.authorized(&mut browser, &silent).await;
+    let late = [&silent.redemption(&parameters["code"])[..], &[("resource", attempt.get("resource"))]].concat();
+    let (status, body) = world.token(&late).await;
+    assert_eq!((status.as_u16(), &body["error"]), (400, &"invalid_target".into()), "it was not granted");
+    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world).with("resource", "")).await;
+    assert!(!is_for_api(&tokens));
+    let wrong = Attempt::at(&world).with("resource", "urn:another");
+    assert_eq!(world.asked(&mut browser, &wrong).await, "invalid_target");
+}
+
+#[actix_web::test]
+async fn logto_gives_a_refresh_token_for_offline_access_that_was_consented_to() {
     let world = playing("logto");
     let mut browser = Browser::default();
     let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world)).await;
-    assert!(world.api_takes(&tokens["access_token"]));
-    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world).with("resource", "")).await;
-    assert!(!tokens["access_token"].as_str().unwrap().contains('.') && !world.api_takes(&tokens["access_token"]));
-    let wrong = Attempt::at(&world).with("resource", "urn:another");
-    assert_eq!(world.asked(&mut browser, &wrong).await, "invalid_target");
+    assert!(tokens["refresh_token"].is_null(), "without prompt=consent");
+    let (_, tokens) = world.tokens(&mut browser, &Attempt::at(&world).with("prompt", "consent")).await;
+    assert!(tokens["refresh_token"].is_string());
 }

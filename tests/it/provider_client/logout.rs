@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use cloakroom::config::{LogoutConfig, LogoutHint};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cloakroom::config::{LogoutConfig, LogoutHint, LogoutTemplate};
 use cloakroom::provider::Provider;
 use cloakroom::secret::{AccessToken, IdToken, RefreshToken, State};
+use serde_json::{Value, json};
 
 use super::hostile::{Hostile, Manner, Reply, client_of};
 
@@ -35,6 +38,27 @@ async fn the_id_token_stays_here_if_configured_missing_or_too_long() {
         let query = query(&client, hint).await;
         assert!(!query.contains_key("id_token_hint"));
         assert_eq!(query["client_id"], "app-one");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_of_the_id_token_goes_along_if_it_is_a_text_of_some_length() {
+    let op = Hostile::start().await;
+    let client = op.client_with(|config| {
+        let page = client_of(config).logout.page.as_mut().unwrap();
+        let params = [("logout_hint", "{claim:login_hint}"), ("state", "{state}")];
+        page.params = params.map(|(name, text)| (name.to_owned(), LogoutTemplate::parse(text).unwrap())).into();
+    });
+    let id_token = |claims: Value| format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let said = query(&client, Some(&id_token(json!({ "login_hint": "O.abc&x=y" })))).await;
+    assert_eq!((said.len(), &*said["logout_hint"], &*said["state"]), (2, "O.abc&x=y", "bye"));
+    let long = "x".repeat(10_000);
+    for without in [json!({}), json!({ "login_hint": 7 }), json!({ "login_hint": long })] {
+        let said = query(&client, Some(&id_token(without))).await;
+        assert_eq!((said.len(), &*said["state"]), (1, "bye"));
+    }
+    for token in [None, Some("h.p.s"), Some("h")] {
+        assert!(!query(&client, token).await.contains_key("logout_hint"), "{token:?}");
     }
 }
 

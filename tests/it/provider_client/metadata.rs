@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use cloakroom::config::WrittenEndpoints;
 use cloakroom::provider::{LoginHints, Provider, ProviderStatus};
+use cloakroom::secret::{AccessToken, RefreshToken, State};
 use serde_json::{Value, json};
 
-use super::hostile::{Hostile, Manner, Reply, attempt, refresh};
+use super::hostile::{Hostile, Manner, Reply, attempt, oidc_of, redeem, refresh};
 
 const DOCUMENT: &str = "/.well-known/openid-configuration";
 
@@ -77,6 +79,39 @@ async fn metadata_that_lack_s256_are_refused_but_silence_is_not() {
     op.metadata(|metadata| drop(metadata.as_object_mut().unwrap().remove("code_challenge_methods_supported")));
     let url = start_login(&op.client()).await.unwrap();
     assert!(url.as_str().contains("code_challenge_method=S256"));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_written_counts_for_more_than_the_document_and_fills_in_what_that_lacks() {
+    let op = Hostile::start().await;
+    let at = |path: &str| Some(url::Url::parse(&format!("{}{path}", op.issuer())).unwrap());
+    let client = || {
+        op.client_with(|config| {
+            let oidc = oidc_of(config);
+            oidc.userinfo = true;
+            oidc.userinfo_endpoint = at("/my/userinfo");
+            oidc.endpoints =
+                WrittenEndpoints { revocation: at("/my/revoke"), end_session: at("/my/logout"), pushed: at("/my/par") };
+        })
+    };
+    op.set("/my/par", Reply::json(201, &json!({ "request_uri": "urn:x", "expires_in": 60 })));
+    op.set("/my/userinfo", Reply::json(200, &json!({ "sub": "alice", "email": "written@example.com" })));
+    op.set("/my/revoke", Reply::raw(200, ""));
+    for lacking in [false, true] {
+        op.metadata(|metadata| {
+            for name in ["revocation", "end_session", "userinfo", "pushed_authorization_request"] {
+                metadata[format!("{name}_endpoint")] =
+                    if lacking { Value::Null } else { format!("{}/theirs/{name}", op.issuer()).into() };
+            }
+        });
+        let client = client();
+        assert!(start_login(&client).await.unwrap().as_str().contains("request_uri=urn"));
+        let grant = redeem(&client).await.unwrap();
+        assert_eq!(grant.user.claims()["email"], "written@example.com");
+        assert_eq!(client.logout_url(None, &State::random()).await.unwrap().path(), "/my/logout");
+        client.give_back(&AccessToken::new("at-1"), Some(&RefreshToken::new("rt-1")), None).await.unwrap();
+    }
+    assert_eq!(["/my/par", "/my/userinfo", "/my/revoke"].map(|path| op.count(path)), [2; 3]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Stage, Wish, ada};
-use crate::support::{Browser, Manners, Reply, Response, Upstream, cloakroom, eventually};
+use crate::support::{Browser, Manners, Reply, Request, Response, Upstream, cloakroom, eventually, try_send};
 
 const JWT: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
 
@@ -40,6 +40,43 @@ fn the_forms_of_laravel_show_what_is_wrong_as_before() {
         assert_eq!((wrong.status, wrong.json(), wrong.reason()), (status, body, ""));
         assert!(wrong.all("set-cookie").is_empty() && wrong.header("cache-control") == Some("no-store"));
     }
+}
+
+#[test]
+fn an_answer_that_is_the_token_and_nothing_else_is_one_in_quotes_or_without() {
+    let stage = Stage::of(Wish {
+        provider: &["token_pointer = \"\""],
+        site: &["limits.logins = \"off\""],
+        ..Wish::new(Manners::JwtAuth)
+    });
+    let request =
+        Request::new("POST", "/api/auth/login").header("Host", "api").header("Accept", "*/*").body(ada().to_string());
+    let granted = try_send(stage.api.upstream.port(), &request).expect("the API answers").json();
+    let token = granted["access_token"].as_str().expect("a token").to_owned();
+    for (kind, body) in [
+        ("text/html", token.clone()),
+        ("text/plain", format!("{token}\n")),
+        ("application/json", json!(token).to_string()),
+    ] {
+        stage.api.breaks("/api/auth/login", [Reply::with("200 OK", &format!("content-type: {kind}\r\n"), &body)]);
+        let mut browser = Browser::new();
+        let session = stage.log_in(&mut browser, &ada());
+        assert_eq!((session.status, &session.json()["user"]["sub"]), (200, &json!("1")), "{kind}");
+        assert_eq!(browser.get(&stage.origin, "/api/orders").json(), json!({ "user": 1 }));
+        assert_eq!(stage.api.upstream.last().bearer(), token);
+        browser.saw_none_of(&stage.secrets());
+    }
+    // What is no token is shown to nobody; what is a word and no token of this API's, the API does not know.
+    let asked = || stage.api.upstream.requests().iter().filter(|asked| asked.target == "/api/auth/me").count();
+    let pages = ["", "<html>", "<!doctype html><title>App</title>", "Service is down", "{}", "t\u{e4}"];
+    let before = asked();
+    for body in pages.into_iter().chain([granted.to_string().as_str()]) {
+        let refused = answer(&stage, Reply::with("200 OK", "content-type: text/html\r\n", body));
+        assert_eq!((refused.status, refused.reason()), (503, "provider_unavailable"), "{body}");
+    }
+    assert_eq!(asked(), before);
+    let refused = answer(&stage, Reply::with("200 OK", "content-type: text/html\r\n", "null"));
+    assert_eq!((refused.status, refused.reason(), asked()), (503, "provider_unavailable", before + 1));
 }
 
 #[test]
@@ -81,18 +118,32 @@ fn a_refusal_without_json_keeps_its_status_alone() {
 #[test]
 fn whatever_else_the_api_answers_is_an_outage_and_no_login() {
     let stage = unlimited(Manners::JwtAuth);
-    let token = |value: &Value| Reply::json(&json!({ "access_token": value, "expires_in": 3600 }).to_string());
     for (what, reply) in [
         ("a crash", Reply::with("500 Internal Server Error", "", "{\"message\":\"canary\"}")),
         ("maintenance", Reply::with("503 Service Unavailable", "retry-after: 600\r\n", "{}")),
         ("a closed connection", Reply::Close),
+        ("about the connection", Reply::with("407 Proxy Authentication Required", "", "{}")),
+        ("more than a mebibyte", Reply::json(&json!({ "access_token": "x".repeat(1 << 20) }).to_string())),
+        ("about the host", Reply::with("421 Misdirected Request", "", "{}")),
+    ] {
+        let refused = answer(&stage, reply);
+        assert_eq!((refused.status, refused.reason()), (503, "provider_unavailable"), "{what}: {}", refused.text());
+        assert!(refused.all("set-cookie").is_empty() && refused.header("retry-after") == Some("2"), "{what}");
+        assert!(!refused.text().contains("canary"), "{what}");
+    }
+    assert_eq!(stage.signed_in().session(&stage.origin)["authenticated"], true, "and then all is well again");
+}
+
+#[test]
+fn a_success_that_nobody_can_use_is_a_502_and_the_log_says_what_is_wrong_with_it() {
+    let stage = unlimited(Manners::JwtAuth);
+    let token = |value: &Value| Reply::json(&json!({ "access_token": value, "expires_in": 3600 }).to_string());
+    for (what, reply) in [
         ("a redirect", Reply::with("302 Found", "location: /api/auth/me\r\n", "")),
         (
             "a redirect that keeps the method",
             Reply::with("307 Temporary Redirect", "location: /api/auth/login\r\n", ""),
         ),
-        ("about the connection", Reply::with("407 Proxy Authentication Required", "", "{}")),
-        ("about the host", Reply::with("421 Misdirected Request", "", "{}")),
         ("no JSON", Reply::with("200 OK", "", "<html>")),
         ("no object", Reply::json("[]")),
         ("nothing", Reply::with("204 No Content", "", "")),
@@ -102,13 +153,16 @@ fn whatever_else_the_api_answers_is_an_outage_and_no_login() {
         ("a token that breaks a header", token(&json!("a\r\nX-Evil: 1"))),
         ("a token in other letters", token(&json!("ä"))),
         ("two tokens", Reply::json("{\"access_token\":\"a\",\"access_token\":\"b\"}")),
-        ("more than a mebibyte", token(&json!("x".repeat(1 << 20)))),
     ] {
         let refused = answer(&stage, reply);
-        assert_eq!((refused.status, refused.reason()), (503, "provider_unavailable"), "{what}: {}", refused.text());
-        assert!(refused.all("set-cookie").is_empty() && refused.header("retry-after") == Some("2"), "{what}");
-        assert!(!refused.text().contains("canary"), "{what}");
+        assert_eq!((refused.status, refused.reason()), (502, "upstream_unreachable"), "{what}: {}", refused.text());
+        assert!(refused.all("set-cookie").is_empty() && refused.header("retry-after").is_none(), "{what}");
+        assert!(!refused.text().contains("two_factor"), "{what}: {}", refused.text());
     }
+    eventually("the log should name cause and key", || {
+        let said = "no token where `token_pointer` points; it has the members two_factor";
+        stage.gateways[0].process.output().contains(said).then_some(())
+    });
     assert_eq!(stage.signed_in().session(&stage.origin)["authenticated"], true, "and then all is well again");
 }
 

@@ -229,10 +229,10 @@ fn no_secret_of_a_login_is_logged_in_good_days_and_bad() {
     stage.log_in(&mut browser, &json!({ "email": 7, "password": "canary-password" }));
     stage.send(&stage.request(&[OWN, JSON], "{\"password\":\"canary-password\""));
     stage.send(&stage.request(&[JSON], "{\"password\":\"canary-password\"}"));
-    let bad = [Reply::with("500 Oops", "", "canary-answer"), Reply::json("{\"canary-answer\":1}")];
+    let bad = [Reply::with("500 Oops", "", "canary-answer"), Reply::json("{\"canary-answer\":\"canary\"}")];
     stage.api.breaks("/api/auth/login", bad);
     stage.log_in(&mut browser, &ada()).refuses(503, "provider_unavailable");
-    stage.log_in(&mut browser, &ada()).refuses(503, "provider_unavailable");
+    stage.log_in(&mut browser, &ada()).refuses(502, "upstream_unreachable");
     browser.post(&stage.origin, "/bff/logout");
     let canaries = [("canary", "canary"), ("email", "ada@example")].map(|(name, value)| (name.into(), value.into()));
     let secrets = [stage.secrets(), canaries.to_vec()].concat();

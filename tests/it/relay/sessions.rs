@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{Stage, Wish, ada, bob};
-use crate::support::{Browser, Manners, Redis, Reply, Request, TokenApi, eventually};
+use crate::support::{Browser, Manners, Redis, Reply, Request, TokenApi, cloakroom, eventually};
 
 #[test]
 fn a_logout_ends_the_session_here_and_the_token_at_the_api() {
@@ -61,6 +61,54 @@ fn a_session_that_the_store_cannot_take_is_no_login_and_the_token_is_given_back(
         (browser.get(&stage.origin, "/bff/session").status == 200).then_some(())
     });
     assert_eq!(browser.session(&stage.origin)["user"]["sub"], "1");
+}
+
+#[test]
+fn a_login_while_the_store_stands_still_is_answered_soon_and_nothing_is_lost() {
+    let redis = Redis::start();
+    let site = ["[site.limits]", "logins = \"off\""];
+    let stage = Stage::of(Wish { redis: Some(&redis), site: &site, gateways: 2, ..Wish::new(Manners::JwtAuth) });
+    let mut browser = stage.signed_in();
+    let cookie = browser.session_cookie(&stage.origin).expect("a session").value;
+    redis.freeze();
+    let log_in = |gateway: usize| {
+        let mut tab = browser.clone();
+        tab.route(&stage.origin, stage.gateways[gateway % 2].port);
+        let began = Instant::now();
+        (stage.log_in(&mut tab, &bob()), began.elapsed())
+    };
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let log_in = &log_in;
+        let running: Vec<_> = (0..6).map(|turn| scope.spawn(move || log_in(turn))).collect();
+        running.into_iter().map(|one| one.join().expect("an answer")).collect()
+    });
+    for (answer, took) in answers {
+        answer.refuses(503, "store_unavailable");
+        assert!(answer.all("set-cookie").is_empty() && answer.header("retry-after").is_some());
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+    redis.thaw();
+    // What the store wrote after all when it woke up is no session, and the API's tokens are not left lying about.
+    eventually("the tokens of all six should be given back", || {
+        let issued = stage.api.issued();
+        (issued.len() == 7 && !issued[1..].iter().any(|token| stage.api.knows(token))).then_some(())
+    });
+    eventually("the session before should go on, at both", || {
+        let fine = |number: usize| {
+            let mut tab = browser.clone();
+            tab.route(&stage.origin, stage.gateways[number].port);
+            tab.get(&stage.origin, "/api/x").status == 200
+        };
+        (fine(0) && fine(1)).then_some(())
+    });
+    assert_eq!(browser.session_cookie(&stage.origin).expect("a session").value, cookie);
+    let listed = || {
+        let said = cloakroom().args(["sessions", "list", "--json", "--config"]).arg(&stage.config).output();
+        String::from_utf8_lossy(&said.expect("the binary was built").stdout).into_owned()
+    };
+    eventually("only Ada's session should be left", || (listed().matches("\"subject\"").count() == 1).then_some(()));
+    assert_eq!(stage.log_in(&mut browser, &bob()).status, 200, "and logins go on");
+    assert_eq!(browser.session(&stage.origin)["user"]["sub"], "2");
 }
 
 #[test]

@@ -1,12 +1,29 @@
-//! `cloakroom dev` as a process, and a person in front of it.
+//! `cloakroom dev` as a process, and a person in front of it; and its provider alone.
 
-use super::{Browser, Page, Process, Response, cloakroom, eventually, free_port};
+use std::sync::Arc;
+
+use cloakroom::dev::provider::{EmbeddedProvider, Setup};
+
+use super::{Browser, Page, Process, Request, Response, cloakroom, eventually, free_port};
+
+/// The embedded provider in a thread of its own, which ends with the process.
+pub fn embedded(setup: Setup) -> Arc<EmbeddedProvider> {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let provider = Arc::new(EmbeddedProvider::start(setup).expect("a port is free"));
+            tell.send(Arc::clone(&provider)).expect("the test waits");
+            std::future::pending::<()>().await;
+        });
+    });
+    told.recv().expect("the provider starts")
+}
 
 /// A running `cloakroom dev`.
 pub struct Dev {
     pub process: Process,
     port: u16,
-    issuer: String,
+    provider: String,
 }
 
 impl Dev {
@@ -20,7 +37,8 @@ impl Dev {
         Self::start(&["--profile", profile, "--token-lifetime", &lifetime.to_string()])
     }
 
-    fn start(further: &[&str]) -> Self {
+    /// With these options.
+    pub fn start(further: &[&str]) -> Self {
         let port = free_port();
         let process =
             Process::start(cloakroom().args(["dev", "--port", &port.to_string()]).args(further), "cargo build");
@@ -29,8 +47,8 @@ impl Dev {
         });
         eventually("dev should listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
         let line = told.lines().find(|line| line.trim_start().starts_with("provider")).expect("a line on the provider");
-        let issuer = line.split_whitespace().nth(1).expect("its URL").to_owned();
-        Self { process, port, issuer }
+        let provider = line.split_whitespace().nth(1).expect("its URL").to_owned();
+        Self { process, port, provider }
     }
 
     pub fn one(&self) -> String {
@@ -41,8 +59,9 @@ impl Dev {
         format!("http://two.localhost:{}", self.port)
     }
 
-    pub fn issuer(&self) -> &str {
-        &self.issuer
+    /// Where the provider is.
+    pub fn provider(&self) -> &str {
+        &self.provider
     }
 
     /// Signs `user` in at a site; where that ends.
@@ -64,24 +83,32 @@ impl Dev {
         let hidden: Vec<_> = hidden.collect();
         let fields = fields.iter().map(|(name, value)| (*name, (*value).to_owned())).chain(hidden);
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        browser.submit(&self.issuer, &format!("{}{action}", self.issuer), &form)
+        browser.submit(&self.provider, &format!("{}{action}", self.provider), &form)
     }
 
     /// The provider's own page.
     #[track_caller]
     pub fn desk(&self, browser: &mut Browser) -> Page {
-        browser.open(&format!("{}/", self.issuer))
+        browser.open(&format!("{}/", self.provider))
     }
 
-    /// Presses a button of that page; for one of a login, the login at the site with this name.
+    /// Presses a button of that page; for one of a login, the login at the client with this name.
     #[track_caller]
-    pub fn press(&self, browser: &mut Browser, button: &str, site: &str) -> String {
+    pub fn press(&self, browser: &mut Browser, button: &str, client: &str) -> String {
         let page = self.desk(browser);
         let text = page.response.text();
         assert!(text.contains(&format!("name=\"do\" value=\"{button}\"")), "no button {button} in {text}");
-        let card = text.split("name=\"login\" value=\"").skip(1).find(|card| card.contains(&format!("Site {site}")));
+        let card =
+            text.split("name=\"login\" value=\"").skip(1).find(|card| card.contains(&format!("<small>{client}")));
         let login = card.and_then(|card| card.split('"').next()).unwrap_or_default().to_owned();
         self.send(browser, &page, &[("do", button), ("login", &login), ("seconds", "2")]).response.text()
+    }
+
+    /// What the form of the first site's own page gets, where the API logs people in.
+    #[track_caller]
+    pub fn log_in(&self, browser: &mut Browser, credentials: &serde_json::Value) -> Response {
+        let form = Request::new("POST", "").header("Content-Type", "application/json").body(credentials.to_string());
+        browser.fetch_with(&self.one(), form, "/bff/login")
     }
 
     /// What a script on the first site gets from the API.

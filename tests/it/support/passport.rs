@@ -25,6 +25,8 @@ struct State {
     instead: HashMap<String, Reply>,
     /// Codes with the redirect URI and the challenge that they are bound to.
     codes: HashMap<String, (String, String)>,
+    /// What was pushed, by its handle.
+    pushed: HashMap<String, HashMap<String, String>>,
     forgetful: bool,
     refresh_tokens: HashSet<String>,
     /// Access tokens with their ends.
@@ -93,6 +95,13 @@ impl Passport {
         self.state().refresh_tokens.clear();
     }
 
+    /// What league/oauth2-server 8 says of a code that is over.
+    pub fn refuse_code(hint: &str) -> Reply {
+        let message = "The request is missing a required parameter, includes an invalid parameter value, includes a parameter \
+                       more than once, or is otherwise malformed.";
+        State::refuse("400 Bad Request", message, hint)
+    }
+
     /// Whether anybody could still get an access token.
     pub fn has_refresh_tokens(&self) -> bool {
         !self.state().refresh_tokens.is_empty()
@@ -127,7 +136,17 @@ impl State {
             return reply.clone();
         }
         match path {
-            "/oauth/authorize" => self.authorize(&Passport::query(request)),
+            "/oauth/authorize" => {
+                let query = Passport::query(request);
+                let pushed = query.get("request_uri").and_then(|handle| self.pushed.remove(handle));
+                self.authorize(&pushed.unwrap_or(query))
+            }
+            "/oauth/par" => {
+                let handle = format!("urn:ietf:params:oauth:request_uri:{}", fresh_key());
+                self.pushed.insert(handle.clone(), Passport::form(request));
+                let body = json!({ "request_uri": handle, "expires_in": 60 }).to_string();
+                Reply::with("201 Created", "content-type: application/json\r\n", &body)
+            }
             "/oauth/token" => self.token(&Passport::form(request)),
             "/api/user" if self.knows(request) => Reply::json(&self.user.to_string()),
             "/api/logout" if self.knows(request) => self.log_out(),
@@ -168,9 +187,7 @@ impl State {
                 let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, get("code_verifier").as_bytes()));
                 let bound = self.codes.remove(&get("code")).filter(|_| !self.forgetful);
                 if bound != Some((get("redirect_uri"), challenge)) {
-                    let message = "The request is missing a required parameter, includes an invalid parameter value, includes a \
-                                   parameter more than once, or is otherwise malformed.";
-                    return Self::refuse("400 Bad Request", message, "Authorization code has been revoked");
+                    return Passport::refuse_code("Authorization code has been revoked");
                 }
             }
             "refresh_token" => {

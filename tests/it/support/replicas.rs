@@ -34,7 +34,11 @@ impl Replicas {
     pub fn on(count: usize, store: &str, grace: &str, mut setup: Setup) -> Self {
         setup.store.push(format!("url = \"{store}\""));
         setup.store.push(format!("grace = \"{grace}\""));
-        let world = World::of(setup);
+        Self::of(count, World::of(setup))
+    }
+
+    /// A world's gateway, and as many more as make `count`.
+    pub fn of(count: usize, world: World) -> Self {
         let mut replicas = Self { world, rest: Vec::new() };
         for number in 1..count {
             let gateway = replicas.another(number, free_port(), free_port());

@@ -2,12 +2,13 @@
 
 use super::Found;
 use super::client::client;
+use super::endpoints::endpoints;
 use super::oidc;
 use crate::config::address::endpoint_url;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
 use crate::config::value::json_pointer;
-use crate::config::{JsonPointer, OAuth2Config, ProviderKind};
+use crate::config::{JsonPointer, OAuth2Config, Par, ProviderKind};
 
 /// Whose users these are, and the rest; `None` when a key without a default is missing or wrong.
 pub(super) fn oauth2(section: &Section<'_>, literal: Literal, plaintext: bool) -> Found {
@@ -26,8 +27,15 @@ pub(super) fn oauth2(section: &Section<'_>, literal: Literal, plaintext: bool) -
         "userinfo_endpoint",
         "write where the API says who the bearer of an access token is; nothing else says who has logged in",
     );
-    let optional = |key: &str| section.get(key, |node| endpoint_url(node, plaintext));
-    let (revocation, end_session) = (optional("revocation_endpoint"), optional("end_session_endpoint"));
+    let par = client.as_ref().map_or(Par::Auto, |client| client.requests.par);
+    let endpoints = endpoints(section, plaintext, par);
+    if par == Par::Required && !section.has("pushed_authorization_request_endpoint") {
+        section.fault(
+            "par",
+            "demands pushed requests, and nothing says where to push them",
+            "write `pushed_authorization_request_endpoint`, or remove `par`",
+        );
+    }
     let issuer = section.get("issuer", |node| oidc::issuer(node, plaintext));
     let pointer = |key: &str, default: &str| {
         let default = || JsonPointer::parse(default).expect("the defaults are pointers");
@@ -40,8 +48,7 @@ pub(super) fn oauth2(section: &Section<'_>, literal: Literal, plaintext: bool) -
         client: client?,
         authorization_endpoint: authorization?,
         userinfo_endpoint: userinfo?,
-        revocation_endpoint: revocation,
-        end_session_endpoint: end_session,
+        endpoints,
         names_issuer: issuer.is_some(),
         subject,
         full_name,

@@ -3,13 +3,14 @@
 use super::super::seconds;
 use super::Found;
 use super::client::client;
-use crate::config::address::{EXPOSED_REMEDY, exposed, http_url, is_exposed};
+use super::endpoints::endpoints;
+use crate::config::address::{EXPOSED_REMEDY, endpoint_url, exposed, http_url, is_exposed};
 use crate::config::document::Node;
 use crate::config::fault::Wrong;
 use crate::config::secret_ref::Literal;
 use crate::config::section::Section;
 use crate::config::value::{choice, duration, flag, text, word};
-use crate::config::{LogoutTokenExp, OidcConfig, ProviderKind, TrustedAudiences};
+use crate::config::{LogoutTokenExp, OidcConfig, Par, ProviderKind, TrustedAudiences};
 
 const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
@@ -36,7 +37,15 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
     let userinfo = section.or("userinfo", false, flag);
     let frontchannel_logout = section.or("frontchannel_logout", false, flag);
     let clock_skew = section.or("clock_skew", seconds(30), duration(seconds(10)..=seconds(60)));
-    let kind = ProviderKind::Oidc(OidcConfig {
+    let userinfo_endpoint = section.get("userinfo_endpoint", |node| endpoint_url(node, plaintext));
+    if section.is_written_here("userinfo_endpoint") && !userinfo {
+        section.fault("userinfo_endpoint", "is asked for nothing", "write userinfo = true, or remove it");
+    }
+    let par = client.as_ref().map_or(Par::Auto, |client| client.requests.par);
+    let endpoints = endpoints(section, plaintext, par);
+    let kind = ProviderKind::Oidc(Box::new(OidcConfig {
+        userinfo_endpoint,
+        endpoints,
         client: client?,
         id_token_algs: algorithms.unwrap_or_else(|| ID_TOKEN_ALGS.map(str::to_owned).into()),
         userinfo,
@@ -44,7 +53,7 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
         logout_token_exp,
         frontchannel_logout,
         clock_skew,
-    });
+    }));
     Some((issuer?, kind))
 }
 

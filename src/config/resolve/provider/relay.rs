@@ -1,5 +1,7 @@
 //! `kind = "relay"`: where an API with a JSON login of its own is asked what, and where its answers say what.
 
+use url::Url;
+
 use super::{Found, oidc};
 use crate::config::address::endpoint_url;
 use crate::config::document::Node;
@@ -7,7 +9,7 @@ use crate::config::fault::Wrong;
 use crate::config::path::is_under;
 use crate::config::section::Section;
 use crate::config::value::{json_pointer, text};
-use crate::config::{JsonPointer, ProviderKind, RelayConfig, RelayRefresh, RelayRefreshToken};
+use crate::config::{JsonPointer, ProviderKind, RelayConfig, RelayRefresh, RelayRefreshToken, RelayStep};
 
 /// Whose users these are, and the rest; `None` when a key without a default is missing or wrong.
 pub(super) fn relay(section: &Section<'_>, plaintext: bool, base_path: &str) -> Found {
@@ -32,17 +34,22 @@ pub(super) fn relay(section: &Section<'_>, plaintext: bool, base_path: &str) -> 
         section.get(key, json_pointer).unwrap_or_else(default)
     };
     let (token, expires_in) = (pointer("token_pointer", "/access_token"), pointer("expires_in_pointer", "/expires_in"));
+    if token.is_whole() {
+        nothing_beside_the_token(section);
+    }
     let said = |key: &str, name: &str| pointer(key, &format!("{user}/{name}"));
     let (subject, full_name, email) =
         (said("sub_pointer", "id"), said("name_pointer", "name"), said("email_pointer", "email"));
+    let step = step(section, plaintext, login.as_ref());
     let login_url = login?;
     // What the query says is no part of whose users these are.
     let mut place = login_url.clone();
     place.set_query(None);
     let with = refresh_token.map_or(RelayRefreshToken::Bearer, RelayRefreshToken::Member);
-    let kind = ProviderKind::Relay(RelayConfig {
+    let kind = ProviderKind::Relay(Box::new(RelayConfig {
         login_url,
         login_page,
+        step,
         refresh: refresh_url.map(|url| RelayRefresh { url, with }),
         logout_hook,
         user_url,
@@ -51,8 +58,43 @@ pub(super) fn relay(section: &Section<'_>, plaintext: bool, base_path: &str) -> 
         subject,
         full_name,
         email,
-    });
+    }));
     Some((issuer.unwrap_or_else(|| place.into()), kind))
+}
+
+/// An answer that is the token says neither whose it is nor anything else.
+fn nothing_beside_the_token(section: &Section<'_>) {
+    if !section.has("user_url") {
+        section.fault(
+            "user_url",
+            "is missing, and with token_pointer = \"\" the login's answer does not say who the user is",
+            "write where the API says who the bearer of a token is",
+        );
+    }
+    for key in ["expires_in_pointer", "refresh_token_pointer"].into_iter().filter(|key| section.has(key)) {
+        section.fault(
+            key,
+            "has no effect with token_pointer = \"\": the whole answer is the token",
+            "remove one of the two",
+        );
+    }
+}
+
+/// The second step, where both of its keys are written. The API's cookies go there, and so to no other server.
+fn step(section: &Section<'_>, plaintext: bool, login: Option<&Url>) -> Option<RelayStep> {
+    let pointer = section.get("step_pointer", json_pointer);
+    let url = section.get("step_url", |node| endpoint_url(node, plaintext));
+    for (key, other) in [("step_pointer", "step_url"), ("step_url", "step_pointer")] {
+        if section.has(key) && !section.has(other) {
+            section.fault(key, format!("has no effect without `{other}`"), format!("add `{other}`, or remove it"));
+        }
+    }
+    if let (Some(url), Some(login)) = (&url, login)
+        && url.origin() != login.origin()
+    {
+        section.fault("step_url", "is on another server than `login_url`", "name a path of the same server");
+    }
+    Some(RelayStep { pointer: pointer?, url: url? })
 }
 
 /// A path of the site's own, where the app shows its form; a fragment is for routers that work with it.

@@ -3,6 +3,8 @@
 const $ = (id) => document.getElementById(id);
 const OTHER = { one: "two", two: "one" };
 const CSRF = { "X-BFF": "1" };
+/** Where this page's own form is: the `login_page` of sites whose API logs people in by itself. */
+const FORM = "/login";
 
 /** The last answer of /bff/session. */
 let session = { authenticated: false };
@@ -42,7 +44,10 @@ function show(now) {
   session = now;
   document.documentElement.dataset.state = now.authenticated ? "signed-in" : "signed-out";
   $("signed-in").hidden = !now.authenticated;
-  $("signed-out").hidden = now.authenticated;
+  if (now.authenticated && location.pathname === FORM) history.replaceState(null, "", returnTo());
+  const atForm = !now.authenticated && location.pathname === FORM;
+  $("log-in").hidden = !atForm;
+  $("signed-out").hidden = now.authenticated || atForm;
   const login = new URL(now.login_url ?? "/bff/login", location.origin);
   login.searchParams.set("return_to", location.pathname + location.search + location.hash);
   $("sign-in").href = login;
@@ -81,6 +86,34 @@ async function signOut() {
   const { logout_url } = await answer.json();
   if (logout_url) location.assign(logout_url);
   else location.reload();
+}
+
+// --- the form, where the API logs people in -------------------------------------------------------------------------
+
+async function logIn() {
+  const credentials = Object.fromEntries(new FormData($("login-form")));
+  const headers = { accept: "application/json", "content-type": "application/json" };
+  const answer = await fetch("/bff/login", { method: "POST", headers, body: JSON.stringify(credentials) });
+  const said = parse(await answer.text());
+  sayWhatIsWrong(answer, said);
+  if (!answer.ok) return;
+  show(said);
+  await call("GET", "/api/me");
+}
+
+/** The API's own words, by field where it has some for a field; or else the gateway's. */
+function sayWhatIsWrong(answer, said) {
+  const errors = (!answer.ok && said?.errors) || {};
+  for (const field of ["email", "password"]) $(`wrong-${field}`).textContent = errors[field]?.[0] ?? "";
+  const words = said?.message ?? said?.detail ?? said?.title ?? said?.error ?? `The answer was ${answer.status}.`;
+  $("wrong").textContent = answer.ok || said?.errors ? "" : words;
+}
+
+/** Where the login is to end: a place on this site, whatever the query says. */
+function returnTo() {
+  const wanted = new URLSearchParams(location.search).get("return_to") ?? "/";
+  const place = URL.canParse(wanted, location.origin) ? new URL(wanted, location.origin) : null;
+  return place?.origin === location.origin ? place.href : "/";
 }
 
 // --- the API ------------------------------------------------------------------------------------------------------
@@ -231,6 +264,8 @@ onClick("call-orders", () => call("GET", "/api/orders"));
 onClick("send-note", () => call("POST", "/api/notes", { text: "The blue coat is mine.", at: new Date().toISOString() }));
 onClick("extend", extend);
 onClick("sign-out", signOut);
+onClick("log-in-now", logIn);
+$("login-form").addEventListener("submit", (event) => event.preventDefault());
 onClick("notice-close", () => ($("notice").hidden = true));
 setInterval(everySecond, 1000);
 // Asking is not activity, so this keeps nobody signed in; it notices a logout in another tab.

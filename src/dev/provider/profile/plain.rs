@@ -4,27 +4,36 @@
 //! apps.
 
 use super::super::Rotation;
-use super::table::{STRICT, UNNAMED};
+use super::table::{QUERY, STRICT, UNNAMED};
 use super::{
-    AudienceClaim, AuthorizationRules, BackChannel, ClientNeeds, Dialect, Echo, Form, Given, Judged, JwtShape,
-    OtherScopes, Paths, Profile, RefreshRules, ScopeClaim, Silent, TokenRules,
+    AudienceClaim, AuthorizationRules, Dialect, Echo, Form, Given, Judged, JwtShape, OtherScopes, Paths, Profile,
+    RefreshRules, ScopeClaim, Silent, TokenRules,
 };
 
 pub(super) const PASSPORT_13: Profile = Profile {
     name: "passport13",
     about: "Laravel Passport 13: plain OAuth 2.0 without discovery or ID tokens; a refresh revokes the old access token at \
             once; 60 token calls a minute; no logout page",
+    entry: r#"
+profile = "passport"
+url = "{address}"
+scopes = ["read-orders", "write-notes"]
+logout_hook = "{address}/api/logout"
+"#,
     paths: Paths {
-        authorize: "/oauth/authorize",
-        token: "/oauth/token",
+        issuer: "",
+        authorize: Some("/oauth/authorize"),
+        token: Some("/oauth/token"),
         userinfo: "/api/user",
         jwks: None,
         revoke: None,
         logout: None,
         hook: Some("/api/logout"),
     },
+    own_login: None,
     authorization: AuthorizationRules {
         openid: false,
+        modes: QUERY,
         scopes: &["read-orders", "write-notes"],
         silent: Silent { signed_out: "login_required", unknown_application: Some("consent_required") },
         ..UNNAMED
@@ -51,14 +60,7 @@ pub(super) const PASSPORT_13: Profile = Profile {
         revokes_access_token: true,
     },
     logout: None,
-    back_channel: BackChannel::None,
-    client: ClientNeeds {
-        scopes: &["read-orders", "write-notes"],
-        parameters: &[],
-        secret_in_form: false,
-        user: ("/id", "/name"),
-        logout: &[],
-    },
+    back_channel: None,
 };
 
 pub(super) const PASSPORT_12: Profile = Profile {
@@ -76,17 +78,26 @@ pub(super) const GITHUB: Profile = Profile {
     name: "github",
     about: "a GitHub OAuth app: no discovery or ID token, no refresh token and no expiry; refusals are 200 with an error, \
             answers form-encoded unless JSON is accepted",
+    entry: r#"
+profile = "github"
+authorization_endpoint = "{address}/login/oauth/authorize"
+token_endpoint = "{address}/login/oauth/access_token"
+userinfo_endpoint = "{address}/user"
+"#,
     paths: Paths {
-        authorize: "/login/oauth/authorize",
-        token: "/login/oauth/access_token",
+        issuer: "",
+        authorize: Some("/login/oauth/authorize"),
+        token: Some("/login/oauth/access_token"),
         userinfo: "/user",
         jwks: None,
         revoke: None,
         logout: None,
         hook: None,
     },
+    own_login: None,
     authorization: AuthorizationRules {
         openid: false,
+        modes: QUERY,
         scopes: &["read:user", "user:email"],
         other_scopes: OtherScopes::Dropped,
         pkce_optional: true,
@@ -102,12 +113,5 @@ pub(super) const GITHUB: Profile = Profile {
     },
     refresh: RefreshRules { given: Given::Never, ..STRICT.refresh },
     logout: None,
-    back_channel: BackChannel::None,
-    client: ClientNeeds {
-        scopes: &["read:user", "user:email"],
-        parameters: &[],
-        secret_in_form: true,
-        user: ("/id", "/name"),
-        logout: &[],
-    },
+    back_channel: None,
 };

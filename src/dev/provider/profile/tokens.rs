@@ -13,6 +13,8 @@ pub struct TokenRules {
     pub expires: bool,
     /// The `scope` of the answer.
     pub echo: Echo,
+    /// Whom ID tokens are for beside the client.
+    pub id_token_audience: Option<&'static str>,
     /// How many bytes of group memberships access and ID tokens carry.
     pub groups: usize,
     /// How refusals look.
@@ -34,6 +36,8 @@ pub enum Form {
     JwtForApi(JwtShape),
     /// A random text.
     Opaque,
+    /// The same behind a number and a bar, as Sanctum tells its rows apart.
+    Numbered,
 }
 
 /// How an access token that is a JWT differs from RFC 9068.
@@ -126,6 +130,8 @@ pub struct RefreshRules {
 pub enum Given {
     /// Whoever asks for `offline_access`.
     OnOfflineAccess,
+    /// The same with `prompt=consent`; without it the scope is ignored (OpenID Connect Core §11).
+    OnConsentToOfflineAccess,
     /// Everybody.
     Always,
     /// Whoever asks with `access_type=offline`, but only the first time a person is at an application, or with
