@@ -18,7 +18,7 @@ pub use self::provider::{
     ProviderConfig, ProviderKind, TrustedAudiences, WrittenEndpoints,
 };
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
-pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken, RelayStep};
+pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken, RelayStep, TokenUrl};
 pub use self::response_mode::ResponseMode;
 pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
 pub use self::site::{CsrfMode, Hsts, LimitsConfig, Rate, SameSite, SessionConfig, SiteConfig};

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Access, AppliedProfile, Config, ProviderKind, RouteConfig, SiteConfig, SpaConfig, StoreKind, units};
+use super::{
+    Access, AppliedProfile, Config, ProviderKind, RouteConfig, SiteConfig, SpaConfig, StoreKind, TokenUrl, units,
+};
 
 impl Config {
     /// Listeners and store, then every site with its endpoints, routes and SPA, in aligned columns. Holds no secret.
@@ -58,10 +60,29 @@ fn site_table(site: &SiteConfig) -> String {
     for (what, uri) in uris {
         writeln!(table, "    {what:<24}  {uri}").expect("a string takes every write");
     }
+    table.push_str(&closed_table(site));
     for provider in &site.providers {
         if let Some(profile) = &provider.profile {
             table.push_str(&profile_table(&provider.name, profile));
         }
+    }
+    table
+}
+
+/// What is closed on every route, since APIs hand out tokens there.
+fn closed_table(site: &SiteConfig) -> String {
+    let relays = site.providers.iter().filter_map(|provider| match &provider.kind {
+        ProviderKind::Relay(relay) => Some(relay),
+        ProviderKind::Oidc(_) | ProviderKind::OAuth2(_) => None,
+    });
+    let mut table = String::new();
+    for place in relays.flat_map(|relay| relay.token_urls()) {
+        if table.is_empty() {
+            table.push_str("  no route leads to paths that end so, where tokens are handed out:\n");
+        }
+        let but = TokenUrl::NEVER_GRANT.join(", ");
+        let methods = if place.by_any_method { "any method".to_owned() } else { format!("any method but {but}") };
+        writeln!(table, "    {}  ({methods})", place.url.path()).expect("a string takes every write");
     }
     table
 }
@@ -106,8 +127,12 @@ fn route_row(route: &RouteConfig) -> [String; 4] {
         Access::None => "none",
     };
     let upstream = &route.upstream;
-    let notes =
-        [(route.strip_prefix, "prefix stripped"), (route.websocket, "WebSockets"), (!upstream.http2, "HTTP/1.1 only")];
+    let notes = [
+        (route.strip_prefix, "prefix stripped"),
+        (route.websocket, "WebSockets"),
+        (!upstream.http2, "HTTP/1.1 only"),
+        (route.reaches_token_urls, "reaches where tokens are handed out"),
+    ];
     let notes: Vec<&str> = notes.into_iter().filter_map(|(is_so, note)| is_so.then_some(note)).collect();
     let note = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
     let auth = if route.sensitive { format!("{auth}, sensitive") } else { auth.to_owned() };

@@ -151,6 +151,7 @@ const ROUTE: &[Key] = &[
     value("max_calls"),
     value("max_body"),
     value("replay_body"),
+    value("reaches_token_urls"),
     value("plaintext"),
     value("ca"),
     value("client_cert"),

@@ -76,7 +76,7 @@ fn admit<'w>(worker: &'w Worker, request: &HttpRequest) -> Result<&'w SiteDoor, 
 async fn pass_on(site: &Site, incoming: Incoming<'_>) -> Result<HttpResponse, Problem> {
     match site.routes.find(incoming.path) {
         Some(route) => {
-            let closed = site.routes.is_closed(route, incoming.path);
+            let closed = site.routes.is_closed(route, incoming.request.method().as_str(), incoming.path);
             let outcome = if closed { Err(Problem::NoRoute) } else { api::call(site, route, incoming).await };
             site.meters.count(&route.config.path, &outcome);
             outcome

@@ -58,13 +58,17 @@ impl RouteTable {
         self.routes.iter().find(|route| path.after(&route.config.path).is_some())
     }
 
-    /// Whether `path` would lead through `route` to where the API hands out tokens.
+    /// Whether `path` would lead through `route` to where the API hands out tokens. The path as the browser wrote it counts
+    /// as well as the target: what a prefix is replaced with inside may be missing from the API's URL outside.
     #[must_use]
-    pub fn is_closed(&self, route: &Route, path: &RoutePath) -> bool {
+    pub fn is_closed(&self, route: &Route, method: &str, path: &RoutePath) -> bool {
+        if self.closed.is_empty() || route.config.reaches_token_urls {
+            return false;
+        }
         let mut target = Vec::new();
-        !self.closed.is_empty()
-            && route.write_target(path, None, &mut target).is_some()
-            && std::str::from_utf8(&target).is_ok_and(|target| self.closed.hold(target))
+        self.closed.hold(method, path.as_str())
+            || (route.write_target(path, None, &mut target).is_some()
+                && std::str::from_utf8(&target).is_ok_and(|target| self.closed.hold(method, target)))
     }
 }
 
@@ -103,6 +107,7 @@ impl Route {
             max_calls: 1024,
             max_body: None,
             replay_body: 0,
+            reaches_token_urls: false,
         })
     }
 

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    Browser, Gateway, Manners, PASSWORD, Redis, Request, Response, TokenApi, free_port, fresh_key, try_send,
+    Browser, Gateway, Manners, PASSWORD, Redis, Request, Response, TokenApi, cloakroom, free_port, fresh_key, try_send,
 };
 
 mod answers;
@@ -165,6 +165,14 @@ impl Stage {
     #[track_caller]
     fn send(&self, request: &Request) -> Response {
         try_send(self.gateways[0].port, request).expect("the gateway answers")
+    }
+
+    /// What `cloakroom check` says of the configuration.
+    #[track_caller]
+    fn table(&self) -> String {
+        let output = cloakroom().arg("check").arg("--config").arg(&self.config).output().expect("the binary was built");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// Every secret so far, by name and value.

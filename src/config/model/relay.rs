@@ -31,6 +31,38 @@ pub struct RelayConfig {
     pub email: JsonPointer,
 }
 
+/// Where the API hands out tokens, to which no route leads.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenUrl<'a> {
+    /// The URL.
+    pub url: &'a Url,
+    /// Whether a token may be had there with any method. A login takes credentials, and the same path may be more than a
+    /// login: `GET /session` says who it is, `DELETE /session` ends it.
+    pub by_any_method: bool,
+}
+
+impl TokenUrl<'_> {
+    /// What reads, or ends something: these methods grant nothing for what a page sends (RFC 9110 §9.3).
+    pub const NEVER_GRANT: [&'static str; 4] = ["GET", "HEAD", "DELETE", "OPTIONS"];
+
+    /// Whether a login may be asked for with `method`, which is case-sensitive.
+    #[must_use]
+    pub fn may_grant(method: &str) -> bool {
+        !Self::NEVER_GRANT.contains(&method)
+    }
+}
+
+impl RelayConfig {
+    /// Its login, the second step of that, and its refresh.
+    #[must_use]
+    pub fn token_urls(&self) -> Vec<TokenUrl<'_>> {
+        let logins = [Some(&self.login_url), self.step.as_ref().map(|step| &step.url)];
+        let logins = logins.into_iter().flatten().map(|url| TokenUrl { url, by_any_method: false });
+        let refresh = self.refresh.as_ref().map(|refresh| TokenUrl { url: &refresh.url, by_any_method: true });
+        logins.chain(refresh).collect()
+    }
+}
+
 /// The second step of a login.
 #[derive(Clone, Debug)]
 pub struct RelayStep {

@@ -62,6 +62,8 @@ pub struct RouteConfig {
     pub max_body: Option<u64>,
     /// The largest request body, in bytes, that is kept so that the request can be sent once more with a newer token.
     pub replay_body: u64,
+    /// Whether it may lead to where an API hands out tokens, of which the page then sees them.
+    pub reaches_token_urls: bool,
 }
 
 /// `auth`: whether a route needs a session.

@@ -76,6 +76,7 @@ pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
         max_calls: section.or("max_calls", MAX_CALLS, count(1..=65_536)),
         max_body: section.or("max_body", None, size_limit),
         replay_body: section.or("replay_body", REPLAY_BODY, size(0..=LARGEST_REPLAY_BODY)),
+        reaches_token_urls: section.or("reaches_token_urls", false, flag),
         path: path?,
         upstream: upstream?,
     })

@@ -41,6 +41,7 @@ pub(super) fn route(upstream: SocketAddr) -> RouteConfig {
         max_calls: 1024,
         max_body: None,
         replay_body: 64 << 10,
+        reaches_token_urls: false,
     }
 }
 

@@ -87,11 +87,20 @@ fn no_script_gets_a_token_through_a_route_however_it_spells_the_path() {
         for place in places {
             let last = place.chars().last().expect("a path");
             let escaped = format!("{}%{:02x}", &place[..place.len() - 1], last as u32);
-            let spellings =
-                [place.into(), format!("{place}/"), format!("{place}?x=1"), place.replace('e', "E"), escaped];
+            let spellings = [
+                place.into(),
+                format!("{place}/"),
+                format!("{place}?x=1"),
+                place.replace('e', "E"),
+                escaped,
+                format!("{place}.json"),
+                format!("{place}%2ejson"),
+            ];
             for spelled in spellings {
                 browser.post(&stage.origin, &spelled).refuses(404, "no_route");
-                browser.get(&stage.origin, &spelled).refuses(404, "no_route");
+                if place.ends_with("refresh") {
+                    browser.get(&stage.origin, &spelled).refuses(404, "no_route");
+                }
             }
             let inside = place.replace("/api/", "/api/index.php/api/");
             browser.post(&stage.origin, &inside).refuses(404, "no_route");
@@ -103,4 +112,35 @@ fn no_script_gets_a_token_through_a_route_however_it_spells_the_path() {
         browser
             .saw_none_of(&stage.api.issued().into_iter().map(|token| ("token".to_owned(), token)).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn a_prefix_that_ends_at_the_gateway_hides_no_place() {
+    let manners = Manners::JwtAuth;
+    let further = "[[site.route]]\npath = \"/inside/api\"\nstrip_prefix = true\nupstream = \"http://127.0.0.1:9\"\n";
+    let stage = Stage::of(Wish { further: further.to_owned(), ..Wish::new(manners) });
+    let mut browser = stage.signed_in();
+    browser.post(&stage.origin, "/inside/api/auth/refresh").refuses(404, "no_route");
+    browser.post(&stage.origin, "/inside/api/auth/me").refuses(502, "upstream_unreachable");
+}
+
+#[test]
+fn the_login_s_path_may_be_read_and_ended_and_a_route_that_says_so_reaches_it() {
+    let stage = Stage::new(Manners::JwtAuth);
+    let mut browser = stage.signed_in();
+    let asked = stage.api.upstream.requests().len();
+    browser.get(&stage.origin, "/api/auth/login");
+    browser.post(&stage.origin, "/api/auth/login").refuses(404, "no_route");
+    assert_eq!(stage.api.upstream.requests().len(), asked + 1);
+
+    let table = stage.table();
+    assert!(table.contains("/api/auth/login  (any method but GET, HEAD, DELETE, OPTIONS)"), "{table}");
+    assert!(table.contains("/api/auth/refresh  (any method)"), "{table}");
+
+    let open = Stage::of(Wish { further: "reaches_token_urls = true\n".to_owned(), ..Wish::new(Manners::JwtAuth) });
+    let mut browser = open.signed_in();
+    let asked = open.api.upstream.requests().len();
+    browser.post(&open.origin, "/api/auth/login");
+    assert_eq!(open.api.upstream.requests().len(), asked + 1);
+    assert!(open.table().contains("(reaches where tokens are handed out)"), "{}", open.table());
 }

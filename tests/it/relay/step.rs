@@ -73,7 +73,7 @@ fn a_code_after_the_password_makes_the_session_and_nothing_of_the_api_reaches_th
     assert_eq!(browser.get(&stage.origin, "/api/orders").status, 401, "the API does not know what the test made up");
     assert_eq!(stage.api.upstream.last().bearer(), format!("7|{}", "c".repeat(40)));
 
-    browser.get(&stage.origin, "/api/two-factor").refuses(404, "no_route");
+    browser.post(&stage.origin, "/api/two-factor").refuses(404, "no_route");
     assert_eq!(stage.api.posts("/api/two-factor").len(), 2, "no route leads to where the token comes from");
 
     let canary = |value: &str| ("the API's".to_owned(), value.to_owned());
