@@ -17,6 +17,9 @@ const URGENT_PATIENCE: Duration = Duration::from_secs(2);
 /// The part of the time that an old token is still good for over which those who wait spread their next tries.
 const SPREAD_PART: u32 = 4;
 
+/// The time at most over which first tries are spread.
+const LONGEST_SPREAD: Duration = Duration::from_secs(30);
+
 /// So that who waits until the old token is over finds it over.
 const A_MOMENT: Duration = Duration::from_millis(1);
 
@@ -74,8 +77,14 @@ impl Flight {
         let spread = session.life.token == TokenLife::Early
             && provider.is_some_and(|provider| self.auth.purse(provider).is_limited());
         let good_for = token_due_in(meta, self.auth.limits(meta), self.auth.clock.now());
-        if spread { some_of(good_for / 2) } else { Duration::ZERO }
+        if spread { some_of(spread_over(good_for)) } else { Duration::ZERO }
     }
+}
+
+/// Over what time the first tries are spread: not the half of what an old token is good for where `refresh_before` makes
+/// that hours, since whoever set it wants the new one then.
+fn spread_over(good_for: Duration) -> Duration {
+    (good_for / 2).min(LONGEST_SPREAD)
 }
 
 impl Auth {
@@ -103,5 +112,18 @@ impl Answered {
     /// The provider cannot be asked for `time`, and the other replicas are told so for a while.
     pub(super) fn unavailable(time: Duration) -> Self {
         Self::told(time, time.min(COOL_DOWN))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refresh_that_can_wait_has_a_short_head_start_however_early_it_is() {
+        let seconds = Duration::from_secs;
+        assert_eq!(spread_over(seconds(20)), seconds(10));
+        assert_eq!(spread_over(seconds(60)), seconds(30));
+        assert_eq!(spread_over(seconds(24 * 60 * 60)), seconds(30));
     }
 }
