@@ -70,7 +70,14 @@ fn check(members: &Map<String, Value>, asked: &Asked) -> Result<Metadata, String
     if members.get("issuer").and_then(Value::as_str) != Some(&*asked.issuer) {
         return Err("`issuer` is not the configured issuer, byte for byte".to_owned());
     }
-    for name in members.keys().filter(|name| name.ends_with("_endpoint")) {
+    let written = |name: &str| match name {
+        "userinfo_endpoint" => asked.userinfo_endpoint.clone(),
+        "end_session_endpoint" => asked.written.end_session.clone(),
+        "revocation_endpoint" => asked.written.revocation.clone(),
+        "pushed_authorization_request_endpoint" => asked.written.pushed.clone(),
+        _ => None,
+    };
+    for name in members.keys().filter(|name| name.ends_with("_endpoint") && written(name).is_none()) {
         endpoint(members, name, plaintext)?;
     }
     if let Some(methods) = members.get("code_challenge_methods_supported")
@@ -86,8 +93,9 @@ fn check(members: &Map<String, Value>, asked: &Asked) -> Result<Metadata, String
     };
     let missing = |name: &str| format!("`{name}` is missing");
     let required = |name: &str| endpoint(members, name, plaintext)?.ok_or_else(|| missing(name));
-    let written = &asked.written;
-    let userinfo = asked.userinfo_endpoint.clone().or(called("userinfo_endpoint")?);
+    // What the document says of these is not even looked at.
+    let or_written = |name: &str| written(name).map_or_else(|| called(name), |url| Ok(Some(url)));
+    let userinfo = or_written("userinfo_endpoint")?;
     if asked.userinfo && userinfo.is_none() {
         return Err("`userinfo_endpoint` is missing, and `userinfo` asks for it".to_owned());
     }
@@ -96,9 +104,10 @@ fn check(members: &Map<String, Value>, asked: &Asked) -> Result<Metadata, String
         endpoints: Arc::new(Endpoints {
             authorization: required("authorization_endpoint")?,
             token: called("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?,
-            end_session: written.end_session.clone().or(endpoint(members, "end_session_endpoint", plaintext)?),
-            revocation: written.revocation.clone().or(called("revocation_endpoint")?),
-            pushed: written.pushed.clone().or(called("pushed_authorization_request_endpoint")?),
+            end_session: written("end_session_endpoint")
+                .map_or_else(|| endpoint(members, "end_session_endpoint", plaintext), |url| Ok(Some(url)))?,
+            revocation: or_written("revocation_endpoint")?,
+            pushed: or_written("pushed_authorization_request_endpoint")?,
             must_push: flag(members, "require_pushed_authorization_requests")?,
         }),
         jwks_uri: required("jwks_uri")?,
@@ -163,5 +172,54 @@ mod tests {
         assert!(document_url("http://[::1]:9000", false).is_ok());
         assert!(document_url("ftp://127.0.0.1", true).is_err());
         assert!(document_url("https://user@id.example", true).is_err());
+    }
+
+    #[test]
+    fn a_written_endpoint_takes_the_place_of_one_that_cannot_be_used() {
+        let url = |name: &str| Url::parse(&format!("https://id.example/written-{name}")).unwrap();
+        let all = || Asked {
+            issuer: "https://id.example".to_owned(),
+            plaintext: false,
+            certificate: true,
+            userinfo: true,
+            userinfo_endpoint: Some(url("userinfo")),
+            written: WrittenEndpoints {
+                revocation: Some(url("revocation")),
+                end_session: Some(url("end-session")),
+                pushed: Some(url("pushed")),
+            },
+        };
+        let document = |name: &str, in_aliases: bool| {
+            let bad = serde_json::json!("http://id.example/in-the-clear");
+            let mut document = serde_json::json!({
+                "issuer": "https://id.example", "authorization_endpoint": "https://id.example/authorize",
+                "token_endpoint": "https://id.example/token", "jwks_uri": "https://id.example/keys",
+                "mtls_endpoint_aliases": {},
+            });
+            let place = if in_aliases { &mut document["mtls_endpoint_aliases"] } else { &mut document };
+            place[name] = bad;
+            document.as_object().unwrap().clone()
+        };
+        let forget: [(&str, fn(&mut Asked)); 4] = [
+            ("userinfo_endpoint", |asked| asked.userinfo_endpoint = None),
+            ("revocation_endpoint", |asked| asked.written.revocation = None),
+            ("end_session_endpoint", |asked| asked.written.end_session = None),
+            ("pushed_authorization_request_endpoint", |asked| asked.written.pushed = None),
+        ];
+        for (name, forget) in forget {
+            for in_aliases in [false, true] {
+                let document = document(name, in_aliases);
+                let metadata = check(&document, &all()).unwrap();
+                assert_eq!(metadata.userinfo, Some(url("userinfo")));
+                assert_eq!(metadata.endpoints.revocation, Some(url("revocation")));
+                assert_eq!(metadata.endpoints.end_session, Some(url("end-session")));
+                assert_eq!(metadata.endpoints.pushed, Some(url("pushed")));
+                let mut asked = all();
+                forget(&mut asked);
+                let is_used = !in_aliases || name != "end_session_endpoint";
+                assert_eq!(check(&document, &asked).is_err(), is_used, "{name}");
+            }
+        }
+        assert!(check(&document("token_endpoint", false), &all()).is_err());
     }
 }
