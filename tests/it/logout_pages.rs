@@ -87,6 +87,24 @@ fn a_logout_after_the_access_token_has_run_out_ends_the_refresh_token_all_the_sa
 }
 
 #[test]
+fn a_logout_while_a_refresh_is_under_way_tells_the_hook_with_the_token_that_it_brings() {
+    let stage = Stage::with(&["logout_hook = \"SERVER/api/logout\""]);
+    stage.provider.tokens_live(1);
+    let mut browser = stage.signed_in();
+    stage.provider.tokens_live(900);
+    std::thread::sleep(Duration::from_millis(1100));
+    stage.provider.is_slow_to_answer(Duration::from_millis(700));
+    let (origin, mut tab) = (stage.one(), browser.clone());
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| tab.get(&origin, "/api/orders"));
+        eventually("the refresh is under way", || (stage.provider.asked("/oauth/token").len() == 2).then_some(()));
+        assert_eq!(browser.post(&origin, "/bff/logout").status, 200);
+        assert_eq!(call.join().expect("an answer").status, 401);
+    });
+    eventually("the hook is told", || (!stage.provider.has_refresh_tokens()).then_some(()));
+}
+
+#[test]
 fn a_logout_hook_that_fails_or_hangs_delays_no_logout_and_no_revocation() {
     let stage = Stage::with(&[
         "logout_hook = \"SERVER/api/logout\"",

@@ -37,9 +37,10 @@ impl Flight {
                     tracing::info!(event = "refreshed", session = self.name(), generation = record.meta.generation);
                     return token;
                 }
-                // An end that came first wins; the new token is of use to nobody.
+                // An end that came first wins. The new token is of use to nobody, and the only one that opens a logout hook:
+                // who ended the session had the one before.
                 Ok(Replaced::Gone(reason)) => {
-                    self.auth.revoke_later(&record);
+                    self.auth.hand_back_later(&record);
                     return Outcome::Ended(reason.map_or(Why::NoSession, Why::Ended));
                 }
                 Ok(Replaced::Conflict) => match self.newest().await {
@@ -53,7 +54,7 @@ impl Flight {
                     }
                     Err(Outcome::StoreUnavailable) => {}
                     Err(outcome) => {
-                        self.auth.revoke_later(&record);
+                        self.auth.hand_back_later(&record);
                         return outcome;
                     }
                 },

@@ -35,6 +35,8 @@ struct State {
     iss: Option<String>,
     user: Value,
     expires_in: u64,
+    /// How long the answers of the token endpoint take.
+    lateness: Duration,
 }
 
 impl Passport {
@@ -83,6 +85,11 @@ impl Passport {
     /// From now on access tokens live for this many seconds.
     pub fn tokens_live(&self, seconds: u64) {
         self.state().expires_in = seconds;
+    }
+
+    /// From now on the token endpoint takes its time after it has given out a token: the one before is over already.
+    pub fn is_slow_to_answer(&self, lateness: Duration) {
+        self.state().lateness = lateness;
     }
 
     /// From now on codes are over before they are redeemed.
@@ -147,7 +154,10 @@ impl State {
                 let body = json!({ "request_uri": handle, "expires_in": 60 }).to_string();
                 Reply::with("201 Created", "content-type: application/json\r\n", &body)
             }
-            "/oauth/token" => self.token(&Passport::form(request)),
+            "/oauth/token" => match self.token(&Passport::form(request)) {
+                Reply::Raw(answer) => Reply::After(self.lateness, answer),
+                other => other,
+            },
             "/api/user" if self.knows(request) => Reply::json(&self.user.to_string()),
             "/api/logout" if self.knows(request) => self.log_out(),
             "/api/user" | "/api/logout" => Reply::with(
