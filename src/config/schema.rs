@@ -78,6 +78,7 @@ const PROVIDER: &[Key] = &[
     value("refresh_scope"),
     value("dpop"),
     value("own_callback"),
+    value("names_issuer"),
     value("authorization_endpoint"),
     value("token_endpoint"),
     value("userinfo_endpoint"),

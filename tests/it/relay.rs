@@ -7,7 +7,7 @@
 //! | no proof of same origin; any content type; no budget for logins; the password in a debug line | `login` |
 //! | the session before goes on; a user's description or a refusal that is not cleansed | `login`, `answers`, `refresh` |
 //! | redirects are followed; a refusal without JSON is an outage; nobody knocks at an API that was down | `answers` |
-//! | a page asks the API for a token itself | `page` |
+//! | a page asks the API for a token itself; with a format behind the path; through a stripped prefix; a login's path is closed to reads | `page` |
 //! | `return_to` as it came; `prompt=none` is asked all the same | `page` |
 //! | no token of its own to refresh with; a 5xx is a refusal; a lost answer is not asked for again; another user's token | `refresh` |
 //! | a first step's answer as it came; its cookies lost; what announces no step; another provider's step | `step` |

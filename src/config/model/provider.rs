@@ -140,6 +140,8 @@ pub struct OidcConfig {
     pub logout_token_exp: LogoutTokenExp,
     /// Whether the provider may end sessions through frames in the browser (OpenID Connect Front-Channel Logout).
     pub frontchannel_logout: bool,
+    /// Whether its answers may say who it is (RFC 9207); that they do is for its metadata to promise.
+    pub names_issuer: bool,
     /// Tolerance for the provider's clock, 10 to 60 seconds.
     pub clock_skew: Duration,
     /// The UserInfo endpoint, where the metadata's is not the one to ask.

@@ -38,13 +38,14 @@ enum Kind {
 const KINDS: [(&str, Kind); 3] = [("oidc", Kind::Oidc), ("oauth2", Kind::OAuth2), ("relay", Kind::Relay)];
 
 /// The keys that some kinds alone have.
-const OWN_KEYS: [(&str, &[Kind]); 34] = [
+const OWN_KEYS: [(&str, &[Kind]); 35] = [
     ("client_id", &[Kind::Oidc, Kind::OAuth2]),
     ("client_secret", &[Kind::Oidc, Kind::OAuth2]),
     ("client_auth", &[Kind::Oidc, Kind::OAuth2]),
     ("scopes", &[Kind::Oidc, Kind::OAuth2]),
     ("authorization_params", &[Kind::Oidc, Kind::OAuth2]),
     ("own_callback", &[Kind::Oidc, Kind::OAuth2]),
+    ("names_issuer", &[Kind::Oidc]),
     ("logout", &[Kind::Oidc, Kind::OAuth2]),
     ("logout_url", &[Kind::Oidc, Kind::OAuth2]),
     ("logout_params", &[Kind::Oidc, Kind::OAuth2]),

@@ -92,6 +92,7 @@ pub(super) fn site(draft: Draft<'_>) -> Option<SiteConfig> {
     );
 
     told_apart(&providers, &provider_sections);
+    silent_have_their_own(&providers, &provider_sections);
 
     let takes_credentials = |provider: &ProviderConfig| matches!(provider.kind, ProviderKind::Relay(_));
     let limits = limits(&section.table("limits"), providers.iter().flatten().any(takes_credentials));
@@ -133,6 +134,27 @@ fn told_apart(providers: &[Option<ProviderConfig>], sections: &[Section<'_>]) {
             "own_callback",
             format!("is needed: {name:?} and {first:?} share a redirect URI, and neither says in its answers who it is"),
             format!("write own_callback = true and register the redirect URI that ends with /callback/{name}, or write the `issuer` that it puts into its answers"),
+        );
+    }
+}
+
+/// An OpenID provider that is known to be silent is not logged in at while it shares its redirect URI with another: what its metadata
+/// promise is asked for at each login.
+fn silent_have_their_own(providers: &[Option<ProviderConfig>], sections: &[Section<'_>]) {
+    let all = providers.iter().zip(sections).filter_map(|(provider, section)| Some((provider.as_ref()?, section)));
+    let shares = |provider: &ProviderConfig| provider.kind.client().is_some_and(|client| !client.own_callback);
+    let sharing: Vec<_> = all.filter(|(provider, _)| shares(provider)).collect();
+    let is_silent = |provider: &ProviderConfig| match &provider.kind {
+        ProviderKind::Oidc(oidc) => !oidc.names_issuer && !oidc.client.response_mode.is_signed(),
+        ProviderKind::OAuth2(_) | ProviderKind::Relay(_) => false,
+    };
+    for (silent, section) in sharing.iter().filter(|(provider, _)| is_silent(provider)) {
+        let Some((other, _)) = sharing.iter().find(|(other, _)| other.issuer != silent.issuer) else { continue };
+        let (name, other) = (&silent.name, &other.name);
+        section.fault(
+            "own_callback",
+            format!("is needed: {name:?} does not say in its answers who it is, and shares a redirect URI with {other:?}"),
+            format!("write own_callback = true and register the redirect URI that ends with /callback/{name}, or names_issuer = true if its metadata promise `iss`"),
         );
     }
 }

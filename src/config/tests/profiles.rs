@@ -165,3 +165,35 @@ fn trusted_audiences_are_names_or_anybody() {
     let fault = one_fault("issuer = \"https://id.example\"\ntrusted_audiences = \"all\"");
     assert!(fault.wrong.contains("not a choice") && fault.remedy.contains("\"any\""), "{fault}");
 }
+
+#[test]
+fn a_provider_that_is_known_not_to_name_itself_needs_a_redirect_uri_of_its_own_beside_another() {
+    let entra = "name = \"entra\"\nprofile = \"entra\"\nurl = \"https://login.microsoftonline.com/t\"";
+    let client = "client_id = \"b\"\nclient_secret = { env = \"SECRET\" }";
+    let beside = |lines: &str| with(&format!("{entra}\n{client}\n[[site.provider]]\nname = \"other\"\n{lines}"));
+    let keys = |text: &str| {
+        let faults = faults_of(text);
+        let is_told = |fault: &Fault| {
+            fault.wrong.contains("does not say in its answers who it is")
+                && fault.remedy.contains("own_callback = true")
+        };
+        assert!(faults.iter().all(is_told), "{}", Faults(faults));
+        faults.into_iter().map(|fault| fault.key).collect::<Vec<_>>()
+    };
+    let cognito = "profile = \"cognito\"\nissuer = \"https://cognito-idp.eu-west-1.amazonaws.com/p\"\nurl = \"https://d.example\"";
+    let (first, second) = ("site[0].provider[0].own_callback", "site[0].provider[1].own_callback");
+    assert_eq!(keys(&beside(cognito)), [first, second]);
+    assert_eq!(keys(&beside("profile = \"auth0\"\nurl = \"https://t.eu.auth0.com\"")), [first, second]);
+    assert_eq!(keys(&beside("profile = \"github\"")), [first], "one of OAuth 2.0 may be silent");
+    assert_eq!(keys(&beside("issuer = \"https://id.example\"")), [first]);
+    for told_apart in [
+        format!("{cognito}\nown_callback = true"),
+        "profile = \"github\"\nown_callback = true".to_owned(),
+        "profile = \"entra\"\nurl = \"https://login.microsoftonline.com/t\"".to_owned(),
+    ] {
+        understood(&beside(&told_apart));
+    }
+    for line in ["own_callback = true", "names_issuer = true", "response_mode = \"jwt\""] {
+        understood(&beside("issuer = \"https://id.example\"").replacen(client, &format!("{client}\n{line}"), 1));
+    }
+}

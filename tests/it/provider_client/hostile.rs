@@ -275,6 +275,7 @@ pub(super) fn config(issuer: String) -> ProviderConfig {
             logout_token_exp: LogoutTokenExp::Required,
             trusted_audiences: TrustedAudiences::These(Vec::new()),
             frontchannel_logout: false,
+            names_issuer: true,
             clock_skew: Duration::from_secs(30),
             userinfo_endpoint: None,
             endpoints: WrittenEndpoints::default(),

@@ -35,6 +35,7 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
     let exp = [("required", LogoutTokenExp::Required), ("optional", LogoutTokenExp::Optional)];
     let logout_token_exp = section.or("logout_token_exp", LogoutTokenExp::Required, choice(&exp));
     let userinfo = section.or("userinfo", false, flag);
+    let names_issuer = section.or("names_issuer", true, flag);
     let frontchannel_logout = section.or("frontchannel_logout", false, flag);
     let clock_skew = section.or("clock_skew", seconds(30), duration(seconds(10)..=seconds(60)));
     let userinfo_endpoint = section.get("userinfo_endpoint", |node| endpoint_url(node, plaintext));
@@ -52,6 +53,7 @@ pub(super) fn oidc(section: &Section<'_>, literal: Literal, plaintext: bool) -> 
         trusted_audiences,
         logout_token_exp,
         frontchannel_logout,
+        names_issuer,
         clock_skew,
     }));
     Some((issuer?, kind))
