@@ -200,7 +200,8 @@ mod tests {
             place[name] = bad;
             document.as_object().unwrap().clone()
         };
-        let forget: [(&str, fn(&mut Asked)); 4] = [
+        type Forget = fn(&mut Asked);
+        let forget: [(&str, Forget); 4] = [
             ("userinfo_endpoint", |asked| asked.userinfo_endpoint = None),
             ("revocation_endpoint", |asked| asked.written.revocation = None),
             ("end_session_endpoint", |asked| asked.written.end_session = None),

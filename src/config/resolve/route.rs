@@ -38,14 +38,7 @@ pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
             "write auth = \"required\", or remove `sensitive`",
         );
     }
-    let scopes = section.list("scopes", super::provider::scope).unwrap_or_default();
-    if !scopes.is_empty() && access == Access::None {
-        section.fault(
-            "scopes",
-            "are a session's, and no session is looked up with auth = \"none\"",
-            "write auth = \"required\", or remove `scopes`",
-        );
-    }
+    let scopes = scopes(section, access);
     let slashes = [("refuse", EncodedSlash::Refuse), ("pass", EncodedSlash::Pass)];
     let caches = [("no-store", CachePolicy::NoStore), ("upstream", CachePolicy::Upstream)];
     let documents = [("sandboxed", Documents::Sandboxed), ("trusted", Documents::Trusted)];
@@ -80,4 +73,16 @@ pub(super) fn route(section: &Section<'_>) -> Option<RouteConfig> {
         path: path?,
         upstream: upstream?,
     })
+}
+
+fn scopes(section: &Section<'_>, access: Access) -> Vec<String> {
+    let scopes = section.list("scopes", super::provider::scope).unwrap_or_default();
+    if !scopes.is_empty() && access == Access::None {
+        section.fault(
+            "scopes",
+            "are a session's, and no session is looked up with auth = \"none\"",
+            "write auth = \"required\", or remove `scopes`",
+        );
+    }
+    scopes
 }
