@@ -155,6 +155,14 @@ impl Stage {
         browser
     }
 
+    /// What the API itself answers to Ada's login, without a gateway in between.
+    #[track_caller]
+    fn granted(&self) -> Value {
+        let request = Request::new("POST", "/api/auth/login").header("Host", "api").header("Accept", "*/*");
+        let answer = try_send(self.api.upstream.port(), &request.body(ada().to_string()));
+        answer.expect("the API answers").json()
+    }
+
     /// A login's request with exactly the words of `headers`, from no browser.
     fn request(&self, headers: &[(&str, &str)], body: &str) -> Request {
         let authority = self.origin.split_once("://").expect("an origin has a scheme").1;
