@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Stage, Wish, ada};
-use crate::support::{Browser, Manners, PASSWORD, Reply, Response, World};
+use crate::support::{Browser, Manners, PASSWORD, Reply, Response, World, eventually};
 
 const STEP: [&str; 2] = ["step_pointer = \"/two_factor\"", "step_url = \"API/api/two-factor\""];
 
@@ -117,10 +117,36 @@ fn what_announces_no_step_is_none() {
         refused.refuses(502, "upstream_unreachable");
         assert!(!refused.text().contains("canary"), "{}", refused.text());
     }
+    // A place for the token with nothing in it is none.
+    stage.api.breaks("/api/login", [Reply::json(r#"{"two_factor":true,"token":null}"#)]);
+    let unfinished = stage.log_in(&mut Browser::new(), &ada());
+    assert_eq!((unfinished.status, unfinished.json()["reason"].as_str()), (200, Some("step")), "{}", unfinished.text());
     // A token beside the announcement is a login.
     let mut body = json!({ "two_factor": true, "token": format!("7|{}", "c".repeat(40)) });
     body["user"] = json!({ "id": 1 });
     stage.api.breaks("/api/login", [Reply::json(&body.to_string())]);
     let answer = stage.log_in(&mut Browser::new(), &ada());
     assert_eq!((answer.status, &answer.json()["authenticated"]), (200, &json!(true)), "{}", answer.text());
+}
+
+#[test]
+fn cookies_that_cannot_all_go_to_the_next_step_are_a_502_that_the_log_explains() {
+    let stage = stage("");
+    let step = |length: usize| {
+        let half = "c".repeat(length / 2);
+        let headers = format!("set-cookie: first={half}; path=/\r\nset-cookie: second={half}; path=/\r\n");
+        stage.api.breaks("/api/login", [Reply::with("200 OK", &headers, r#"{"two_factor":true}"#)]);
+    };
+    step(6000);
+    stage.log_in(&mut Browser::new(), &ada()).refuses(502, "upstream_unreachable");
+    eventually("the log should say why", || {
+        stage.gateways[0].process.output().contains("its cookies have 6015 bytes together").then_some(())
+    });
+    step(5000);
+    let mut browser = Browser::new();
+    let next = stage.log_in(&mut browser, &ada()).json()["login_url"].as_str().expect("a way on").to_owned();
+    assert!(next.len() < 8000, "{}", next.len());
+    stage.api.breaks("/api/two-factor", [granted()]);
+    assert_eq!(stage.post(&mut browser, &next, &code("1")).status, 200);
+    assert_eq!(stage.api.posts("/api/two-factor")[0].one("cookie").len(), 5015, "every one of them");
 }
