@@ -11,6 +11,8 @@
 //! | `return_to` as it came; `prompt=none` is asked all the same | `page` |
 //! | no token of its own to refresh with; a 5xx is a refusal; a lost answer is not asked for again; another user's token | `refresh` |
 //! | a first step's answer as it came; its cookies lost; what announces no step; another provider's step | `step` |
+//! | a null that counts as a token; a deleted cookie that stays; more cookies than fit; a step that is shared as a session | `step` |
+//! | a word or a JSON scalar that counts as the token | `answers`, `refresh` |
 //! | no repetition of a call that an early refresh has overtaken | `refresh` |
 //! | tokens are not given back; users of all relays are one issuer's | `sessions`, `answers` |
 
