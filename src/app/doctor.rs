@@ -208,11 +208,15 @@ async fn examine_upstream(Used { upstream, origin, places, guarded }: Used<'_>) 
     };
     let (route, began) = (Route::dev_server(upstream), Instant::now());
     let answer = route.examine(&clients, origin).await;
-    let outcome = answer.map(|status| format!("answers {}, in {} ms", status.as_u16(), millis(began)));
+    let told = |(status, protocol): (StatusCode, _)| {
+        format!("answers {} over {protocol}, in {} ms", status.as_u16(), millis(began))
+    };
+    let outcome = answer.map(told);
     let mut findings = vec![finding(name, outcome.map_err(trouble))];
     if let Some(url) = guarded.filter(|_| findings[0].outcome.is_ok()) {
-        let answer = route.examine_at(url.path(), &clients, origin).await;
-        findings.push(finding(format!("{upstream}: refusal"), answer.map_err(trouble).and_then(judge_refusal)));
+        let answer = route.examine_at(url.path(), &clients, origin).await.map_err(trouble);
+        let verdict = answer.and_then(|(status, _)| judge_refusal(status));
+        findings.push(finding(format!("{upstream}: refusal"), verdict));
     }
     findings
 }

@@ -11,16 +11,22 @@ use super::section::{Reader, Section};
 use super::value::{flag, text};
 use super::{TlsFiles, UpstreamConfig, is_loopback_host};
 
-/// An upstream under `key`, with the `plaintext` and the certificates that stand next to it.
+/// An upstream under `key`, with the `plaintext`, the certificates and the `http2` that stand next to it.
 pub(super) fn upstream(section: &Section<'_>, key: &str) -> Option<UpstreamConfig> {
     let place = section.get(key, upstream_place);
     let plaintext = section.or("plaintext", false, flag);
-    let tls = tls_files(section, key, place.as_ref().is_none_or(|place| place.url.scheme() == "https"));
+    let encrypted = place.as_ref().is_none_or(|place| place.url.scheme() == "https");
+    let tls = tls_files(section, key, encrypted);
+    let http2 = section.or("http2", true, flag);
+    if section.has("http2") && !encrypted {
+        let wrong = format!("has no effect: `{key}` is not encrypted, and HTTP/2 is agreed on with the encryption");
+        section.fault("http2", wrong, "remove it, or encrypt the connection");
+    }
     let place = place?;
     if is_exposed(&place.url) && !plaintext {
         section.fault(key, exposed(place.url.as_str()), EXPOSED_REMEDY);
     }
-    Some(UpstreamConfig { tls, ..place })
+    Some(UpstreamConfig { tls, http2, ..place })
 }
 
 fn upstream_place(node: &Node) -> Result<UpstreamConfig, Wrong> {

@@ -106,12 +106,10 @@ fn route_row(route: &RouteConfig) -> [String; 4] {
         Access::None => "none",
     };
     let upstream = &route.upstream;
-    let note = match (route.strip_prefix, route.websocket) {
-        (true, true) => " (prefix stripped, WebSockets)",
-        (true, false) => " (prefix stripped)",
-        (false, true) => " (WebSockets)",
-        (false, false) => "",
-    };
+    let notes =
+        [(route.strip_prefix, "prefix stripped"), (route.websocket, "WebSockets"), (!upstream.http2, "HTTP/1.1 only")];
+    let notes: Vec<&str> = notes.into_iter().filter_map(|(is_so, note)| is_so.then_some(note)).collect();
+    let note = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
     let auth = if route.sensitive { format!("{auth}, sensitive") } else { auth.to_owned() };
     [below(&route.path), methods, auth, format!("{upstream}{note}")]
 }

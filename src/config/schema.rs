@@ -127,6 +127,7 @@ const SPA: &[Key] = &[
     value("ca"),
     value("client_cert"),
     value("client_key"),
+    value("http2"),
 ];
 
 const ROUTE: &[Key] = &[
@@ -154,6 +155,7 @@ const ROUTE: &[Key] = &[
     value("ca"),
     value("client_cert"),
     value("client_key"),
+    value("http2"),
 ];
 
 const fn value(name: &'static str) -> Key {

@@ -220,7 +220,8 @@ impl Forward<'_> {
             Framing::Chunked => BodyLength::Chunked,
             Framing::None | Framing::WebSocket => BodyLength::Exactly(0),
         };
-        Ok(Outgoing { head: head.into(), body, length, asks_for_head: *method == Method::HEAD })
+        let (asks_for_head, upgrades) = (*method == Method::HEAD, framing == Framing::WebSocket);
+        Ok(Outgoing { head: head.into(), body, length, asks_for_head, upgrades })
     }
 
     /// Sends the request and waits for the head of the response, at most as long as the route says.

@@ -159,7 +159,9 @@ impl Target {
         let scheme = if is_tls(&upstream.url) { Scheme::HTTPS } else { Scheme::HTTP };
         let uri = Uri::builder().scheme(scheme.clone()).authority(authority.as_str()).path_and_query("/").build();
         let uri = uri.expect("a URL's host and port are an authority");
-        Self { named: Some((scheme, authority)), prefix, place: Arc::new(Place::Net { uri, tls: tls_of(upstream) }) }
+        let tls = tls_of(upstream);
+        let http2 = upstream.http2 && tls.is_some();
+        Self { named: Some((scheme, authority)), prefix, place: Arc::new(Place::Net { uri, tls, http2 }) }
     }
 
     /// The value of `Host`.

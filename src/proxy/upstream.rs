@@ -1,12 +1,16 @@
-//! The upstream client: HTTP/1.1 spoken directly, over connections that one worker thread keeps for itself.
+//! The upstream client: HTTP/1.1 spoken directly, and HTTP/2 where an upstream agrees on it, over connections that one
+//! worker thread keeps for itself.
 //!
-//! Everything runs on the thread and, but for request bodies, in the task of the request that needs it. `framing` and
-//! `head` decide what an answer is, `exchange` reads one, `sending` writes a request, `pool` keeps what is unused.
+//! Everything runs on the thread and, but for request bodies, in the task of the request that needs it. For HTTP/1.1
+//! `framing` and `head` decide what an answer is, `exchange` reads one, `sending` writes a request, `pool` keeps what is
+//! unused; `http2` does all that for HTTP/2, where connections have tasks of their own.
 
+mod answer;
 mod connect;
 mod exchange;
 mod framing;
 mod head;
+mod http2;
 mod pool;
 mod sending;
 mod wire;
@@ -14,11 +18,13 @@ mod wire;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use self::answer::AnswerError;
+pub(super) use self::answer::{Answer, AnswerBody, BodyError};
 pub(super) use self::connect::Place;
-use self::connect::{Connector, Failure, connect_to_socket};
-pub(super) use self::exchange::{Answer, AnswerBody, BodyError};
-use self::exchange::{AnswerError, exchange};
+use self::connect::{Connector, Failure, Opened, connect_to_socket};
+use self::exchange::exchange;
 pub(super) use self::head::Fields;
+use self::http2::{Peers, Seat, Session, Way, translated};
 use self::pool::Pool;
 pub(super) use self::sending::{BodyLength, Outgoing};
 pub(super) use self::wire::Wire;
@@ -33,8 +39,15 @@ pub struct UpstreamClients {
     /// A handful at most, so a look through beats hashing file names. `None` is plain HTTP.
     connectors: Vec<(Option<TlsFiles>, Connector)>,
     pool: Rc<Pool>,
+    peers: Rc<Peers>,
     /// What the upstreams want to see in proofs.
     nonces: Nonces,
+}
+
+/// What carries a request: a connection of its own, and whether it has carried another before, or a place on a shared one.
+enum Carrier {
+    Http1(wire::Connection, bool),
+    Http2(Seat),
 }
 
 /// Why there is no response head.
@@ -47,7 +60,7 @@ pub(super) enum ExchangeError {
     #[error("{}", with_causes(.error))]
     Broken {
         error: AnswerError,
-        /// Whether the connection had carried a request before.
+        /// Whether an HTTP/1.1 connection had carried a request before.
         reused: bool,
     },
     /// No client was built for these certificates.
@@ -83,7 +96,7 @@ impl UpstreamClients {
                 connectors.push((tls, connector));
             }
         }
-        Ok(Self { connectors, pool: Rc::default(), nonces: Nonces::default() })
+        Ok(Self { connectors, pool: Rc::default(), peers: Rc::default(), nonces: Nonces::default() })
     }
 
     /// What the upstreams want to see in proofs, each by its origin.
@@ -91,41 +104,111 @@ impl UpstreamClients {
         &self.nonces
     }
 
-    /// Sends one request and waits for the head of its answer; a connection that was used before carries it only if
-    /// `reuse` says so. Dropping the future, or later the answer's body, closes the connection.
+    /// Sends one request and waits for the head of its answer; an HTTP/1.1 connection that was used before carries it only
+    /// if `reuse` says so. Dropping the future, or later the answer's body, closes the connection or resets the stream.
     pub(super) async fn exchange(
         &self,
         place: &Arc<Place>,
         request: Outgoing,
         reuse: bool,
     ) -> Result<Answer, ExchangeError> {
-        let kept = if reuse { self.pool.take(place) } else { None };
-        let reused = kept.is_some();
-        let connection = match kept {
-            Some(connection) => connection,
-            None => self.connect(place).await?,
+        let (connection, reused) = 'found: {
+            if place.offers_http2() && !request.upgrades {
+                // Boxed, so that what HTTP/1.1 waits in does not grow.
+                let carrier = match self.at_hand(place, reuse) {
+                    Some(carrier) => carrier,
+                    None => Box::pin(self.carrier(place, reuse)).await?,
+                };
+                match carrier {
+                    Carrier::Http1(connection, reused) => break 'found (connection, reused),
+                    Carrier::Http2(seat) => {
+                        if let Some(head) = translated(&request.head) {
+                            let answer = Box::pin(http2::exchange(seat, head, request)).await;
+                            return answer.map_err(|error| ExchangeError::Broken { error, reused: false });
+                        }
+                    }
+                }
+            }
+            match if reuse { self.pool.take(place) } else { None } {
+                Some(kept) => (kept, true),
+                None => (self.connect(place).await?, false),
+            }
         };
         let home = (Rc::clone(&self.pool), Arc::clone(place));
         exchange(connection, request, home).await.map_err(|error| ExchangeError::Broken { error, reused })
     }
 
+    /// What carries a request to an upstream that may speak either protocol, if it is open.
+    fn at_hand(&self, place: &Arc<Place>, reuse: bool) -> Option<Carrier> {
+        if let Some(seat) = self.peers.seat(place) {
+            return Some(Carrier::Http2(seat));
+        }
+        let kept = if reuse { self.pool.take(place) } else { None };
+        kept.map(|kept| Carrier::Http1(kept, true))
+    }
+
+    /// The same, opened if need be.
+    async fn carrier(&self, place: &Arc<Place>, reuse: bool) -> Result<Carrier, ExchangeError> {
+        loop {
+            if let Some(carrier) = self.at_hand(place, reuse) {
+                return Ok(carrier);
+            }
+            match self.peers.way(place) {
+                Way::Open(opening) => {
+                    let opened = self.negotiate(place).await;
+                    if let Err(error) = &opened {
+                        opening.send_replace(Some(error.to_string()));
+                    }
+                    return opened;
+                }
+                Way::Wait(mut opened) => {
+                    if opened.changed().await.is_ok()
+                        && let Some(why) = &*opened.borrow()
+                    {
+                        return Err(ExchangeError::Unconnected(why.as_str().into()));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn negotiate(&self, place: &Arc<Place>) -> Result<Carrier, ExchangeError> {
+        let Place::Net { uri, tls, .. } = &**place else { return Err(ExchangeError::Unknown) };
+        match self.connector(tls.as_ref())?.negotiate(uri.clone()).await.map_err(ExchangeError::Unconnected)? {
+            Opened::Http1(connection) => {
+                self.peers.is_http1(place);
+                Ok(Carrier::Http1(connection, false))
+            }
+            Opened::Http2(stream) => {
+                let failed = |error| ExchangeError::Unconnected(Box::new(error));
+                let session = Session::start(stream, &self.peers).await.map_err(failed)?;
+                let seat = session.seat().ok_or_else(|| ExchangeError::Unconnected("it takes no calls".into()))?;
+                self.peers.add(place, session);
+                Ok(Carrier::Http2(seat))
+            }
+        }
+    }
+
     async fn connect(&self, place: &Place) -> Result<wire::Connection, ExchangeError> {
         let opened = match place {
             Place::Socket(path) => connect_to_socket(path).await,
-            Place::Net { uri, tls } => {
-                let connector = self.connectors.iter().find(|(known, _)| known == tls);
-                let (_, connector) = connector.ok_or(ExchangeError::Unknown)?;
-                connector.connect(uri.clone()).await
-            }
+            Place::Net { uri, tls, .. } => self.connector(tls.as_ref())?.connect(uri.clone()).await,
         };
         opened.map_err(ExchangeError::Unconnected)
+    }
+
+    fn connector(&self, tls: Option<&TlsFiles>) -> Result<&Connector, ExchangeError> {
+        let connector = self.connectors.iter().find(|(known, _)| known.as_ref() == tls);
+        connector.map(|(_, connector)| connector).ok_or(ExchangeError::Unknown)
     }
 }
 
 impl ExchangeError {
-    /// Whether a kept connection turned out to be closed: it ended where an answer should have begun.
+    /// Whether a kept connection turned out to be closed: it ended where an answer should have begun, or the upstream says
+    /// that it has taken no more requests over it.
     pub(super) const fn is_stale(&self) -> bool {
-        matches!(self, Self::Broken { error: AnswerError::Silent(_), reused: true })
+        let Self::Broken { error, reused } = self else { return false };
+        matches!((error, reused), (AnswerError::Silent(_), true) | (AnswerError::Unprocessed(_), _))
     }
 
     /// Why the browser's body broke, if that is why there is no answer.

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::conformance::Run;
 use crate::conformance::suite::change;
-use crate::support::{Redis, Setup, World, cloakroom, free_port, fresh_key};
+use crate::support::{Http2Api, Redis, Setup, World, cloakroom, free_port, fresh_key};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -242,4 +242,24 @@ fn a_faulty_configuration_is_told_as_by_check_and_nobody_is_asked() {
     assert_eq!(fault["part"], "configuration");
     assert!(fault["name"].as_str().expect("a name").ends_with("base_bath"), "{said}");
     assert!(fault["remedy"].as_str().expect("a remedy").contains("base_path"), "{said}");
+}
+
+#[test]
+fn the_protocol_that_an_upstream_agrees_on_is_told() {
+    let api = Http2Api::start();
+    let mut setup = Setup::one_site();
+    let route = |path: &str, more: &str| {
+        let lines =
+            [format!("path = {path:?}"), format!("upstream = \"{}{path}\"", api.url()), format!("ca = {:?}", api.ca())];
+        lines.into_iter().chain([more.to_owned()]).collect()
+    };
+    setup.sites[0].routes = vec![route("/new", ""), route("/old", "http2 = false")];
+    let world = World::of(setup);
+    let output = doctor(&world, &[]);
+    let lines = verdicts(&output);
+    for (path, answer) in [("/new", "answers 200 over HTTP/2,"), ("/old", "answers 200 over HTTP/1.1,")] {
+        let line = lines.iter().find(|line| line.contains(&format!("{path} for"))).expect("a line");
+        assert!(line.contains(answer), "{line}");
+    }
+    assert!(text(&output.stdout).contains("/old (HTTP/1.1 only)"), "{}", text(&output.stdout));
 }

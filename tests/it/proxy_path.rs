@@ -4,6 +4,7 @@ mod bodies;
 mod failures;
 mod gateway;
 mod headers;
+mod http2;
 mod paths;
 mod patience;
 mod replays;

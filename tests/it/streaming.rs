@@ -2,6 +2,8 @@
 //!
 //! `CLOAKROOM_STREAM_MIB=5120 cargo test --test it -- streaming` sends 5 GiB each way instead of the usual one.
 
+mod http2;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -69,6 +69,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("governor", &["endpoints/limits"]),
     ("redis", &["session/store/redis"]),
     ("redb", &["session/store/file"]),
+    ("h2", &["proxy"]),
     ("hyper", &["proxy", "dev"]),
     ("hyper_util", &["proxy", "dev"]),
     ("hyper_rustls", &["proxy"]),

@@ -11,7 +11,9 @@ use serde_json::json;
 
 use self::far::Far;
 use self::near::{Frame, KEY, Socket, handshake};
-use crate::support::{Browser, Redis, Request, Setup, World, cloakroom, contains, eventually, send, send_raw, within};
+use crate::support::{
+    Browser, Http2Api, Redis, Request, Setup, World, cloakroom, contains, eventually, send, send_raw, within,
+};
 
 /// How soon an end must reach an open socket.
 const SOON: Duration = Duration::from_secs(2);
@@ -472,4 +474,27 @@ fn hot_reload_reaches_the_development_server_of_dev() {
     assert_eq!(seen.all("host"), [format!("127.0.0.1:{}", far.port)]);
     assert!(seen.all("origin").is_empty());
     drop(dev);
+}
+
+#[test]
+fn a_tunnel_has_an_http_1_connection_where_calls_go_by_http_2() {
+    let api = Http2Api::start();
+    let mut setup = Setup::one_site();
+    let lines = ["path = \"/api\"".into(), format!("upstream = {:?}", api.url()), format!("ca = {:?}", api.ca())];
+    setup.sites[0].routes = vec![lines.into_iter().chain(["websocket = true".into()]).collect()];
+    let world = World::of(setup);
+    let browser = world.signed_in();
+    let version = || {
+        let answer = world.send(&world.own_request(&browser, "GET", "/api/echo"));
+        let seen: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        seen["version"].clone()
+    };
+    for _ in 0..2 {
+        assert_eq!(version(), json!("2.0"));
+        let mut socket = Socket::open(&world, &browser, "/api/socket");
+        assert_eq!(socket.receive(), Frame::text("hi"));
+    }
+    assert_eq!(version(), json!("2.0"));
+    let upgrades = api.said().into_iter().filter(|line| line["upgrade"] == json!("/api/socket"));
+    assert!(upgrades.map(|line| line["version"].clone()).eq([json!("1.1"), json!("1.1")]));
 }

@@ -112,13 +112,15 @@ pub struct UpstreamConfig {
     pub socket: Option<PathBuf>,
     /// Certificates for this upstream.
     pub tls: TlsFiles,
+    /// Whether HTTP/2 is offered to an `https` upstream, by ALPN.
+    pub http2: bool,
 }
 
 impl UpstreamConfig {
-    /// The upstream at `url`, over TCP and without certificates of its own.
+    /// The upstream at `url`, over TCP and without certificates of its own; HTTP/2 is offered.
     #[must_use]
     pub const fn at(url: Url) -> Self {
-        Self { url, socket: None, tls: TlsFiles { ca: None, client_cert: None, client_key: None } }
+        Self { url, socket: None, tls: TlsFiles { ca: None, client_cert: None, client_key: None }, http2: true }
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn spa(section: &Section<'_>) -> Option<SpaConfig> {
 }
 
 fn only_for_a_server(section: &Section<'_>) {
-    for key in ["plaintext", "ca", "client_cert", "client_key"] {
+    for key in ["plaintext", "ca", "client_cert", "client_key", "http2"] {
         if section.has(key) {
             section.fault(key, "has no effect: `dir` is read from disk", "remove it");
         }

@@ -118,6 +118,8 @@ fn a_spa_is_a_folder_or_a_development_server() {
         ("dir = \"spa\"\nfallback = \"../x\"", "fallback", "does not stay inside"),
         ("dir = \"spa\"\nfallback = \"/etc/passwd\"", "fallback", "does not stay inside"),
         ("dir = \"spa\"\nplaintext = true", "plaintext", "has no effect"),
+        ("dir = \"spa\"\nhttp2 = false", "http2", "has no effect"),
+        ("dev_server = \"http://localhost:1\"\nhttp2 = true", "http2", "is not encrypted"),
         ("dev_server = \"http://localhost:1\"\nfallback = \"x\"", "fallback", "has no effect"),
     ];
     for (keys, name, wrong) in cases {

@@ -92,7 +92,17 @@ fn an_upstream_says_exactly_one_thing() {
         ),
         Case(api, "wss://api.example", key, "the scheme \"wss\"", "https://"),
         Case(api, "api.example", key, "is not a URL", "scheme://host"),
+        Case(
+            api,
+            "http://localhost:1\"\nhttp2 = true\n#\"",
+            "site[0].route[0].http2",
+            "has no effect: `upstream` is not encrypted",
+            "encrypt the connection",
+        ),
     ]);
+    assert!(understood(SITE).sites[0].routes[0].upstream.http2, "it is on offer by default");
+    let told = SITE.replace(api, &format!("{api}\"\nhttp2 = false\n#\""));
+    assert!(!understood(&told).sites[0].routes[0].upstream.http2);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hyper::Uri;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -28,6 +28,8 @@ pub(in crate::proxy) enum Place {
         uri: Uri,
         /// The certificates; `None` without TLS.
         tls: Option<TlsFiles>,
+        /// Whether HTTP/2 is offered; never without TLS.
+        http2: bool,
     },
     /// On this machine, behind a Unix socket.
     Socket(PathBuf),
@@ -37,7 +39,30 @@ pub(in crate::proxy) enum Place {
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
 
 /// Opens connections with one set of certificates.
-pub(super) struct Connector(HttpsConnector<HttpConnector>);
+pub(super) struct Connector {
+    http1: HttpsConnector<HttpConnector>,
+    /// The same with HTTP/2 on offer as well, where there is TLS to agree on it.
+    either: Option<HttpsConnector<HttpConnector>>,
+}
+
+/// A connection for what the upstream has chosen.
+pub(super) enum Opened {
+    /// HTTP/1.1.
+    Http1(Connection),
+    /// HTTP/2, which has not begun.
+    Http2(Box<dyn Stream>),
+}
+
+/// The protocols by their names in ALPN (RFC 7301 §6).
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
+
+impl Place {
+    /// Whether what is spoken there is agreed on for each connection.
+    pub(super) const fn offers_http2(&self) -> bool {
+        matches!(self, Self::Net { http2: true, .. })
+    }
+}
 
 impl Connector {
     /// Reads the certificates; connects to nothing.
@@ -46,22 +71,43 @@ impl Connector {
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT));
         tcp.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new();
-        let connector = match tls {
-            Some(files) => connector.with_tls_config(crate::tls::client_config(files)?).https_only().enable_http1(),
-            None => connector.with_tls_config(trusting_nobody()).https_or_http().enable_http1(),
+        let Some(files) = tls else {
+            return Ok(Self { http1: (tcp, trusting_nobody()).into(), either: None });
         };
-        Ok(Self(connector.wrap_connector(tcp)))
+        let config = crate::tls::client_config(files)?;
+        let offering = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            let mut connector = HttpsConnector::from((tcp.clone(), config));
+            connector.enforce_https();
+            connector
+        };
+        Ok(Self { http1: offering(&[HTTP1]), either: Some(offering(&[HTTP2, HTTP1])) })
     }
 
-    /// Opens a connection over TCP.
+    /// Opens a connection over TCP for HTTP/1.1.
     pub(super) async fn connect(&self, uri: Uri) -> Result<Connection, Failure> {
-        let stream: Box<dyn Stream> = match self.0.clone().call(uri).await? {
-            MaybeHttpsStream::Http(stream) => Box::new(stream.into_inner()),
-            MaybeHttpsStream::Https(stream) => Box::new(stream.into_inner()),
-        };
+        let (stream, _) = stream(&self.http1, uri).await?;
         Ok(Connection::new(stream))
     }
+
+    /// Opens one for what the upstream chooses (RFC 7301 §3.2); that is HTTP/1.1 if it does not say.
+    pub(super) async fn negotiate(&self, uri: Uri) -> Result<Opened, Failure> {
+        let (stream, http2) = stream(self.either.as_ref().unwrap_or(&self.http1), uri).await?;
+        Ok(if http2 { Opened::Http2(stream) } else { Opened::Http1(Connection::new(stream)) })
+    }
+}
+
+/// What carries bytes to `uri`, and whether HTTP/2 was agreed on.
+async fn stream(connector: &HttpsConnector<HttpConnector>, uri: Uri) -> Result<(Box<dyn Stream>, bool), Failure> {
+    Ok(match connector.clone().call(uri).await? {
+        MaybeHttpsStream::Http(stream) => (Box::new(stream.into_inner()), false),
+        MaybeHttpsStream::Https(stream) => {
+            let stream = stream.into_inner();
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+            (Box::new(stream), http2)
+        }
+    })
 }
 
 /// Opens a connection to a Unix socket.

@@ -1,6 +1,5 @@
-//! One request and its answer over one connection: the head of the answer, then its body as the browser takes it.
+//! One request and its answer over one HTTP/1.1 connection: the head of the answer, then its body as the browser takes it.
 
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -8,23 +7,16 @@ use std::task::{Context, Poll, ready};
 use actix_web::http::StatusCode;
 use bytes::{Bytes, BytesMut};
 
+use super::answer::{Answer, AnswerBody, AnswerError, BodyError};
 use super::connect::Place;
 use super::framing::{Framing, FramingError, Step};
-use super::head::{Fields, Head, HeadError, LONGEST};
+use super::head::{Head, HeadError, LONGEST};
 use super::pool::Pool;
 use super::sending::{Outgoing, Sending};
 use super::wire::{Connection, Wire};
-use crate::proxy::body::UploadError;
-
-/// An answer whose head is here.
-pub(in crate::proxy) struct Answer {
-    pub(in crate::proxy) status: StatusCode,
-    pub(in crate::proxy) fields: Fields,
-    pub(in crate::proxy) body: AnswerBody,
-}
 
 /// The body of an answer. Dropped before its end, it closes the connection and stops what is still being sent.
-pub(in crate::proxy) struct AnswerBody {
+pub(in crate::proxy) struct Body {
     state: State,
     sending: Sending,
     framing: Framing,
@@ -36,37 +28,6 @@ enum State {
     Open(Connection),
     Complete,
     Broken,
-}
-
-/// Why a body broke off.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::proxy) enum BodyError {
-    /// The upstream's own framing, or its connection, does.
-    #[error(transparent)]
-    Framing(#[from] FramingError),
-    /// The connection broke.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The request did, so that the answer can be none to it.
-    #[error(transparent)]
-    Upload(#[from] UploadError),
-}
-
-/// Why there is no head.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::proxy) enum AnswerError {
-    /// The connection broke where an answer should have begun.
-    #[error("it closed the connection without an answer")]
-    Silent(#[source] Option<io::Error>),
-    /// It broke in the middle of the head.
-    #[error("its answer broke off")]
-    Truncated,
-    /// What came is none.
-    #[error(transparent)]
-    Head(#[from] HeadError),
-    /// The request's own body broke.
-    #[error(transparent)]
-    Upload(#[from] UploadError),
 }
 
 /// Sends a request and waits for the head of its answer; interim answers (RFC 9110 §15.2) end here, since the server
@@ -82,11 +43,11 @@ pub(super) async fn exchange(
     let mut head = std::future::poll_fn(|cx| waiting.poll_head(cx)).await?;
     let framing = head.framing(asks_for_head);
     let home = head.persistent.then_some(home);
-    let mut body = AnswerBody { state: State::Open(waiting.connection), sending: waiting.sending, framing, home };
+    let mut body = Body { state: State::Open(waiting.connection), sending: waiting.sending, framing, home };
     if body.length() == Some(0) {
         body.finish();
     }
-    Ok(Answer { status: head.status, fields: head.fields, body })
+    Ok(Answer { status: head.status, fields: head.fields, body: AnswerBody::Http1(body) })
 }
 
 /// An answer that has not begun, or not with its last head.
@@ -129,14 +90,14 @@ impl Waiting {
     }
 }
 
-impl AnswerBody {
+impl Body {
     /// How long the body is, while nothing of it has been taken; `None` if its end alone will tell.
-    pub(in crate::proxy) const fn length(&self) -> Option<u64> {
+    pub(super) const fn length(&self) -> Option<u64> {
         self.framing.length()
     }
 
     /// The next piece, which is never empty; `None` at the end of a complete body and of no other.
-    pub(in crate::proxy) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let step = ready!(self.poll_step(cx));
         if step.is_err() {
             self.state = State::Broken;
@@ -181,7 +142,7 @@ impl AnswerBody {
     }
 
     /// The connection of an answer after which another protocol begins, and what has come of that already.
-    pub(in crate::proxy) fn into_wire(self) -> Option<(Wire, BytesMut)> {
+    pub(super) fn into_wire(self) -> Option<(Wire, BytesMut)> {
         match self.state {
             State::Open(connection) => Some((connection.wire, connection.ahead)),
             State::Complete | State::Broken => None,

@@ -69,13 +69,26 @@ impl Fields {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value)
     }
 
-    fn copied(lines: &[httparse::Header<'_>]) -> Option<Self> {
-        let mut fields = Vec::with_capacity(lines.len());
-        for line in lines {
-            let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
-            fields.push((name, HeaderValue::from_bytes(line.value).ok()?));
+    /// Names and values, copied. `None` if one of them may not be passed on.
+    pub(super) fn copied<'a>(lines: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Option<Self> {
+        let mut fields = Vec::with_capacity(lines.size_hint().0);
+        for (name, value) in lines {
+            fields.push((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?));
         }
         Some(Self(fields))
+    }
+
+    /// The body's length, if one is declared.
+    ///
+    /// # Errors
+    /// A sentence, when it is no number or declared twice.
+    pub(super) fn length(&self) -> Result<Option<u64>, &'static str> {
+        let mut lengths = self.all(&CONTENT_LENGTH);
+        match (lengths.next(), lengths.next()) {
+            (None, _) => Ok(None),
+            (Some(length), None) => digits(length.as_bytes()).map(Some).ok_or("a Content-Length that is no number"),
+            (Some(_), Some(_)) => Err("two Content-Lengths"),
+        }
     }
 }
 
@@ -113,39 +126,41 @@ impl Head {
         };
         let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(HeadError::Status)?;
         let modern = parsed.version == Some(1);
-        let fields = Fields::copied(parsed.headers).ok_or(HeadError::Field)?;
+        let lines = parsed.headers.iter().map(|line| (line.name.as_bytes(), line.value));
+        let fields = Fields::copied(lines).ok_or(HeadError::Field)?;
         let framing = framing(&fields, modern).map_err(HeadError::Framing)?;
         let persistent = is_persistent(&fields, modern);
         buffer.advance(length);
         Ok(Some(Self { status, fields, persistent, framing }))
     }
 
-    /// The body that follows: none at all, whatever the head declares, after HEAD and with 204 and 304 (RFC 9112 §6.3).
+    /// The body that follows.
     pub(super) fn framing(&mut self, asked_for_head: bool) -> Framing {
-        match self.status {
-            _ if asked_for_head => Framing::Length(0),
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Framing::Length(0),
-            _ => std::mem::replace(&mut self.framing, Framing::Length(0)),
-        }
+        let declared = std::mem::replace(&mut self.framing, Framing::Length(0));
+        if has_body(self.status, asked_for_head) { declared } else { Framing::Length(0) }
     }
+}
+
+/// Whether a body can follow at all, whatever the head declares: none does after HEAD, and with 204 and 304 (RFC 9110
+/// §6.4.1).
+pub(super) fn has_body(status: StatusCode, asked_for_head: bool) -> bool {
+    !asked_for_head && !matches!(status.as_u16(), 204 | 304)
 }
 
 /// The body that a head declares.
 fn framing(fields: &Fields, modern: bool) -> Result<Framing, &'static str> {
     let mut codings = fields.all(&TRANSFER_ENCODING);
-    let mut lengths = fields.all(&CONTENT_LENGTH);
-    match (codings.next(), lengths.next()) {
-        (None, None) => Ok(Framing::UntilClose),
-        (None, Some(length)) if lengths.next().is_none() => {
-            digits(length.as_bytes()).map(Framing::Length).ok_or("a Content-Length that is no number")
-        }
-        (None, Some(_)) => Err("two Content-Lengths"),
-        (Some(_), Some(_)) => Err("both Transfer-Encoding and Content-Length"),
-        (Some(_), None) if !modern => Err("a transfer coding in HTTP/1.0"),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none() => {
-            Ok(Framing::chunked())
-        }
-        (Some(_), None) => Err("a transfer coding that is not chunked"),
+    let Some(coding) = codings.next() else {
+        return Ok(fields.length()?.map_or(Framing::UntilClose, Framing::Length));
+    };
+    if fields.get(&CONTENT_LENGTH).is_some() {
+        Err("both Transfer-Encoding and Content-Length")
+    } else if !modern {
+        Err("a transfer coding in HTTP/1.0")
+    } else if coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none() {
+        Ok(Framing::chunked())
+    } else {
+        Err("a transfer coding that is not chunked")
     }
 }
 

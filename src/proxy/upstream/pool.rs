@@ -16,7 +16,7 @@ use super::wire::Connection;
 
 /// How long an unused connection is kept. Common servers close theirs after five seconds or more (Node, uvicorn: 5 s,
 /// nginx: 75 s), and a request written onto a connection that is just being closed is lost.
-const IDLE: Duration = Duration::from_secs(4);
+pub(super) const IDLE: Duration = Duration::from_secs(4);
 
 /// The connections that nobody uses, the one used last at the end.
 #[derive(Default)]

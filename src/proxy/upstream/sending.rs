@@ -1,4 +1,4 @@
-//! A request on its way to the upstream: its head in one write, its body in a task of its own, so that an answer which
+//! A request on its way to the upstream in HTTP/1.1: its head in one write, its body in a task of its own, so that an answer which
 //! begins early is passed on meanwhile.
 
 use std::io;
@@ -23,6 +23,8 @@ pub(in crate::proxy) struct Outgoing {
     pub(in crate::proxy) length: BodyLength,
     /// Whether the method is HEAD.
     pub(in crate::proxy) asks_for_head: bool,
+    /// Whether another protocol follows a 101, which needs a connection of its own.
+    pub(in crate::proxy) upgrades: bool,
 }
 
 /// How a request body is framed (RFC 9112 §6).
@@ -33,6 +35,9 @@ pub(in crate::proxy) enum BodyLength {
     /// Chunks.
     Chunked,
 }
+
+/// How much of a body a declared length still promises; `None` without one.
+pub(super) struct Promised(Option<u64>);
 
 /// The state of a request that is being sent. Dropped, it stops there.
 pub(super) enum Sending {
@@ -107,10 +112,7 @@ async fn write(wire: &mut Wire, mut bytes: impl Buf) -> io::Result<()> {
 /// Writes head and body; what is there of the body at once goes along with the head.
 async fn send(mut wire: Wire, request: Outgoing) -> Result<(), SendError> {
     let Outgoing { head, mut body, length, .. } = request;
-    let mut left = match length {
-        BodyLength::Exactly(length) => Some(length),
-        BodyLength::Chunked => None,
-    };
+    let mut promised = Promised::by(length);
     // What goes in front of the next piece.
     let mut front = head;
     loop {
@@ -123,7 +125,7 @@ async fn send(mut wire: Wire, request: Outgoing) -> Result<(), SendError> {
         };
         let piece = piece.map_err(SendError::Upload)?;
         let done = piece.is_none();
-        write(&mut wire, std::mem::take(&mut front).chain(framed(piece, &mut left)?)).await?;
+        write(&mut wire, std::mem::take(&mut front).chain(framed(piece, &mut promised)?)).await?;
         body.moved();
         if done {
             return Ok(());
@@ -131,18 +133,37 @@ async fn send(mut wire: Wire, request: Outgoing) -> Result<(), SendError> {
     }
 }
 
-/// One piece, or the end, as it is written. `left` is how much a declared length still promises.
-fn framed(piece: Option<Bytes>, left: &mut Option<u64>) -> Result<impl Buf + use<>, SendError> {
-    let broken = SendError::Upload(UploadError::Broken);
-    let (front, piece, back) = match (piece, left) {
+/// One piece, or the end, as it is written.
+fn framed(piece: Option<Bytes>, promised: &mut Promised) -> Result<impl Buf + use<>, SendError> {
+    promised.count(piece.as_ref())?;
+    let (front, piece, back) = match (piece, promised.0) {
         (Some(piece), None) => (format!("{:x}\r\n", piece.len()), piece, "\r\n"),
         (None, None) => ("0\r\n\r\n".to_owned(), Bytes::new(), ""),
-        (Some(piece), Some(left)) => {
-            *left = left.checked_sub(piece.len() as u64).ok_or(broken)?;
-            (String::new(), piece, "")
-        }
-        (None, Some(0)) => (String::new(), Bytes::new(), ""),
-        (None, Some(_)) => return Err(broken),
+        (piece, Some(_)) => (String::new(), piece.unwrap_or_default(), ""),
     };
     Ok(Bytes::from(front).chain(piece).chain(back.as_bytes()))
+}
+
+impl Promised {
+    pub(super) const fn by(length: BodyLength) -> Self {
+        match length {
+            BodyLength::Exactly(length) => Self(Some(length)),
+            BodyLength::Chunked => Self(None),
+        }
+    }
+
+    /// Counts a piece, or the end.
+    ///
+    /// # Errors
+    /// [`UploadError::Broken`] when the body is longer or shorter than was declared.
+    pub(super) fn count(&mut self, piece: Option<&Bytes>) -> Result<(), SendError> {
+        let Some(left) = &mut self.0 else { return Ok(()) };
+        let broken = SendError::Upload(UploadError::Broken);
+        match piece {
+            Some(piece) => *left = left.checked_sub(piece.len() as u64).ok_or(broken)?,
+            None if *left > 0 => return Err(broken),
+            None => {}
+        }
+        Ok(())
+    }
 }

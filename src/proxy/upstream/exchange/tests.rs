@@ -46,6 +46,7 @@ async fn asked(pieces: &[&[u8]], asks_for_head: bool, closes: bool) -> Option<Se
         body: RequestBody::empty(),
         length: BodyLength::Exactly(0),
         asks_for_head,
+        upgrades: false,
     };
     let home = (Rc::clone(&pool), Arc::clone(&place));
     let mut answer = exchange(Connection::new(Box::new(near)), request, home).await.ok()?;
