@@ -88,7 +88,7 @@ impl Provider {
                 let server = Server::OAuth2(Box::new(OAuth2::new(config, oauth2, caller.clone(), clock.clone())));
                 code_flow(&oauth2.client, server)?
             }
-            ProviderKind::Relay(relay) => Kind::Relay(Box::new(Relay::new(site, config, relay, caller))),
+            ProviderKind::Relay(relay) => Kind::Relay(Box::new(Relay::new(site, config, relay, caller, clock))),
         };
         Ok(Self { name: config.name.clone(), issuer: config.issuer.clone(), kind })
     }

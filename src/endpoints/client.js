@@ -15,6 +15,7 @@
  * @property {number} [idle_expires_in] Until the session ends without further activity.
  * @property {number} [absolute_expires_in] Until it ends in any case.
  * @property {string} [reason] Why there is none.
+ * @property {Record<string, unknown>} [answer] What the API wants next; of the reason `step` alone.
  * @property {string} login_url
  * @property {string} [logout_url]
  */
@@ -191,20 +192,26 @@ export function createSession({ basePath = new URL('.', import.meta.url).pathnam
 
     /** Leaves the page to log in. @param {string} [returnTo] A path of this site. */
     login(returnTo = location.pathname + location.search + location.hash) {
-      location.assign(`${known.login_url}?return_to=${encodeURIComponent(returnTo)}`);
+      const url = new URL(known.login_url, location.origin);
+      url.searchParams.set('return_to', returnTo);
+      location.assign(url);
     },
 
     /**
      * Logs in with what the page's own form holds, where the provider has no login page. Throws with the `response` that
      * says what is wrong with it: a `status` and JSON of the API's, such as Laravel's `errors`, or the gateway's refusal
-     * with its `X-BFF-Reason`.
-     * @param {Record<string, unknown>} credentials @param {{ provider?: string }} [options] @returns {Promise<Session>}
+     * with its `X-BFF-Reason`. Where the API wants a second step, such as a code, the `reason` is `step`, `answer` says
+     * what it wants, and nothing has changed yet: call this again with that, and with the answer's `login_url` as `step`.
+     * @param {Record<string, unknown>} credentials @param {{ provider?: string, step?: string }} [options]
+     * @returns {Promise<Session>}
      */
-    async loginWith(credentials, { provider } = {}) {
+    async loginWith(credentials, { provider, step } = {}) {
       const query = provider ? `?provider=${encodeURIComponent(provider)}` : '';
       const headers = { 'Content-Type': 'application/json', 'X-BFF': '1' };
       const init = { method: 'POST', headers, body: JSON.stringify(credentials) };
-      return share(await body(await fetch(`${basePath}/login${query}`, init)));
+      const said = await body(await fetch(step ?? `${basePath}/login${query}`, init));
+      // It says nothing of the session, which may well be live.
+      return said.reason === 'step' ? said : share(said);
     },
 
     /**

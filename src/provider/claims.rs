@@ -142,6 +142,24 @@ mod tests {
         })
     }
 
+    #[test]
+    fn a_time_is_a_number_of_seconds_whole_or_not() {
+        for (text, found) in [
+            ("1800000000", Some(1_800_000_000_000)),
+            ("1800000000.421875", Some(1_800_000_000_421)),
+            ("1.8e9", Some(1_800_000_000_000)),
+            ("0.0004", Some(0)),
+            ("1e300", Some(u64::MAX)),
+            ("-0.5", None),
+            ("\"1800000000\"", None),
+            ("null", None),
+        ] {
+            let claims = Map::from_iter([("exp".to_owned(), serde_json::from_str(text).unwrap())]);
+            let moment = moment(&claims, "exp").map(|moment| moment.unwrap().as_millis());
+            assert_eq!(moment.ok(), found, "{text}");
+        }
+    }
+
     proptest! {
         /// Nothing that a provider claims makes a check panic, and what passes is what it has to be.
         #[test]

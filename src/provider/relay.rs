@@ -22,6 +22,7 @@ pub use self::step::Unfinished;
 
 use super::back_channel::{BackChannel, Silence, bearer};
 use super::{Grant, ProvenUser, ProviderStatus, Refreshed, Tokens, Unavailable};
+use crate::clock::Clock;
 use crate::config::{ProviderConfig, RelayConfig, RelayRefreshToken, SiteConfig};
 use crate::secret::{AccessToken, ApiCookies, RefreshToken};
 
@@ -89,11 +90,18 @@ pub(super) struct Relay {
     /// The headers that are the same for whoever logs in: where the page is.
     introduction: HeaderMap,
     caller: BackChannel,
+    clock: Clock,
 }
 
 impl Relay {
     /// The API as it is configured; contacts nothing.
-    pub(super) fn new(site: &SiteConfig, provider: &ProviderConfig, config: &RelayConfig, caller: BackChannel) -> Self {
+    pub(super) fn new(
+        site: &SiteConfig,
+        provider: &ProviderConfig,
+        config: &RelayConfig,
+        caller: BackChannel,
+        clock: Clock,
+    ) -> Self {
         let host = HeaderValue::from_str(site.origin.authority()).expect("an origin is plain ASCII");
         let introduction = HeaderMap::from_iter([
             (HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static(site.origin.scheme().as_str())),
@@ -108,6 +116,7 @@ impl Relay {
             claims: site.session.claims.clone(),
             introduction,
             caller,
+            clock,
         }
     }
 
@@ -134,7 +143,7 @@ impl Relay {
             }
             status => return Err(LogInError::Unavailable(format!("it answered {status}"))),
         };
-        if let Some(unfinished) = self.unfinished(&answer, &document, step.as_ref()) {
+        if let Some(unfinished) = self.unfinished(&answer, &document, step.as_ref())? {
             return Err(LogInError::Unfinished(unfinished));
         }
         let tokens = self.tokens(&document).map_err(|wrong| LogInError::Unusable(without_token(wrong, &document)))?;

@@ -17,6 +17,9 @@ mod wire;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use self::answer::AnswerError;
 pub(super) use self::answer::{Answer, AnswerBody, BodyError};
@@ -33,6 +36,9 @@ use super::route::tls_of;
 use crate::config::{Config, SpaConfig, TlsFiles, UpstreamConfig};
 use crate::dpop::Nonces;
 use crate::tls::TlsError;
+
+/// How long a call waits for a connection that another one opens, before it opens its own.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The connections of one worker thread to every upstream. Not shared between workers: a shared pool costs twice the CPU.
 pub struct UpstreamClients {
@@ -162,7 +168,11 @@ impl UpstreamClients {
                     return opened;
                 }
                 Way::Wait(mut opened) => {
-                    if opened.changed().await.is_ok()
+                    let Ok(outcome) = timeout(PATIENCE, opened.changed()).await else {
+                        // A stopped server behind a service's address takes connections and never says anything.
+                        return self.negotiate(place).await;
+                    };
+                    if outcome.is_ok()
                         && let Some(why) = &*opened.borrow()
                     {
                         return Err(ExchangeError::Unconnected(why.as_str().into()));

@@ -1,4 +1,4 @@
-// What the helper of `/bff/client.js` does for a page whose own form logs in.
+// What the helper of `/bff/client.js` does for a page whose own form logs in; where there is a `code`, in two steps.
 //
 //   node form.mjs '{"site": "http://one.localhost:8080", "email": "ada@example.com", "password": "…"}'
 //
@@ -6,7 +6,7 @@
 
 import { chromium } from 'playwright-core';
 
-const { site, email, password, executable = '/usr/bin/chromium' } = JSON.parse(process.argv[2]);
+const { site, email, password, code, executable = '/usr/bin/chromium' } = JSON.parse(process.argv[2]);
 const report = { ok: false, error: null, steps: [], answers: [] };
 
 const browser = await chromium.launch({
@@ -25,8 +25,17 @@ const faults = [];
 context.on('weberror', (error) => faults.push(error.error().message));
 
 try {
-  const one = await tab();
-  const two = await tab();
+  await (code ? withACode : withAPassword)(await tab(), await tab());
+  equal(JSON.stringify(faults), '[]');
+  report.ok = true;
+} catch (error) {
+  report.error = error.message;
+} finally {
+  await browser.close();
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+async function withAPassword(one, two) {
   await step('a wrong password is the form\'s to show', async () => {
     const said = await one.evaluate(async (credentials) => {
       try {
@@ -58,13 +67,33 @@ try {
     await two.evaluate(() => void client.login('/orders?page=2'));
     await two.waitForURL(`${site}/login?return_to=%2Forders%3Fpage%3D2`);
   });
-  equal(JSON.stringify(faults), '[]');
-  report.ok = true;
-} catch (error) {
-  report.error = error.message;
-} finally {
-  await browser.close();
-  process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+async function withACode(one, two) {
+  const begin = () => one.evaluate((credentials) => client.loginWith(credentials), { email, password });
+  const finish = (step) => one.evaluate(([code, step]) => client.loginWith({ code }, { step }), [code, step]);
+  await step('the code after the password logs in, and the other tab hears of it', async () => {
+    const wanted = await begin();
+    equal(JSON.stringify([wanted.authenticated, wanted.reason, wanted.answer]), '[false,"step",{"to":"a***@example.com","two_factor":true}]');
+    equal((await finish(wanted.login_url)).user.email, email);
+    await heard(one, 'session');
+    await heard(two, 'session');
+  });
+  await step('a first step beside a live session ends it for nobody', async () => {
+    for (const page of [one, two]) await page.evaluate(() => void changes.splice(0));
+    equal((await begin()).reason, 'step');
+    equal((await two.evaluate(() => client.session())).authenticated, true);
+    // Both have heard of the session by then, and of nothing else before it.
+    for (const page of [one, two]) {
+      await heard(page, 'session');
+      equal(await page.evaluate(() => changes.some(({ type }) => type !== 'session')), false);
+    }
+  });
+  await step('the login still leads to the page with the form', async () => {
+    await begin();
+    await one.evaluate(() => void client.login('/orders?page=2'));
+    await one.waitForURL(`${site}/login?return_to=%2Forders%3Fpage%3D2`);
+  });
 }
 
 async function tab() {

@@ -11,6 +11,8 @@
 //! | `return_to` as it came; `prompt=none` is asked all the same | `page` |
 //! | no token of its own to refresh with; a 5xx is a refusal; a lost answer is not asked for again; another user's token | `refresh` |
 //! | a first step's answer as it came; its cookies lost; what announces no step; another provider's step | `step` |
+//! | a null that counts as a token; a deleted cookie that stays; more cookies than fit; a step that is shared as a session | `step` |
+//! | a word or a JSON scalar that counts as the token | `answers`, `refresh` |
 //! | no repetition of a call that an early refresh has overtaken | `refresh` |
 //! | tokens are not given back; users of all relays are one issuer's | `sessions`, `answers` |
 
@@ -153,6 +155,14 @@ impl Stage {
         let answer = self.log_in(&mut browser, &ada());
         assert_eq!(answer.status, 200, "{} {}", answer.reason(), answer.text());
         browser
+    }
+
+    /// What the API itself answers to Ada's login, without a gateway in between.
+    #[track_caller]
+    fn granted(&self) -> Value {
+        let request = Request::new("POST", "/api/auth/login").header("Host", "api").header("Accept", "*/*");
+        let answer = try_send(self.api.upstream.port(), &request.body(ada().to_string()));
+        answer.expect("the API answers").json()
     }
 
     /// A login's request with exactly the words of `headers`, from no browser.

@@ -112,6 +112,13 @@ fn a_relay_is_told_nothing_that_it_cannot_do_and_speaks_in_the_clear_to_nobody()
             "the whole answer is the token",
             "remove one",
         ),
+        (
+            "token_pointer = \"\"\nuser_url = \"https://api.example/u\"\nstep_pointer = \"/x\"\n\
+             step_url = \"https://api.example/step\"",
+            "step_pointer",
+            "the whole answer is the token",
+            "remove one",
+        ),
         ("step_pointer = \"/two_factor\"", "step_pointer", "without `step_url`", "add `step_url`"),
         (
             "step_pointer = \"/two_factor\"\nstep_url = \"https://other.example/step\"",

@@ -11,6 +11,10 @@ use crate::provider::user::{ProvenUser, subject};
 use crate::provider::{Refreshed, Tokens};
 use crate::secret::{AccessToken, RefreshToken};
 
+/// 128 bits in base64url: a token that nobody guesses has no fewer characters (RFC 6749 §10.10), and the one word of a message,
+/// such as `Unauthenticated.`, has.
+const SHORTEST: usize = 22;
+
 impl Relay {
     /// Where tokens stand in the answers.
     pub(super) fn token_places(&self) -> Vec<&JsonPointer> {
@@ -28,9 +32,13 @@ impl Relay {
             return answer.json().map(Value::Object).map_err(|error| error.to_string());
         }
         let text = std::str::from_utf8(answer.body()).unwrap_or_default().trim();
-        let token = serde_json::from_str(text).unwrap_or_else(|_| text.to_owned());
-        // Pages and messages are words, and a token is one.
-        if is_token(&token) && !token.contains([' ', '<', '{']) {
+        let token = match serde_json::from_str(text) {
+            Ok(Value::String(token)) => token,
+            Ok(_) => String::new(),
+            Err(_) => text.to_owned(),
+        };
+        // Pages and messages are words, and a token is a long one.
+        if token.len() >= SHORTEST && is_token(&token) && !token.contains([' ', '<', '{']) {
             return Ok(Value::String(token));
         }
         Err("it is not a token and nothing else".to_owned())

@@ -128,6 +128,19 @@ async fn a_token_that_is_not_valid_yet_is_refused() {
     accepted("nbf", json!(NOW + 9)).await;
 }
 
+/// Laravel Passport writes microseconds (RFC 7519 §2: "non-integer values can be represented").
+#[tokio::test]
+async fn fractions_of_seconds_are_times_like_others() {
+    for (name, good, bad) in [
+        ("exp", NOW as f64 - 29.5, NOW as f64 - 30.5),
+        ("iat", NOW as f64 + 29.5, NOW as f64 + 30.5),
+        ("nbf", NOW as f64 + 29.5, NOW as f64 + 30.5),
+    ] {
+        accepted(name, json!(good)).await;
+        refused(name, json!(bad)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_malformed_subject_is_refused() {
     for subject in [json!(null), json!(""), json!(7), json!("ä"), json!("a\nb"), json!("x".repeat(256))] {

@@ -108,6 +108,9 @@ async fn an_implausible_time_is_refused() {
         refused(name, value, reason).await;
     }
     accepted("exp", json!(NOW - 29)).await;
+    accepted("exp", json!(NOW as f64 - 29.5)).await;
+    accepted("iat", json!(NOW as f64 - 0.421_875)).await;
+    accepted("nbf", json!(NOW as f64 + 29.5)).await;
     accepted("iat", json!(NOW + 9)).await;
     accepted("iat", json!(NOW - 600)).await;
 }

@@ -101,6 +101,12 @@ async fn a_signed_answer_is_believed_by_its_signature_issuer_and_audience() {
     let header = r#"{"alg":"ES256","kid":"k1"}"#;
     op.set("/userinfo", jwt(op.key.token(header, &claims(&|_| {}))));
     assert_eq!(login(&op).await.unwrap().user.claims()["name"], "Alice");
+    let fractions = |claims: &mut Value| {
+        (claims["iat"], claims["nbf"]) = (json!(NOW as f64 - 0.421_875), json!(NOW as f64 + 29.5));
+        claims["exp"] = json!(NOW as f64 - 29.5);
+    };
+    op.set("/userinfo", jwt(op.key.token(header, &claims(&fractions))));
+    assert_eq!(login(&op).await.unwrap().user.claims()["name"], "Alice");
     let other = Key::p256();
     let unsigned = format!("{}.{}.", b64(r#"{"alg":"none"}"#), b64(claims(&|_| {})));
     for (token, reason) in [

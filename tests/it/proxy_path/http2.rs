@@ -2,6 +2,7 @@
 
 mod hostile;
 mod peer;
+mod shared;
 mod streams;
 
 use std::net::SocketAddr;
@@ -204,7 +205,7 @@ fn an_unused_connection_is_closed_before_the_upstream_would_and_replaced_when_ne
 fn a_connection_is_replaced_before_servers_end_theirs() {
     let (_api, gateway) = stage();
     let mut client = Connection::open(gateway);
-    for _ in 0..501 {
+    for _ in 0..91 {
         client.ask("POST /api/up", "Content-Length: 1\r\n");
         client.send("x");
         assert_eq!(status(&client.head()), "200");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Stage, Wish, ada};
-use crate::support::{Browser, Manners, Reply, Request, Response, Upstream, cloakroom, eventually, try_send};
+use crate::support::{Browser, Manners, Reply, Response, Upstream, cloakroom, eventually};
 
 const JWT: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
 
@@ -49,9 +49,7 @@ fn an_answer_that_is_the_token_and_nothing_else_is_one_in_quotes_or_without() {
         site: &["limits.logins = \"off\""],
         ..Wish::new(Manners::JwtAuth)
     });
-    let request =
-        Request::new("POST", "/api/auth/login").header("Host", "api").header("Accept", "*/*").body(ada().to_string());
-    let granted = try_send(stage.api.upstream.port(), &request).expect("the API answers").json();
+    let granted = stage.granted();
     let token = granted["access_token"].as_str().expect("a token").to_owned();
     for (kind, body) in [
         ("text/html", token.clone()),
@@ -66,16 +64,18 @@ fn an_answer_that_is_the_token_and_nothing_else_is_one_in_quotes_or_without() {
         assert_eq!(stage.api.upstream.last().bearer(), token);
         browser.saw_none_of(&stage.secrets());
     }
-    // What is no token is shown to nobody; what is a word and no token of this API's, the API does not know.
+    // What is no token is shown to nobody; what looks like one and is none of this API's, the API does not know.
     let asked = || stage.api.upstream.requests().iter().filter(|asked| asked.target == "/api/auth/me").count();
-    let pages = ["", "<html>", "<!doctype html><title>App</title>", "Service is down", "{}", "t\u{e4}"];
+    let pages = ["", "<html>", "<!doctype html><title>App</title>", "Service is down now, sorry", "{}", "t\u{e4}"];
+    let words = ["null", "false", "Unauthorized", "\"Unauthenticated.\"", "1234567890123456789012345"];
     let before = asked();
-    for body in pages.into_iter().chain([granted.to_string().as_str()]) {
+    for body in pages.into_iter().chain(words).chain([granted.to_string().as_str()]) {
         let refused = answer(&stage, Reply::with("200 OK", "content-type: text/html\r\n", body));
-        assert_eq!((refused.status, refused.reason()), (503, "provider_unavailable"), "{body}");
+        assert_eq!((refused.status, refused.reason()), (502, "upstream_unreachable"), "{body}");
     }
     assert_eq!(asked(), before);
-    let refused = answer(&stage, Reply::with("200 OK", "content-type: text/html\r\n", "null"));
+    let unknown = "x".repeat(40);
+    let refused = answer(&stage, Reply::with("200 OK", "content-type: text/html\r\n", &unknown));
     assert_eq!((refused.status, refused.reason(), asked()), (503, "provider_unavailable", before + 1));
 }
 

@@ -122,6 +122,20 @@ fn a_lost_answer_is_asked_for_once_more() {
 }
 
 #[test]
+fn a_word_is_no_new_token_where_the_answer_is_the_token() {
+    let provider = ["token_pointer = \"\"", "default_token_lifetime = \"1s\""];
+    let stage = Stage::of(Wish { provider: &provider, ..Wish::new(Manners::JwtAuth) });
+    let token = || stage.granted()["access_token"].as_str().expect("a token").to_owned();
+    stage.api.breaks("/api/auth/login", [Reply::json(&token())]);
+    let mut browser = stage.signed_in();
+    let_tokens_expire();
+    let next = token();
+    stage.api.breaks("/api/auth/refresh", [Reply::json("Unauthenticated."), Reply::json(&next)]);
+    assert_eq!(browser.get(&stage.origin, "/api/x").status, 200);
+    assert_eq!((refreshes(&stage), stage.api.upstream.last().bearer()), (2, next.as_str()));
+}
+
+#[test]
 fn a_refresh_token_is_sent_back_under_its_name_and_used_once() {
     let stage = Stage::of(Wish { ttl: 1, ..Wish::new(Manners::RefreshTokens) });
     let mut browser = stage.signed_in();

@@ -1,30 +1,37 @@
 //! A login in two steps: the API wants a code after the password, and ties the two together with a cookie of its own.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use super::{Stage, Wish, ada};
-use crate::support::{Browser, Manners, PASSWORD, Reply, Response, World};
+use crate::support::{Browser, Manners, PASSWORD, Process, Reply, Response, World, eventually, root};
 
 const STEP: [&str; 2] = ["step_pointer = \"/two_factor\"", "step_url = \"API/api/two-factor\""];
 
 /// An API that wants a code, with what Laravel sets beside; and then gives a token for it.
 fn stage(further: &str) -> Stage {
+    stage_with("", further)
+}
+
+/// The same with one line more for the provider.
+fn stage_with(line: &str, further: &str) -> Stage {
     let api = crate::support::TokenApi::start(Manners::Sanctum, 3600);
     let url = api.url();
-    let lines: Vec<String> = STEP.iter().map(|line| line.replace("API", &url)).collect();
+    let lines: Vec<String> = STEP.iter().chain([&line]).map(|line| line.replace("API", &url)).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let site = ["[site.limits]", "logins = \"off\""];
     let wish = Wish { provider: &lines, site: &site, further: further.to_owned(), ..Wish::new(Manners::Sanctum) };
     let stage = Stage::at(wish, api);
-    wants_a_code(&stage);
+    stage.api.breaks("/api/login", [code_wanted()]);
     stage
 }
 
-fn wants_a_code(stage: &Stage) {
+fn code_wanted() -> Reply {
     let headers = "content-type: application/json\r\nset-cookie: laravel_session=canary-session%3D; path=/; httponly\r\n\
                    set-cookie: XSRF-TOKEN=canary-xsrf; path=/\r\nset-cookie: old=; expires=Thu, 01-Jan-1970 00:00:01 GMT\r\n";
     let body = json!({ "two_factor": true, "to": "a***@example.com", "challenge_token": "canary-challenge" });
-    stage.api.breaks("/api/login", [Reply::with("200 OK", headers, &body.to_string())]);
+    Reply::with("200 OK", headers, &body.to_string())
 }
 
 fn granted() -> Reply {
@@ -117,10 +124,60 @@ fn what_announces_no_step_is_none() {
         refused.refuses(502, "upstream_unreachable");
         assert!(!refused.text().contains("canary"), "{}", refused.text());
     }
+    // A place for the token with nothing in it is none.
+    stage.api.breaks("/api/login", [Reply::json(r#"{"two_factor":true,"token":null}"#)]);
+    let unfinished = stage.log_in(&mut Browser::new(), &ada());
+    assert_eq!((unfinished.status, unfinished.json()["reason"].as_str()), (200, Some("step")), "{}", unfinished.text());
     // A token beside the announcement is a login.
     let mut body = json!({ "two_factor": true, "token": format!("7|{}", "c".repeat(40)) });
     body["user"] = json!({ "id": 1 });
     stage.api.breaks("/api/login", [Reply::json(&body.to_string())]);
     let answer = stage.log_in(&mut Browser::new(), &ada());
     assert_eq!((answer.status, &answer.json()["authenticated"]), (200, &json!(true)), "{}", answer.text());
+}
+
+#[test]
+fn cookies_that_cannot_all_go_to_the_next_step_are_a_502_that_the_log_explains() {
+    let stage = stage("");
+    let step = |length: usize| {
+        let half = "c".repeat(length / 2);
+        let headers = format!("set-cookie: first={half}; path=/\r\nset-cookie: second={half}; path=/\r\n");
+        stage.api.breaks("/api/login", [Reply::with("200 OK", &headers, r#"{"two_factor":true}"#)]);
+    };
+    step(6000);
+    stage.log_in(&mut Browser::new(), &ada()).refuses(502, "upstream_unreachable");
+    eventually("the log should say why", || {
+        stage.gateways[0].process.output().contains("its cookies have 6015 bytes together").then_some(())
+    });
+    step(5000);
+    let mut browser = Browser::new();
+    let next = stage.log_in(&mut browser, &ada()).json()["login_url"].as_str().expect("a way on").to_owned();
+    assert!(next.len() < 8000, "{}", next.len());
+    stage.api.breaks("/api/two-factor", [granted()]);
+    assert_eq!(stage.post(&mut browser, &next, &code("1")).status, 200);
+    assert_eq!(stage.api.posts("/api/two-factor")[0].one("cookie").len(), 5015, "every one of them");
+}
+
+#[test]
+fn the_helper_of_a_page_logs_in_with_a_code_and_tells_the_tabs_no_half_truths() {
+    let dir = root().join("tests/browser");
+    assert!(dir.join("node_modules").is_dir(), "run tests/run, or npm ci in {}", dir.display());
+    let spa = format!("[site.spa]\ndir = \"{}\"\n", dir.join("tabs").display());
+    let stage = stage_with("login_page = \"/login\"", &spa);
+    stage.api.breaks("/api/login", [(); 3].map(|()| code_wanted()));
+    stage.api.breaks("/api/two-factor", [granted()]);
+    let order = json!({
+        "site": stage.origin, "email": "ada@example.com", "password": PASSWORD, "code": "123456",
+        "executable": crate::client_js::chromium(),
+    });
+    let mut process = Process::start(
+        Command::new("node").current_dir(&dir).args(["form.mjs", &order.to_string()]),
+        "apt-get install nodejs npm",
+    );
+    process.wait(std::time::Duration::from_secs(90));
+    let report: Value =
+        serde_json::from_str(&process.stdout()).unwrap_or_else(|error| panic!("{error}: {}", process.output()));
+    assert_eq!(report["ok"], true, "{report:#}");
+    assert!(!report.to_string().contains("canary"), "{report:#}");
+    assert_eq!(stage.api.posts("/api/two-factor")[0].body, br#"{"code":"123456"}"#);
 }

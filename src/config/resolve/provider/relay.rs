@@ -71,7 +71,9 @@ fn nothing_beside_the_token(section: &Section<'_>) {
             "write where the API says who the bearer of a token is",
         );
     }
-    for key in ["expires_in_pointer", "refresh_token_pointer"].into_iter().filter(|key| section.has(key)) {
+    for key in
+        ["expires_in_pointer", "refresh_token_pointer", "step_pointer"].into_iter().filter(|key| section.has(key))
+    {
         section.fault(
             key,
             "has no effect with token_pointer = \"\": the whole answer is the token",

@@ -20,21 +20,26 @@ use super::peers::Peers;
 /// The most calls on one connection. Others get another one.
 pub(super) const MOST: usize = 32;
 /// How much of one answer may be here before the browser takes it.
-const WINDOW: u32 = 256 << 10;
+const WINDOW: u32 = 64 << 10;
 /// The same for a whole connection: room for every stream's window, so that no slow reader takes anything from the others.
 const WINDOWS: u32 = WINDOW * MOST as u32;
 /// How much of one request may wait here for the socket.
 const UPLOAD: usize = 64 << 10;
-/// How far DATA frames of a few bytes, which cost more than they carry, may be ahead of the browsers that read them.
-const SMALL_FRAMES: usize = 16 << 20;
+/// What DATA frames of a few bytes may cost beyond what they carry while browsers do not read them. An upstream that goes
+/// beyond it loses the connection, and so everybody on it: it is enough for all windows full of frames of eight bytes.
+const SMALL_FRAMES: usize = 64 << 20;
 /// How many cancelled calls are remembered for a moment, since the upstream may still be sending their answers.
 const CANCELLED: usize = 1024;
 
 /// The calls after which a connection is replaced, and the time. Servers end theirs, too (nginx: after 1000 requests or an
-/// hour), and a request that is on its way then is lost.
-const CALLS: usize = 500;
+/// hour), and a request that is on its way then is lost. `h2` itself ends one, and all calls on it, after a hundred DATA
+/// frames with nothing in them, of which some servers send one with every answer.
+const CALLS: usize = 90;
 const AGE: Duration = Duration::from_secs(15 * 60);
 
+/// How many times a connection that carries nothing any more is looked at before it is cut off, with what the upstream has
+/// not taken of it.
+const FAREWELLS: u32 = 3;
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long an upstream that owes an answer may be silent before it is asked whether it is there, and how long it may
@@ -52,6 +57,8 @@ pub(in super::super) struct Session {
     waiting: Cell<usize>,
     /// When something was last heard over it, while an answer is waited for.
     heard: Cell<Instant>,
+    /// Whether a call has gone without an answer since then.
+    doubted: Cell<bool>,
     /// Since when it carries no call.
     idle: Cell<Instant>,
 }
@@ -91,8 +98,8 @@ impl Session {
         .await?;
         let now = Instant::now();
         let (calls, taken, waiting) = (Cell::new(0), Cell::new(0), Cell::new(0));
-        let (heard, idle) = (Cell::new(now), Cell::new(now));
-        let session = Self { requests, opened: now, calls, taken, waiting, heard, idle };
+        let (heard, doubted, idle) = (Cell::new(now), Cell::new(false), Cell::new(now));
+        let session = Self { requests, opened: now, calls, taken, waiting, heard, doubted, idle };
         let session = Rc::new(session);
         actix_web::rt::spawn(keep(connection, Rc::downgrade(&session), Rc::downgrade(peers)));
         Ok(session)
@@ -124,6 +131,17 @@ impl Session {
         is_unused || self.calls.get() >= CALLS || self.opened.elapsed() >= AGE
     }
 
+    /// Something came.
+    fn hears(&self) {
+        self.heard.set(Instant::now());
+        self.doubted.set(false);
+    }
+
+    /// Whether an answer is owed for too long, or somebody has given up waiting for one.
+    fn is_silent(&self) -> bool {
+        self.doubted.get() || (self.waiting.get() > 0 && self.heard.get().elapsed() >= SILENCE)
+    }
+
     /// Whether the connection can be kept for more calls. One that owes an answer and has not said anything for a while is
     /// asked whether it is there (PING, RFC 9113 §6.7); `asked` is since when.
     fn is_well(&self, pings: &mut PingPong, asked: &mut Option<Instant>) -> bool {
@@ -134,12 +152,12 @@ impl Session {
             Some(since) => match pings.poll_pong(&mut nobody()) {
                 Poll::Ready(pong) => {
                     *asked = None;
-                    self.heard.set(Instant::now());
+                    self.hears();
                     pong.is_ok()
                 }
                 Poll::Pending => since.elapsed() < SILENCE,
             },
-            None if self.waiting.get() > 0 && self.heard.get().elapsed() >= SILENCE => {
+            None if self.is_silent() => {
                 *asked = Some(Instant::now());
                 pings.send_ping(Ping::opaque()).is_ok()
             }
@@ -157,17 +175,18 @@ async fn keep<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let retire = || peers.upgrade().into_iter().for_each(|peers| peers.retire(&session));
     let mut pings = connection.ping_pong().expect("nobody has taken it before");
-    let mut asked = None;
+    let (mut asked, mut left) = (None, FAREWELLS);
     loop {
         tokio::select! {
             end = &mut connection => {
                 tracing::debug!(event = "upstream_connection_ended", reason = ?end.err().map(|error| error.to_string()));
                 return retire();
             }
-            () = sleep(LOOK) => {
-                if session.upgrade().is_some_and(|session| !session.is_well(&mut pings, &mut asked)) {
-                    retire();
-                }
+            () = sleep(LOOK) => match session.upgrade() {
+                Some(session) if session.is_well(&mut pings, &mut asked) => {}
+                Some(_) => retire(),
+                None if left == 0 => return,
+                None => left -= 1,
             }
         }
     }
@@ -185,22 +204,30 @@ impl Seat {
 
     /// Something came.
     pub(super) fn hears(&self) {
-        self.session.heard.set(Instant::now());
+        self.session.hears();
     }
 
     /// The answer has begun.
     pub(super) fn answered(&mut self) {
         self.hears();
-        if !std::mem::replace(&mut self.answered, true) {
+        self.owed_no_more();
+    }
+
+    /// Whether the answer was still owed.
+    fn owed_no_more(&mut self) -> bool {
+        let owed = !std::mem::replace(&mut self.answered, true);
+        if owed {
             self.session.waiting.set(self.session.waiting.get() - 1);
         }
+        owed
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.answered();
+        let unanswered = self.owed_no_more();
         let session = &self.session;
+        session.doubted.set(session.doubted.get() || unanswered);
         session.taken.set(session.taken.get() - 1);
         session.idle.set(Instant::now());
     }
