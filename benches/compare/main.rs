@@ -35,12 +35,13 @@ const PREFIXES: [&str; 4] = ["", "/near", "/read", "/open"];
 /// How long the access tokens live, in seconds: longer than any measurement.
 const LIFE: u64 = 36_000;
 
-/// Whose place among the candidates is the last.
-const APACHE: usize = 5;
+/// What each gateway is measured at: what it does, at which prefix, and whether it attaches a token.
+const GATEWAY: [(&str, &str, bool); 3] =
+    [("near-cache hit", "/near", true), ("Redis read each time", "/read", true), ("no session", "/open", false)];
 
 /// Who is measured.
 struct Candidate<'a> {
-    name: &'static str,
+    name: String,
     port: u16,
     prefix: &'static str,
     /// Sent with every request.
@@ -53,9 +54,9 @@ struct Candidate<'a> {
 
 impl<'a> Candidate<'a> {
     /// One that just passes requests on.
-    fn of(name: &'static str, proxy: &'a Process, session: &Session) -> Self {
+    fn of(name: &str, proxy: &'a Process, session: &Session) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             port: proxy.port,
             prefix: "",
             session: session.clone(),
@@ -69,12 +70,15 @@ impl<'a> Candidate<'a> {
 struct Options {
     rounds: usize,
     seconds: u32,
-    gateway: String,
+    /// The builds of the gateway to set side by side.
+    gateways: Vec<String>,
+    /// The one body to measure with; all of them if it is `None`.
+    body: Option<String>,
 }
 
 impl Options {
     fn read() -> Self {
-        let mut options = Self { rounds: 5, seconds: 5, gateway: BUILT.to_owned() };
+        let mut options = Self { rounds: 5, seconds: 5, gateways: Vec::new(), body: None };
         let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
         while let Some(word) = words.next() {
             let value = words.next().unwrap_or_else(|| panic!("{word} takes a value"));
@@ -82,9 +86,16 @@ impl Options {
             match word.as_str() {
                 "--rounds" => options.rounds = number() as usize,
                 "--seconds" => options.seconds = number(),
-                "--gateway" => options.gateway = value,
+                "--gateway" => options.gateways.push(value),
+                "--body" => options.body = Some(value),
                 _ => panic!("unknown option {word}; see benches/README.md"),
             }
+        }
+        if let Some(body) = options.body.as_ref().filter(|body| BODIES.iter().all(|known| known.0 != **body)) {
+            panic!("--body is one of 1k, 64k and 1m, not {body}");
+        }
+        if options.gateways.is_empty() {
+            options.gateways.push(BUILT.to_owned());
         }
         options
     }
@@ -104,31 +115,35 @@ async fn main() {
     let nginx = proxies::nginx(dir.path(), upstream.port);
     let haproxy = proxies::haproxy(dir.path(), upstream.port);
     let apache = proxies::apache(dir.path(), upstream.port, &redis, &stage, provider.port);
-    let command = ["taskset", "-c", MEASURED, &options.gateway];
     let origin = format!("http://127.0.0.1:{}", upstream.port);
-    let gateway = Gateway::start_as(&command, "workers = 1", &redis.url(), &origin, &stage);
-    let session = log_in(gateway.port(), LIFE).await;
+    let mut gateways = Vec::new();
+    for binary in &options.gateways {
+        let command = ["taskset", "-c", MEASURED, binary];
+        let gateway = Gateway::start_as(&command, "workers = 1", &redis.url(), &origin, &stage);
+        let session = log_in(gateway.port(), LIFE).await;
+        gateways.push((gateway, session));
+    }
     let apache_session = log_in(apache.port, LIFE).await;
-    let own = |name, prefix, bearer| Candidate {
-        name,
-        port: gateway.port(),
-        prefix,
-        session: session.clone(),
-        bearer,
-        cpu: Box::new(|| gateway.cpu()),
-    };
-    let candidates = [
-        Candidate::of("nginx `proxy_pass`", &nginx, &session),
-        Candidate::of("HAProxy", &haproxy, &session),
-        own("gateway, near-cache hit", "/near", true),
-        own("gateway, Redis read each time", "/read", true),
-        own("gateway, no session", "/open", false),
-        Candidate { bearer: true, ..Candidate::of("Apache, mod_auth_openidc", &apache, &apache_session) },
-    ];
+    let any = &gateways[0].1;
+    let mut candidates =
+        vec![Candidate::of("nginx `proxy_pass`", &nginx, any), Candidate::of("HAProxy", &haproxy, any)];
+    for (build, (gateway, session)) in gateways.iter().enumerate() {
+        candidates.extend(GATEWAY.map(|(does, prefix, bearer)| Candidate {
+            name: if build == 0 { format!("gateway, {does}") } else { format!("gateway {}, {does}", build + 1) },
+            port: gateway.port(),
+            prefix,
+            session: session.clone(),
+            bearer,
+            cpu: Box::new(|| gateway.cpu()),
+        }));
+    }
+    let apache = Candidate::of("Apache, mod_auth_openidc", &apache, &apache_session);
+    candidates.push(Candidate { bearer: true, ..apache });
     for candidate in &candidates {
         check(candidate).await;
     }
-    let measured: Vec<_> = BODIES.iter().map(|body| (body.0, turns(&candidates, body, &options))).collect();
+    let bodies = BODIES.iter().filter(|body| options.body.as_ref().is_none_or(|only| only == body.0));
+    let measured: Vec<_> = bodies.map(|body| (body.0, turns(&candidates, body, &options))).collect();
     println!(
         "| body | proxy | requests/s | beside nginx | CPU per request | beside nginx (min / median / max) | p99 beside nginx |"
     );
@@ -140,9 +155,10 @@ async fn main() {
     }
     println!("\n| body | gateway | CPU of Apache, mod_auth_openidc, beside it (min / median / max) |\n|---|---|---|");
     for (body, turns) in &measured {
-        let sessions = candidates.iter().enumerate().take(APACHE).filter(|(_, candidate)| candidate.bearer);
+        let apache = candidates.len() - 1;
+        let sessions = candidates.iter().enumerate().take(apache).filter(|(_, candidate)| candidate.bearer);
         for (place, candidate) in sessions {
-            let times = sorted(turns.iter().map(|turn| turn[APACHE].cpu / turn[place].cpu));
+            let times = sorted(turns.iter().map(|turn| turn[apache].cpu / turn[place].cpu));
             println!("| {body} | {} | {} |", candidate.name, spread(&times));
         }
     }
@@ -152,7 +168,7 @@ async fn main() {
 async fn check(candidate: &Candidate<'_>) {
     let (mut caller, target) = (Caller::new(candidate.port), format!("{}/{SEEN}", candidate.prefix));
     let seen = caller.get(&target, Some(&candidate.session)).await;
-    let name = candidate.name;
+    let name = &candidate.name;
     assert_eq!(seen.status, 200, "{name} refuses its session");
     assert_eq!(seen.body.starts_with("Bearer access-"), candidate.bearer, "{name} sends on: {:?}", seen.body);
     let alone = caller.get(&target, None).await;

@@ -14,12 +14,11 @@ use super::problem::Problem;
 use super::{Connections, Site};
 use crate::auth::{Auth, End, Live, Session};
 use crate::clock::Timestamp;
+use crate::proxy::forward::is_event_stream;
 use crate::proxy::tunnel::{Closing, Hooks};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics::{Held, OPEN_STREAMS};
 
-/// How the media type of an event stream begins.
-const EVENT_STREAM: &[u8] = b"text/event-stream";
 /// The close code of a WebSocket whose session is over; the reason is the 401's.
 const SESSION_OVER: u16 = 4401;
 /// And those of RFC 6455 §7.4.1 and of the IANA registry for what is nobody's fault.
@@ -53,8 +52,7 @@ pub(super) fn until_over(
     session: Option<&Session>,
     response: HttpResponse,
 ) -> Result<HttpResponse, Problem> {
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.as_bytes().get(..EVENT_STREAM.len()));
-    if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM)) {
+    if !response.headers().get(header::CONTENT_TYPE).is_some_and(is_event_stream) {
         return Ok(response);
     }
     let over = Box::pin(open(site, session)?.over());

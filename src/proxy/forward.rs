@@ -7,7 +7,9 @@
 mod answer;
 mod bound;
 
+use std::future::pending;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 
 use actix_web::dev::Payload;
@@ -15,6 +17,8 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
+
+pub(crate) use answer::is_event_stream;
 
 use super::bearer::Bearer;
 use super::body::{Limits, RequestBody, Upload, UploadError, declared_length};
@@ -235,7 +239,7 @@ impl Forward<'_> {
         let repeatable = body.is_empty() && matches!(*self.request.method(), Method::GET | Method::HEAD);
         let place = &self.route.target.place;
         let first = self.prepare(body, clients.nonces())?;
-        let exchange = async {
+        let exchange = pin!(async {
             match clients.exchange(place, first, true).await {
                 // A kept connection that the upstream has just closed says nothing about the request, and nothing
                 // changes when GET or HEAD arrives twice (RFC 9110 §9.2.2).
@@ -245,12 +249,21 @@ impl Forward<'_> {
                 }
                 outcome => outcome.map_err(ForwardError::from),
             }
-        };
+        });
         tokio::select! {
+            biased;
             outcome = exchange => outcome,
             () = upload.stalled(self.route.config.timeout) => Err(ForwardError::Timeout),
-            () = sleep_until(ends.unwrap_or_else(Instant::now)), if ends.is_some() => Err(ForwardError::Timeout),
+            () = over(ends) => Err(ForwardError::Timeout),
         }
+    }
+}
+
+/// Returns at the end of the call's time, if it has one.
+async fn over(ends: Option<Instant>) {
+    match ends {
+        Some(ends) => sleep_until(ends).await,
+        None => pending().await,
     }
 }
 

@@ -6,8 +6,11 @@
 
 import { chromium } from 'playwright-core';
 
+import { equal, stepsOf } from './steps.mjs';
+
 const { site, email, password, code, executable = '/usr/bin/chromium' } = JSON.parse(process.argv[2]);
 const report = { ok: false, error: null, steps: [], answers: [] };
+const step = stepsOf(report);
 
 const browser = await chromium.launch({
   executablePath: executable,
@@ -106,17 +109,4 @@ async function tab() {
 async function heard(page, type) {
   const found = await page.waitForFunction((wanted) => window.changes?.find((change) => change.type === wanted), type);
   return found.jsonValue();
-}
-
-async function step(name, act) {
-  try {
-    await act();
-  } catch (error) {
-    throw new Error(`${name}: ${error.message}`);
-  }
-  report.steps.push(name);
-}
-
-function equal(found, wanted) {
-  if (found !== wanted) throw new Error(`found ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`);
 }

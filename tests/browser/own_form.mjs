@@ -9,8 +9,11 @@ import { mkdirSync } from 'node:fs';
 
 import { chromium } from 'playwright-core';
 
+import { equal, stepsOf } from './steps.mjs';
+
 const { site, artefacts, executable = '/usr/bin/chromium' } = JSON.parse(process.argv[2]);
 const report = { ok: false, error: null, steps: [], answers: [] };
+const step = stepsOf(report);
 mkdirSync(artefacts, { recursive: true });
 
 const browser = await chromium.launch({
@@ -90,15 +93,6 @@ try {
 await browser.close();
 console.log(JSON.stringify(report));
 
-async function step(name, act) {
-  await act();
-  report.steps.push(name);
-}
-
 async function picture(name, page) {
   await page.screenshot({ path: `${artefacts}/${name}.png`, fullPage: true });
-}
-
-function equal(found, expected) {
-  if (found !== expected) throw new Error(`found ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`);
 }

@@ -6,8 +6,11 @@
 
 import { chromium } from 'playwright-core';
 
+import { equal, stepsOf } from './steps.mjs';
+
 const { site, user, executable = '/usr/bin/chromium' } = JSON.parse(process.argv[2]);
 const report = { ok: false, error: null, steps: [] };
+const step = stepsOf(report);
 let streams = 0;
 let apiHeaders = {};
 
@@ -90,17 +93,4 @@ async function tab() {
 async function heard(page, type) {
   const found = await page.waitForFunction((wanted) => window.changes?.find((change) => change.type === wanted), type);
   return found.jsonValue();
-}
-
-async function step(name, act) {
-  try {
-    await act();
-  } catch (error) {
-    throw new Error(`${name}: ${error.message}`);
-  }
-  report.steps.push(name);
-}
-
-function equal(found, wanted) {
-  if (found !== wanted) throw new Error(`found ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`);
 }

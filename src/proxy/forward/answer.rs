@@ -1,7 +1,7 @@
 //! The response on its way to the browser: headers cleaned, the body streamed, and framed as its status demands.
 
 use actix_web::body::MessageBody;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
@@ -33,7 +33,8 @@ impl Forward<'_> {
         }
         let method = self.request.method();
         // An event stream may have nothing to say for hours.
-        let idle = (!is_event_stream(&fields)).then_some(self.route.config.idle_timeout);
+        let streams = fields.get(&CONTENT_TYPE).is_some_and(is_event_stream);
+        let idle = (!streams).then_some(self.route.config.idle_timeout);
         let patience = Patience { idle, ends };
         let declared = fields.get(&CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let mut builder = self.head(fields, status);
@@ -62,9 +63,27 @@ impl Forward<'_> {
     }
 }
 
-fn is_event_stream(fields: &Fields) -> bool {
-    let kind = fields.get(&CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
-    kind.split(|byte| *byte == b';')
-        .next()
-        .is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+/// Whether this is the media type of an event stream, whatever its parameters.
+pub(crate) fn is_event_stream(kind: &HeaderValue) -> bool {
+    let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_stream_is_known_by_its_whole_media_type() {
+        for (kind, streams) in [
+            ("text/event-stream", true),
+            ("Text/Event-Stream ; charset=utf-8", true),
+            ("text/event-streamx", false),
+            ("text/event-stream+json", false),
+            ("text/plain; text/event-stream", false),
+            ("", false),
+        ] {
+            assert_eq!(is_event_stream(&HeaderValue::from_static(kind)), streams, "{kind}");
+        }
+    }
 }
