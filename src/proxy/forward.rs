@@ -251,10 +251,11 @@ impl Forward<'_> {
             }
         });
         tokio::select! {
+            // The end comes first: nothing is sent once it is there.
             biased;
+            () = over(ends) => Err(ForwardError::Timeout),
             outcome = exchange => outcome,
             () = upload.stalled(self.route.config.timeout) => Err(ForwardError::Timeout),
-            () = over(ends) => Err(ForwardError::Timeout),
         }
     }
 }

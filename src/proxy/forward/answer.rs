@@ -63,10 +63,11 @@ impl Forward<'_> {
     }
 }
 
-/// Whether this is the media type of an event stream, whatever its parameters.
+/// Whether a browser may read this as an event stream. It ends a media type in more places than at a semicolon, and a list
+/// of types may have become one value: what is doubtful is one, so that it ends with its session.
 pub(crate) fn is_event_stream(kind: &HeaderValue) -> bool {
-    let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    let mut kinds = kind.as_bytes().split(|byte| matches!(byte, b',' | b';' | b'(' | b' ' | b'\t'));
+    kinds.any(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 #[cfg(test)]
@@ -78,9 +79,12 @@ mod tests {
         for (kind, streams) in [
             ("text/event-stream", true),
             ("Text/Event-Stream ; charset=utf-8", true),
+            ("text/event-stream charset=utf-8", true),
+            ("text/event-stream, text/event-stream", true),
+            ("text/plain,text/event-stream", true),
             ("text/event-streamx", false),
             ("text/event-stream+json", false),
-            ("text/plain; text/event-stream", false),
+            ("application/json; charset=utf-8", false),
             ("", false),
         ] {
             assert_eq!(is_event_stream(&HeaderValue::from_static(kind)), streams, "{kind}");
