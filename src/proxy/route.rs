@@ -67,7 +67,8 @@ impl RouteTable {
         }
         let mut target = Vec::new();
         self.closed.hold(method, path.as_str())
-            || (route.write_target(path, None, &mut target).is_some()
+            || (route.rewrites()
+                && route.write_target(path, None, &mut target).is_some()
                 && std::str::from_utf8(&target).is_ok_and(|target| self.closed.hold(method, target)))
     }
 }
@@ -134,6 +135,11 @@ impl Route {
                 passing.join(", ")
             }
         }
+    }
+
+    /// Whether paths at the upstream differ from those at the site.
+    pub(super) fn rewrites(&self) -> bool {
+        !self.target.prefix.is_empty() || self.config.strip_prefix
     }
 
     /// Writes the target of a request at the upstream: the upstream's own path, then the very bytes of `path` and

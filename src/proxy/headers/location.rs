@@ -12,14 +12,10 @@ pub(super) fn mapped(location: &str, route: &Route, origin: &Origin) -> Option<S
         return Some(format!("{origin}{}", back(rest, route).unwrap_or_else(|| rest.to_owned())));
     }
     // A path of the upstream needs mapping only where its paths differ from the site's.
-    if !location.starts_with('/') || location.starts_with("//") || !differs(route) {
+    if !location.starts_with('/') || location.starts_with("//") || !route.rewrites() {
         return None;
     }
     back(location, route).map(|path| format!("{origin}{path}"))
-}
-
-fn differs(route: &Route) -> bool {
-    !route.target.prefix.is_empty() || route.config.strip_prefix
 }
 
 /// The path at the site that leads to this path at the upstream, if the route leads there at all.
