@@ -63,11 +63,12 @@ impl Forward<'_> {
     }
 }
 
-/// Whether a browser may read this as an event stream. It ends a media type in more places than at a semicolon, and a list
-/// of types may have become one value: what is doubtful is one, so that it ends with its session.
+/// Whether a browser may read this as an event stream: it ends a media type at a space and a parenthesis as well, and several
+/// of them may have been joined to a list. What is doubtful is one, so that it ends with its session.
 pub(crate) fn is_event_stream(kind: &HeaderValue) -> bool {
-    let mut kinds = kind.as_bytes().split(|byte| matches!(byte, b',' | b';' | b'(' | b' ' | b'\t'));
-    kinds.any(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
+    let ends = |byte: &u8| matches!(byte, b';' | b'(' | b' ' | b'\t');
+    let mut kinds = kind.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    kinds.any(|kind| kind.split(ends).next().is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream")))
 }
 
 #[cfg(test)]
@@ -82,6 +83,7 @@ mod tests {
             ("text/event-stream charset=utf-8", true),
             ("text/event-stream, text/event-stream", true),
             ("text/plain,text/event-stream", true),
+            ("text/plain; text/event-stream", false),
             ("text/event-streamx", false),
             ("text/event-stream+json", false),
             ("application/json; charset=utf-8", false),
