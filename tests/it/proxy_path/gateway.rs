@@ -45,6 +45,9 @@ pub(super) fn route(upstream: SocketAddr) -> RouteConfig {
     }
 }
 
+/// How long it takes to get a newer token for a request that says so.
+pub(super) const LATE: Duration = Duration::from_millis(600);
+
 struct Site {
     routes: RouteTable,
     clients: UpstreamClients,
@@ -115,7 +118,13 @@ async fn answer(request: &HttpRequest, payload: Payload, site: &Site) -> Result<
     let one = Forward { request, payload, path: &path, route, origin: &origin, client, request_id: "r-1", pass };
     // Another token has been issued meanwhile, unless the request says that it goes with the newest.
     let replaced = !request.headers().contains_key("x-newest");
-    let renew = async || replaced.then(|| Bearer::new("n3wer").expect("a token"));
+    let late = request.headers().contains_key("x-late-renewal");
+    let renew = async || {
+        if late {
+            actix_web::rt::time::sleep(LATE).await;
+        }
+        replaced.then(|| Bearer::new("n3wer").expect("a token"))
+    };
     forward(&site.clients, one, renew).await.map_err(|error| match error {
         ForwardError::Unreachable(_) => StatusCode::BAD_GATEWAY,
         ForwardError::Timeout => StatusCode::GATEWAY_TIMEOUT,

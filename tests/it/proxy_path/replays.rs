@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloakroom::config::{Access, RouteConfig};
 
-use super::gateway::{route, start};
+use super::gateway::{LATE, route, start};
 use super::sockets::{Connection, Upstream, status, values};
 
 const REFUSAL: &str = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 3\r\n\r\nold";
@@ -57,6 +57,17 @@ fn a_request_without_a_body_is_sent_again() {
         let [first, second] = upstream.heads().try_into().expect("two requests");
         assert_eq!(first.replace("t0ken", "n3wer"), second, "only the token differs");
     }
+}
+
+#[test]
+fn nothing_is_sent_again_once_the_time_is_up() {
+    // A refusal without a body leaves its connection open, so that one is at hand that could carry the request at once.
+    let upstream = Upstream::answering("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+    let mut config = route(upstream.address);
+    config.total_timeout = Some(LATE / 2);
+    assert_eq!(ask(config, "DELETE /api/x", "X-Late-Renewal: 1\r\n", "").0, "504");
+    std::thread::sleep(LATE);
+    assert_eq!(bearers(&upstream), ["Bearer t0ken"]);
 }
 
 #[test]
