@@ -1,7 +1,7 @@
 //! A real `redis-server` on a free port, which can be killed, frozen and brought back.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -192,8 +192,20 @@ fn server(port: u16, dir: &Path, options: &[String]) -> Process {
 
 fn listening(port: u16, command: &mut Command) -> Process {
     let process = Process::start(command, "apt-get install redis-server");
-    eventually("redis-server should listen", || TcpStream::connect(("127.0.0.1", port)).ok());
+    eventually("redis-server should answer", || answers(port));
     process
+}
+
+/// Whether the server is at its work, which it is only once it listens everywhere: it opens its port before its socket.
+/// One that speaks TLS hangs up on what it cannot read.
+fn answers(port: u16) -> Option<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+    stream.write_all(b"PING\r\n").ok()?;
+    match stream.read(&mut [0; 64]) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => None,
+        Ok(_) | Err(_) => Some(()),
+    }
 }
 
 /// Commands being written down.
