@@ -243,7 +243,7 @@ impl Provider {
     #[must_use]
     pub fn status(&self) -> ProviderStatus {
         match &self.kind {
-            Kind::CodeFlow(flow) => flow.server.status(),
+            Kind::CodeFlow(flow) => flow.status(),
             Kind::Relay(relay) => relay.status(),
         }
     }
@@ -255,7 +255,7 @@ impl Provider {
     /// [`Unavailable`], which [`Provider::status`] then tells too.
     pub async fn warm_up(&self) -> Result<(), Unavailable> {
         match &self.kind {
-            Kind::CodeFlow(flow) => flow.server.warm_up().await,
+            Kind::CodeFlow(flow) => flow.warm_up().await,
             Kind::Relay(relay) => relay.warm_up().await,
         }
     }

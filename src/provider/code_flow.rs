@@ -1,6 +1,7 @@
 //! The authorization code flow of one client registration (RFC 6749 §4.1), whatever kind of server is at its other end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::back_channel::BackChannel;
@@ -14,6 +15,10 @@ use super::{Answer, Attempt, AuthorizeError, ProvenUser, ProviderStatus, RedeemE
 use crate::config::{ClientConfig, ProviderConfig, ProviderKind, ResponseMode, SiteConfig};
 use crate::secret::State;
 
+/// What is wrong with a provider whose answers could be taken for another's.
+const MISTAKABLE: &str = "the provider does not put `iss` into its answers (RFC 9207), and another provider of this site \
+                          has the same redirect URI: write own_callback = true and register that redirect URI";
+
 /// One client registration, and the server it is at.
 pub(super) struct CodeFlow {
     pub(super) name: String,
@@ -22,6 +27,8 @@ pub(super) struct CodeFlow {
     pub(super) redirect_uri: String,
     /// Whether answers must say whose they are, since others come to the same redirect URI.
     must_name_issuer: bool,
+    /// Whether the server was last found not to say so.
+    is_mistakable: AtomicBool,
     pub(super) post_logout_redirect_uri: String,
     pub(super) caller: BackChannel,
     pub(super) channel: ClientChannel,
@@ -44,6 +51,7 @@ impl CodeFlow {
         Self {
             name: config.name.clone(),
             must_name_issuer: can_name_issuer && site.shares_callback(&config.name),
+            is_mistakable: AtomicBool::new(false),
             client: Arc::new(client.clone()),
             default_token_lifetime: config.default_token_lifetime,
             redirect_uri: site.redirect_uri_of(&config.name),
@@ -57,14 +65,28 @@ impl CodeFlow {
     /// Refuses to begin a login whose answer could be taken for another provider's. A signed one always says whose it is.
     pub(super) async fn check_is_told_apart(&self) -> Result<(), AuthorizeError> {
         let needs_promise = self.must_name_issuer && !self.client.response_mode.is_signed();
-        if needs_promise && !self.server.promises_issuer().await? {
-            return Err(AuthorizeError::Misconfigured(
-                "the provider does not put `iss` into its answers (RFC 9207), and another provider of this site has the \
-                 same redirect URI: write own_callback = true and register that redirect URI"
-                    .to_owned(),
-            ));
+        let is_mistakable = needs_promise && !self.server.promises_issuer().await?;
+        self.is_mistakable.store(is_mistakable, Ordering::Relaxed);
+        if is_mistakable { Err(AuthorizeError::Misconfigured(MISTAKABLE.to_owned())) } else { Ok(()) }
+    }
+
+    /// How the provider is doing: down as well while nobody can log in with it because of the above.
+    pub(super) fn status(&self) -> ProviderStatus {
+        match self.server.status() {
+            ProviderStatus::Ready if self.is_mistakable.load(Ordering::Relaxed) => {
+                ProviderStatus::Down(MISTAKABLE.to_owned())
+            }
+            status => status,
         }
-        Ok(())
+    }
+
+    /// Asks the server for what is missing, old or broken, and whether logins are possible with it.
+    pub(super) async fn warm_up(&self) -> Result<(), Unavailable> {
+        self.server.warm_up().await?;
+        self.check_is_told_apart().await.map_err(|error| match error {
+            AuthorizeError::Unavailable(error) => error,
+            AuthorizeError::Misconfigured(why) => Unavailable(why),
+        })
     }
 
     /// Judges the `iss` of an authorization response, errors included, before anything of it is used (RFC 9207 §2.4). What

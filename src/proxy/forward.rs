@@ -138,7 +138,7 @@ impl Forward<'_> {
         if response.status == StatusCode::UNAUTHORIZED
             && self.bearer().is_some()
             && let Some(body) = upload.again()
-            && let Some(newer) = renew().await
+            && let Some(newer) = in_time(ends, renew()).await?
         {
             // Nobody reads the refusal's body: dropped, it takes its connection with it unless all of it is here already.
             drop(response);
@@ -257,6 +257,15 @@ impl Forward<'_> {
             outcome = exchange => outcome,
             () = upload.stalled(self.route.config.timeout) => Err(ForwardError::Timeout),
         }
+    }
+}
+
+/// The outcome of `work`, if it comes before the end of the call's time.
+async fn in_time<T>(ends: Option<Instant>, work: impl Future<Output = T>) -> Result<T, ForwardError> {
+    tokio::select! {
+        biased;
+        () = over(ends) => Err(ForwardError::Timeout),
+        outcome = work => Ok(outcome),
     }
 }
 

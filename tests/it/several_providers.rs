@@ -217,6 +217,23 @@ fn an_openid_provider_that_does_not_promise_to_name_itself_is_not_logged_in_at_b
 }
 
 #[test]
+fn one_that_nobody_can_log_in_with_for_that_reason_is_down_before_anybody_tries() {
+    let reason = |world: &World| {
+        let ready = world.gateway.admin("/readyz").json();
+        let silent = ready.pointer("/sites/0/providers/1").filter(|silent| silent["status"] != "unknown").cloned()?;
+        Some((ready["status"].clone(), silent["status"].clone(), silent["reason"].to_string()))
+    };
+    let (_silent, world) = beside_a_silent_one(&[]);
+    let (ready, silent, why) =
+        eventually("the provider should have been asked", || reason(&world).filter(|(_, silent, _)| silent == "down"));
+    assert_eq!((ready, silent), (json!("degraded"), json!("down")));
+    assert!(why.contains("write own_callback = true"), "{why}");
+    let (_silent, world) = beside_a_silent_one(&["own_callback = true"]);
+    let (ready, silent, _) = eventually("the provider should have been asked", || reason(&world));
+    assert_eq!((ready, silent), (json!("ready"), json!("up")));
+}
+
+#[test]
 fn it_is_with_a_redirect_uri_of_its_own_or_where_its_answers_are_signed() {
     for line in ["own_callback = true", "response_mode = \"jwt\""] {
         let (silent, world) = beside_a_silent_one(&[line]);

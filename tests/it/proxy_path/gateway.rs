@@ -46,7 +46,7 @@ pub(super) fn route(upstream: SocketAddr) -> RouteConfig {
 }
 
 /// How long it takes to get a newer token for a request that says so.
-pub(super) const LATE: Duration = Duration::from_millis(600);
+pub(super) const LATE: Duration = Duration::from_secs(2);
 
 struct Site {
     routes: RouteTable,

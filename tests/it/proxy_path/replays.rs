@@ -1,6 +1,6 @@
 //! A request whose token was replaced while it was on its way is sent once more, if all of it is still at hand.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cloakroom::config::{Access, RouteConfig};
 
@@ -64,8 +64,10 @@ fn nothing_is_sent_again_once_the_time_is_up() {
     // A refusal without a body leaves its connection open, so that one is at hand that could carry the request at once.
     let upstream = Upstream::answering("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
     let mut config = route(upstream.address);
-    config.total_timeout = Some(LATE / 2);
+    config.total_timeout = Some(LATE / 8);
+    let asked = Instant::now();
     assert_eq!(ask(config, "DELETE /api/x", "X-Late-Renewal: 1\r\n", "").0, "504");
+    assert!(asked.elapsed() < LATE, "the call waits for a token that it has no time to use");
     std::thread::sleep(LATE);
     assert_eq!(bearers(&upstream), ["Bearer t0ken"]);
 }
