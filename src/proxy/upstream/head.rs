@@ -128,8 +128,11 @@ impl Head {
         let modern = parsed.version == Some(1);
         let lines = parsed.headers.iter().map(|line| (line.name.as_bytes(), line.value));
         let fields = Fields::copied(lines).ok_or(HeadError::Field)?;
-        let framing = framing(&fields, modern).map_err(HeadError::Framing)?;
-        let persistent = is_persistent(&fields, modern);
+        let declared = framing(&fields, modern).map_err(HeadError::Framing)?;
+        // What follows is another protocol, whatever the head declares (RFC 9110 §15.2.2).
+        let switches = status == StatusCode::SWITCHING_PROTOCOLS;
+        let framing = if switches { Framing::UntilClose } else { declared };
+        let persistent = !switches && is_persistent(&fields, modern);
         buffer.advance(length);
         Ok(Some(Self { status, fields, persistent, framing }))
     }
@@ -259,6 +262,15 @@ mod tests {
         ] {
             let taken = take(&format!("{head}\r\n\r\n")).expect("a head").expect("a whole one");
             assert_eq!(taken.persistent, kept, "{head}");
+        }
+    }
+
+    #[test]
+    fn after_a_switch_of_protocols_the_connection_is_no_more_what_it_was() {
+        for lines in ["", "Content-Length: 0\r\n", "Content-Length: 7\r\n", "Transfer-Encoding: chunked\r\n"] {
+            let text = format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n{lines}\r\n");
+            let taken = take(&text).expect("a head").expect("a whole one");
+            assert!(!taken.persistent && matches!(taken.framing, Framing::UntilClose), "{lines}");
         }
     }
 

@@ -45,6 +45,29 @@ fn a_full_route_says_so_and_has_room_again_when_a_call_ends() {
     eventually("there should be room again", || (ask("/api").0 == "200").then_some(()));
 }
 
+#[test]
+fn nothing_follows_on_a_connection_that_speaks_another_protocol_by_now() {
+    for line in ["", "Content-Length: 0\r\n", "Content-Length: 7\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let upstream = Upstream::start(move |number, connection| {
+            while !connection.request().is_empty() {
+                connection.connection.send(match number {
+                    0 => format!("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n{line}\r\n"),
+                    _ => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into(),
+                });
+            }
+        });
+        let mut client = Connection::open(start(vec![route(upstream.address)]));
+        for expected in ["502", "200"] {
+            client.ask("GET /api/x", "");
+            let head = client.head();
+            assert_eq!(status(&head), expected, "{line}: {head}");
+            let length = values(&head, "content-length").concat().parse().expect("a length");
+            client.bytes(length);
+        }
+        assert_eq!(upstream.heads().len(), 2);
+    }
+}
+
 /// An upstream behind a socket, which tells the request line and the host of what it gets, in as many requests as come.
 fn behind(socket: &Path) {
     let listener = UnixListener::bind(socket).expect("a socket");
