@@ -65,12 +65,16 @@ fn admit<'w>(worker: &'w Worker, request: &HttpRequest) -> Result<&'w SiteDoor, 
     if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
         return Err(Problem::Method(METHODS.into()));
     }
-    let authority = request::authority(request)?;
-    worker
-        .doors
-        .iter()
-        .find(|door| is_authority_of(authority, &door.site.auth.site().origin))
-        .ok_or(Problem::UnknownHost)
+    let host = request::host(request)?;
+    let is_of = |door: &&SiteDoor, authority| is_authority_of(authority, &door.site.auth.site().origin);
+    let door = worker.doors.iter().find(|door| is_of(door, host)).ok_or(Problem::UnknownHost)?;
+    // An absolute-form target must agree (RFC 9112 §3.2.2).
+    match request.uri().authority() {
+        Some(target) if !is_of(&door, target.as_str().as_bytes()) => {
+            Err(Problem::BadRequest("the Host header and the request target disagree"))
+        }
+        _ => Ok(door),
+    }
 }
 
 async fn pass_on(site: &Site, incoming: Incoming<'_>) -> Result<HttpResponse, Problem> {

@@ -1,7 +1,7 @@
 //! A request's words, read once and without trust.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
@@ -68,21 +68,14 @@ pub(super) fn is_navigation(request: &HttpRequest) -> bool {
     }
 }
 
-/// The one authority a request is for: its `Host`, which an absolute-form target must agree with (RFC 9112 §3.2.2).
-pub(super) fn authority(request: &HttpRequest) -> Result<&[u8], Problem> {
+/// The one `Host` of a request.
+pub(super) fn host(request: &HttpRequest) -> Result<&[u8], Problem> {
     let mut hosts = request.headers().get_all(header::HOST);
     let host = hosts.next().map(header::HeaderValue::as_bytes).filter(|host| !host.is_empty());
-    let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
     if hosts.next().is_some() {
         return Err(Problem::BadRequest("the Host header is repeated"));
     }
-    match (host, target) {
-        (None, _) => Err(Problem::BadRequest("the Host header is missing")),
-        (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target) => {
-            Err(Problem::BadRequest("the Host header and the request target disagree"))
-        }
-        (Some(host), _) => Ok(host),
-    }
+    host.ok_or(Problem::BadRequest("the Host header is missing"))
 }
 
 /// The path of a request target, the bytes as they came.
@@ -101,17 +94,25 @@ pub(super) fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr
     let lines = request.headers().get_all("x-forwarded-for").map(|line| line.to_str().unwrap_or("unreadable"));
     let lines: Vec<&str> = lines.collect();
     let mut client = peer;
-    for hop in lines.iter().flat_map(|line| line.split(',')).map(str::trim).rev() {
-        match hop.parse::<IpAddr>() {
-            Ok(address) => client = address.to_canonical(),
+    let hops = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
+    // An empty member is none (RFC 9110 §5.6.1).
+    for hop in hops.filter(|hop| !hop.is_empty()).rev() {
+        match address_of(hop) {
+            Some(address) => client = address.to_canonical(),
             // Whatever stands left of an unreadable hop may be forged.
-            Err(_) => break,
+            None => break,
         }
         if !is_trusted(&client) {
             break;
         }
     }
     client
+}
+
+/// The address of a hop: alone, with the port that some proxies write behind it, or in brackets.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    bare.parse().ok().or_else(|| hop.parse().ok().map(|with_port: SocketAddr| with_port.ip()))
 }
 
 /// The parameters of a query or a form, decoded once.
@@ -149,8 +150,6 @@ impl Query {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use actix_web::http::header::HeaderValue;
     use actix_web::test::TestRequest;
     use proptest::prelude::*;
@@ -182,6 +181,20 @@ mod tests {
     fn a_line_that_nobody_can_read_hides_what_stands_left_of_it() {
         let lines = [b"203.0.113.7".to_vec(), b"\xff".to_vec(), b"10.0.0.2".to_vec()];
         assert_eq!(address("10.0.0.1", &lines, &[net("10.0.0.0/8")]).to_string(), "10.0.0.2");
+    }
+
+    #[test]
+    fn a_hop_may_have_a_port_or_brackets_and_an_empty_one_is_none() {
+        for (line, expected) in [
+            ("203.0.113.7:5678", "203.0.113.7"),
+            ("[2001:db8::1]:80", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("203.0.113.7,, 10.0.0.2:1 ,", "203.0.113.7"),
+            ("203.0.113.7:x", "10.0.0.1"),
+            ("[203.0.113.7", "10.0.0.1"),
+        ] {
+            assert_eq!(address("10.0.0.1", &[line.into()], &[net("10.0.0.0/8")]).to_string(), expected, "{line}");
+        }
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::support::{Browser, Reply, Request, Setup, Streaming, World, contains, eventually, send_raw};
+use crate::support::{Browser, Reply, Request, Setup, Streaming, World, contains, eventually, send, send_raw};
 
 /// What a browser, or whoever pretends to be one, may try to tell an upstream.
 const HOSTILE_HEADERS: &[(&str, &str)] = &[
@@ -509,6 +509,18 @@ fn a_method_that_the_route_does_not_list_is_a_405() {
     let override_it = Request::new("POST", "").header("X-HTTP-Method-Override", "DELETE");
     browser.fetch_with(&world.one(), override_it, "/api/x");
     assert_eq!(world.upstream.last().method, "POST");
+}
+
+#[test]
+fn options_that_may_go_no_further_is_answered_here() {
+    let world = World::new();
+    let browser = world.signed_in();
+    let options = world.own_request(&browser, "OPTIONS", "/api/x").header("Max-Forwards", "0");
+    let answer = send(world.gateway.port, &options);
+    assert_eq!((answer.status, answer.header("allow")), (204, Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")));
+    let nobody = world.own_request(&Browser::new(), "OPTIONS", "/api/x").header("Max-Forwards", "0");
+    send(world.gateway.port, &nobody).refuses(401, "no_session");
+    assert!(world.upstream.requests().is_empty());
 }
 
 #[test]

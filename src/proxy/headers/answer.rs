@@ -76,12 +76,12 @@ fn is_token_challenge(value: &HeaderValue) -> bool {
 }
 
 fn mapped_location(value: &HeaderValue, asked: &Asked<'_>) -> Option<server::HeaderValue> {
-    let mapped = location::mapped(value.to_str().ok()?, asked.route, asked.origin)?;
+    let mapped = location::mapped(&location::as_read(value.as_bytes()), asked.route, asked.origin)?;
     server::HeaderValue::from_str(&mapped).ok()
 }
 
 fn add_own(fields: &Fields, asked: &Asked<'_>, out: &mut HttpResponseBuilder) {
-    let lines = |name| fields.all(name).filter_map(|line| line.to_str().ok());
+    let lines = |name| fields.all(name).map(|line| String::from_utf8_lossy(line.as_bytes()));
     match asked.route.config.cache {
         CachePolicy::NoStore => {
             out.insert_header((server::CACHE_CONTROL, server::HeaderValue::from_static(cache::NO_STORE)))

@@ -1,7 +1,26 @@
 //! `Location` on its way back (RFC 9110 §10.2.2): the upstream's own origin becomes the site's, its paths the route's.
 
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
 use crate::config::Origin;
 use crate::proxy::route::Route;
+
+/// What no URL holds as it is: controls, and whatever is not ASCII.
+const NOT_ASCII: &AsciiSet = CONTROLS;
+
+/// The URL that a browser reads in these bytes: it leaves tabs out, and percent-encodes what is not ASCII (WHATWG URL
+/// §4.4). Servers write such paths as they are.
+pub(super) fn as_read(location: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(location) {
+        Ok(plain) if location.is_ascii() && !location.contains(&b'\t') => Cow::Borrowed(plain),
+        _ => {
+            let seen = location.iter().filter(|byte| **byte != b'\t');
+            Cow::Owned(seen.flat_map(|byte| percent_encode(std::slice::from_ref(byte), NOT_ASCII)).collect())
+        }
+    }
+}
 
 /// The value for the browser; `None` leaves the upstream's as it is.
 ///
@@ -57,6 +76,18 @@ mod tests {
             assert_eq!(map("http://up:81", false, location).as_deref(), Some(expected), "{location}");
         }
         assert_eq!(map("https://up", false, "https://up:443/x").as_deref(), Some("https://app.example/x"));
+    }
+
+    #[test]
+    fn a_path_that_is_not_ascii_is_mapped_as_a_browser_reads_it() {
+        let map = |location: &[u8]| map("http://up:81", false, &as_read(location));
+        assert_eq!(
+            map("http://up:81/\u{fc}ber?\u{fc}".as_bytes()).as_deref(),
+            Some("https://app.example/%C3%BCber?%C3%BC")
+        );
+        assert_eq!(map(b"http://up:81/\xfc").as_deref(), Some("https://app.example/%FC"));
+        assert_eq!(map(b"ht\ttp://up:\t81/x").as_deref(), Some("https://app.example/x"));
+        assert_eq!(map("http://\u{fc}p:81/x".as_bytes()), None);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use actix_web::http::Version;
 use actix_web::http::header::{self as server, HeaderMap as ServerHeaders};
+use actix_web::http::{Method, Version};
 
 use super::{Nominated, cookies, fold, is_hop_by_hop, members};
 use crate::config::Origin;
@@ -36,6 +36,8 @@ pub(crate) struct Own<'a> {
     pub(crate) proof: Option<&'a str>,
     /// How the body is framed.
     pub(crate) framing: Framing,
+    /// How many more hops it may take, where that is asked for.
+    pub(crate) hops: Option<u32>,
 }
 
 /// How a request body is framed (RFC 9112 §6).
@@ -57,6 +59,14 @@ pub(crate) fn has_looped(headers: &ServerHeaders) -> bool {
         // received-protocol RWS received-by [ RWS comment ]
         member.split_ascii_whitespace().nth(1).is_some_and(|by| by.eq_ignore_ascii_case(PSEUDONYM))
     })
+}
+
+/// The hops that an OPTIONS may take from here, this one included (RFC 9110 §7.6.2); for other methods they mean nothing.
+pub(crate) fn hops(method: &Method, headers: &ServerHeaders) -> Option<u32> {
+    if *method != Method::OPTIONS {
+        return None;
+    }
+    headers.get("max-forwards")?.to_str().ok()?.parse().ok()
 }
 
 /// Writes the header lines that go to the upstream. Removal comes first: a browser that nominates `Authorization` in
@@ -90,7 +100,7 @@ fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 fn is_dropped(name: &str) -> bool {
     matches!(
         name,
-        "host" | "content-length" | "expect" // framing, answered or written by the gateway
+        "host" | "content-length" | "expect" | "max-forwards" // framing and hops, answered or written by the gateway
             | "cookie" | "authorization" | "dpop" // the session's, not the browser's
             | "origin" | "referer" // the same-origin proof ends here
             | "forwarded" | "x-real-ip" | "via" | "x-request-id" // the gateway's word
@@ -118,6 +128,9 @@ fn add_own(out: &mut Vec<u8>, headers: &ServerHeaders, own: &Own<'_>) {
             line(out, "connection", b"Upgrade");
             line(out, "upgrade", b"websocket");
         }
+    }
+    if let Some(hops) = own.hops {
+        line(out, "max-forwards", hops.to_string().as_bytes());
     }
     write_address(own.client.to_canonical(), out);
     line(out, "x-forwarded-proto", own.origin.scheme().as_str().as_bytes());

@@ -54,6 +54,40 @@ fn only_the_gateways_word_reaches_the_upstream() {
 }
 
 #[test]
+fn options_has_one_hop_less_to_go() {
+    let upstream = Upstream::answering(OK);
+    let mut client = Connection::open(start(vec![route(upstream.address)]));
+    for (method, line, passed) in
+        [("OPTIONS", "Max-Forwards: 5\r\n", vec!["4"]), ("OPTIONS", "", vec![]), ("GET", "Max-Forwards: 0\r\n", vec![])]
+    {
+        client.ask(&format!("{method} /api/x"), line);
+        assert_eq!(status(&client.head()), "200");
+        assert_eq!(values(upstream.heads().last().expect("it came"), "max-forwards"), passed, "{method} {line}");
+    }
+}
+
+#[test]
+fn bytes_that_are_not_ascii_open_nothing_to_the_browser() {
+    let upstream = Upstream::start(|_, connection| {
+        while !connection.request().is_empty() {
+            let local = connection.address();
+            connection.connection.send(format!(
+                "HTTP/1.1 302 Found\r\nLocation: http://{local}/api/\u{fc}ber\r\nCache-Control: no-store, ext=\"\u{fc}\"\r\n\
+                 Vary: Accept, \u{fc}\r\nContent-Length: 0\r\n\r\n"
+            ));
+        }
+    });
+    let mut config = route(upstream.address);
+    config.cache = CachePolicy::Upstream;
+    let mut client = Connection::open(start(vec![config]));
+    client.ask("GET /api/x", "");
+    let head = client.head();
+    assert_eq!(values(&head, "location"), ["http://one.localhost:8080/api/%C3%BCber"], "{head}");
+    assert_eq!(values(&head, "cache-control"), ["private, no-store"], "{head}");
+    assert_eq!(values(&head, "vary"), ["Accept, Cookie"], "{head}");
+}
+
+#[test]
 fn a_token_goes_only_where_there_is_one_and_the_route_takes_it() {
     let upstream = Upstream::answering(OK);
     let [mut optional, mut public] = [route(upstream.address), route(upstream.address)];

@@ -141,6 +141,11 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
+    /// Where the client has connected to.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.connection.stream.local_addr().expect("it is bound")
+    }
+
     /// The next request's head; empty at the end of the connection.
     pub(super) fn request(&mut self) -> String {
         self.connection.stream.set_read_timeout(Some(6 * PATIENCE)).expect("a timeout");
