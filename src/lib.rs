@@ -17,6 +17,7 @@
 //! | 2 | [`dpop`] | tokens bound to a key: proofs, and the nonces that servers want in them |
 //! | 3 | [`session`] | key ring, ticket, record, life, and the store: memory, file, Redis |
 //! | 3 | [`provider`] | who logs users in: the strict OpenID Connect client, plain OAuth 2.0, an API with a login of its own |
+//! | 2 | [`connection`] | a browser's connection, and the limits that the server does not keep |
 //! | 3 | [`guard`] | pure functions of a request's words that return a proof or a refusal |
 //! | 4 | [`auth`] | the use cases, without any HTTP type: log in, current session, refresh, log out; the live streams; an operator's view of it |
 //! | 4 | [`proxy`] | the route table, headers, bodies, WebSocket tunnels, and the upstream client |
@@ -90,6 +91,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod connection;
 pub mod dev;
 pub mod dpop;
 pub mod endpoints;

@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookies::{only_session, open_ticket};
 use super::known::Known;
 use super::problem::Problem;
 use super::request::Incoming;
-use super::{Site, request, streams};
+use super::{Site, close_to_browsers, request, streams};
 use crate::auth::{CurrentError, Session, TokenError, Why};
 use crate::config::{Access, EncodedSlash};
 use crate::guard::same_origin::{self, SameOrigin};
-use crate::proxy::forward::{Forward, Pass, forward};
+use crate::proxy::forward::{Forward, Pass, ends_here, forward};
 use crate::proxy::route::Route;
 use crate::proxy::tunnel;
 use crate::secret::AccessToken;
@@ -37,6 +38,11 @@ pub(super) async fn call(site: &Site, route: &Route, incoming: Incoming<'_>) -> 
         (Access::None, true) => prove(site, request, websocket).map(|_| (Pass::Public, None))?,
         (_, _) => admit(site, route, request, prove(site, request, websocket)?).await?,
     };
+    if ends_here(request) {
+        let mut answer = HttpResponse::NoContent();
+        close_to_browsers(&mut answer);
+        return Ok(answer.insert_header((header::ALLOW, route.allow_header())).finish());
+    }
     let renew = async || {
         let Sent { known, session, newer } = sent.as_ref()?;
         let refused = newer.as_ref().unwrap_or_else(|| session.own_token());
@@ -53,7 +59,7 @@ pub(super) async fn call(site: &Site, route: &Route, incoming: Incoming<'_>) -> 
         return Ok(Box::pin(tunnel::tunnel(&site.shared.clients, forwarded, renew, hooks)).await?);
     }
     let response = forward(&site.shared.clients, forwarded, renew).await?;
-    streams::until_over(site, session, response)
+    streams::until_over(site, session, request, response)
 }
 
 /// The session that a request goes on with, and the token it takes along if that is not the session's own.

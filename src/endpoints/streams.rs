@@ -5,15 +5,19 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
+use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::problem::Problem;
 use super::{Connections, Site};
 use crate::auth::{Auth, End, Live, Session};
 use crate::clock::Timestamp;
+use crate::connection::Connection;
 use crate::proxy::forward::is_event_stream;
 use crate::proxy::tunnel::{Closing, Hooks};
 use crate::session::ticket::Ticket;
@@ -24,6 +28,9 @@ const SESSION_OVER: u16 = 4401;
 /// And those of RFC 6455 §7.4.1 and of the IANA registry for what is nobody's fault.
 const GOING_AWAY: u16 = 1001;
 const TRY_AGAIN_LATER: u16 = 1013;
+
+/// How long a browser has to read the end of its stream. The contract's section 6.10 gives two seconds in all.
+const UNREAD: Duration = Duration::from_secs(1);
 
 /// What a tunnel on `session` listens to and tells.
 pub(super) fn hooks(
@@ -46,18 +53,29 @@ pub(super) fn hooks(
     })
 }
 
-/// Ends an event stream of the upstream with the session it came through; any other answer ends by itself.
+/// Ends an event stream of the upstream with the session it came through; any other answer ends by itself. A browser that
+/// does not read it cannot be told, and loses its connection.
 pub(super) fn until_over(
     site: &Site,
     session: Option<&Session>,
+    request: &HttpRequest,
     response: HttpResponse,
 ) -> Result<HttpResponse, Problem> {
     if !response.headers().get(header::CONTENT_TYPE).is_some_and(is_event_stream) {
         return Ok(response);
     }
-    let over = Box::pin(open(site, session)?.over());
-    let counted = count(site, "event_stream");
-    Ok(response.map_body(|_, body| UntilOver { body, over, _counted: counted }.boxed()))
+    let (live, connection) = (open(site, session)?, Connection::of(request).cloned());
+    let (tell, over) = oneshot::channel();
+    let watch = actix_web::rt::spawn(async move {
+        // Nobody hears it if the stream has ended by itself.
+        let _ = tell.send(live.over().await);
+        tokio::time::sleep(UNREAD).await;
+        if let Some(connection) = connection {
+            connection.cut();
+        }
+    });
+    let (watch, counted) = (AbortOnDropHandle::new(watch), count(site, "event_stream"));
+    Ok(response.map_body(|_, body| UntilOver { body, over, _watch: watch, _counted: counted }.boxed()))
 }
 
 /// One more open stream in the metrics, for as long as what is returned lives.
@@ -111,7 +129,8 @@ impl Activity {
 /// A body that ends before its time when its session does.
 struct UntilOver {
     body: BoxBody,
-    over: Pin<Box<dyn Future<Output = End>>>,
+    over: oneshot::Receiver<End>,
+    _watch: AbortOnDropHandle<()>,
     _counted: Held,
 }
 
@@ -123,7 +142,7 @@ impl MessageBody for UntilOver {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<bytes::Bytes, Self::Error>>> {
-        if self.over.as_mut().poll(cx).is_pending() {
+        if Pin::new(&mut self.over).poll(cx).is_pending() {
             return Pin::new(&mut self.body).poll_next(cx);
         }
         Poll::Ready(match self.body.size() {

@@ -22,7 +22,7 @@ pub(crate) use answer::is_event_stream;
 
 use super::bearer::Bearer;
 use super::body::{Limits, RequestBody, Upload, UploadError, declared_length};
-use super::headers::request::{Framing, Own, has_looped, outbound};
+use super::headers::request::{Framing, Own, has_looped, hops, outbound};
 use super::route::Route;
 use super::tunnel;
 use super::upstream::{Answer, BodyLength, ExchangeError, Outgoing, UpstreamClients};
@@ -83,6 +83,12 @@ pub enum ForwardError {
     /// The upstream leads back to the gateway (RFC 9110 §7.6.3).
     #[error("the request has passed the gateway before: an upstream leads back to it")]
     Loop,
+}
+
+/// Whether a request may go no further than here (RFC 9110 §7.6.2).
+#[must_use]
+pub fn ends_here(request: &HttpRequest) -> bool {
+    hops(request.method(), request.headers()) == Some(0)
 }
 
 /// Forwards and answers. `renew` is asked when the upstream refuses the bearer that went along with a request which can
@@ -215,6 +221,7 @@ impl Forward<'_> {
             bearer: self.bearer(),
             proof: proof.as_deref(),
             framing,
+            hops: hops(method, self.request.headers()).map(|hops| hops.saturating_sub(1)),
         };
         head.extend_from_slice(b" HTTP/1.1\r\n");
         outbound(self.request.headers(), &own, &mut head).ok_or(bad("a header"))?;

@@ -20,6 +20,7 @@ use super::body::Upload;
 use super::forward::{Forward, ForwardError};
 use super::upstream::UpstreamClients;
 use crate::config::RouteConfig;
+use crate::connection::Connection;
 use crate::lists;
 
 /// How a tunnel is closed from here (RFC 6455 §7.4).
@@ -92,7 +93,7 @@ pub async fn tunnel(
 ) -> Result<HttpResponse, ForwardError> {
     let payload = std::mem::replace(&mut forward.payload, Payload::None);
     forward.check_loop()?;
-    // The handshake is a call like any other; an open tunnel takes nobody's room, and has its own ends.
+    // A call like any other, for as long as the tunnel is open; its time, though, is that of the handshake.
     let bounds = forward.enter()?;
     let answer = forward.exchange(clients, Upload::none(), bounds.ends, renew).await?;
     if answer.status != StatusCode::SWITCHING_PROTOCOLS {
@@ -104,8 +105,11 @@ pub async fn tunnel(
         return Err(unreachable("it switches to a protocol that nobody asked for"));
     }
     let mut opened = forward.head(answer.fields, answer.status);
+    if let Some(connection) = Connection::of(forward.request) {
+        connection.limit(forward.route.config.idle_timeout, None);
+    }
     let upstream = answer.body.into_wire().ok_or_else(|| unreachable("it closed the connection"))?;
     opened.upgrade("websocket");
     tracing::debug!(event = "tunnel_opened", request_id = forward.request_id);
-    Ok(opened.body(relay::start(payload, upstream, hooks).boxed()))
+    Ok(opened.body(relay::start(payload, upstream, hooks, bounds.room).boxed()))
 }

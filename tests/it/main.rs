@@ -52,6 +52,7 @@ mod secrets_in_logs;
 mod session;
 mod sessions_command;
 mod several_providers;
+mod slow_browsers;
 mod spa_files;
 mod step_up;
 mod store_contract;

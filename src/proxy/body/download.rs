@@ -1,6 +1,7 @@
 //! The upstream's body on its way to the browser.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::connection::Connection;
 use crate::proxy::upstream::{AnswerBody, BodyError};
 
 /// Passes data on as it arrives. An error of the upstream's body becomes one of the browser's, which makes the server
@@ -23,6 +25,8 @@ pub(crate) struct Download {
     alarm: Option<Pin<Box<Sleep>>>,
     /// Why it breaks off, from the moment that this is known.
     failure: Option<DownloadError>,
+    /// The connection whose end would be taken for this body's.
+    unframed: Option<Rc<Connection>>,
     /// The call's room at its route, until the body is through.
     _room: OwnedSemaphorePermit,
 }
@@ -30,7 +34,7 @@ pub(crate) struct Download {
 /// How long a body may take.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Patience {
-    /// How long the upstream may be quiet. A browser that reads slowly is not the upstream's silence.
+    /// How long the upstream may be quiet. A browser that reads slowly is not the upstream's silence, but its connection's.
     pub(crate) idle: Option<Duration>,
     /// The end in any case.
     pub(crate) ends: Option<Instant>,
@@ -57,7 +61,12 @@ impl Patience {
 impl Download {
     /// Passes `body` on, as `length` bytes if the upstream has declared them, and gives `room` back when it is through.
     pub(crate) fn new(body: AnswerBody, length: Option<u64>, patience: Patience, room: OwnedSemaphorePermit) -> Self {
-        Self { body, length, patience, waiting: None, alarm: None, failure: None, _room: room }
+        Self { body, length, patience, waiting: None, alarm: None, failure: None, unframed: None, _room: room }
+    }
+
+    /// Lets `connection` end with a reset if this body breaks off: its end alone would make it look complete.
+    pub(crate) fn fails_by_reset(&mut self, connection: &Rc<Connection>) {
+        self.unframed = Some(Rc::clone(connection));
     }
 
     /// Waits for the upstream, but not forever.
@@ -78,6 +87,9 @@ impl Download {
     /// time to write what came before.
     fn fail<T>(&mut self, error: DownloadError, cx: &Context<'_>) -> Poll<T> {
         self.failure = Some(error);
+        if let Some(connection) = &self.unframed {
+            connection.end_by_reset();
+        }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -95,7 +107,10 @@ impl MessageBody for Download {
             return Poll::Ready(Some(Err(failure)));
         }
         let Poll::Ready(piece) = self.body.poll_next(cx) else {
-            return self.wait(cx).map(|error| Some(Err(error)));
+            return match self.wait(cx) {
+                Poll::Ready(error) => self.fail(error, cx),
+                Poll::Pending => Poll::Pending,
+            };
         };
         self.waiting = None;
         let late = self.patience.ends.is_some_and(|ends| ends <= Instant::now());

@@ -1,6 +1,7 @@
 //! The browser's body on its way to the upstream.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -155,6 +156,17 @@ impl RequestBody {
                 Ok(Some(piece))
             }
             Ok(Some(Err(_))) | Err(_) => Err(UploadError::Broken),
+        }
+    }
+
+    /// Writes a piece of it, which must not stand still for longer than the browser may.
+    ///
+    /// # Errors
+    /// What `write` comes to, or that it has taken too long.
+    pub(crate) async fn in_time(&self, write: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+        match &self.0 {
+            Source::Browser { limits, .. } => tokio::time::timeout(limits.idle, write).await?,
+            Source::Empty | Source::Kept(_) => write.await,
         }
     }
 

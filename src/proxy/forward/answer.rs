@@ -1,14 +1,20 @@
 //! The response on its way to the browser: headers cleaned, the body streamed, and framed as its status demands.
 
+use std::time::Duration;
+
 use actix_web::body::MessageBody;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use super::{Bounds, Forward, ForwardError, Pass};
+use crate::connection::Connection;
 use crate::proxy::body::{Download, Patience};
 use crate::proxy::headers::answer::{Asked, inbound, wants_document};
 use crate::proxy::upstream::{Answer, Fields};
+
+/// How long after its end an answer is still waited for, so that what came of it before can be written.
+const UNREAD: Duration = Duration::from_secs(1);
 
 impl Forward<'_> {
     /// The head of the response as the browser gets it.
@@ -36,6 +42,11 @@ impl Forward<'_> {
         let streams = fields.get(&CONTENT_TYPE).is_some_and(is_event_stream);
         let idle = (!streams).then_some(self.route.config.idle_timeout);
         let patience = Patience { idle, ends };
+        let connection = Connection::of(self.request);
+        if let Some(connection) = connection {
+            // A body that is read ends by itself; this is for one that is not.
+            connection.limit(self.route.config.idle_timeout, ends.map(|ends| ends + UNREAD));
+        }
         let declared = fields.get(&CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let mut builder = self.head(fields, status);
         Ok(match status {
@@ -51,8 +62,13 @@ impl Forward<'_> {
             _ if *method == Method::HEAD => builder.body(Download::new(body, declared, patience, room).boxed()),
             _ => {
                 let length = body.length();
-                let mut response = builder.body(Download::new(body, length, patience, room).boxed());
-                if length.is_none() && self.request.version() == Version::HTTP_10 {
+                let unframed = length.is_none() && self.request.version() == Version::HTTP_10;
+                let mut download = Download::new(body, length, patience, room);
+                if unframed && let Some(connection) = connection {
+                    download.fails_by_reset(connection);
+                }
+                let mut response = builder.body(download.boxed());
+                if unframed {
                     // It knows no chunks: the end of the connection is the end of the body (RFC 9112 §6.1, §6.3).
                     response.head_mut().no_chunking(true);
                     response.head_mut().set_connection_type(ConnectionType::Close);

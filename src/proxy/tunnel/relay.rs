@@ -12,7 +12,7 @@ use actix_web::dev::Payload;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Chain};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::frames::{self, Frames};
 use super::{Closing, Hooks};
@@ -56,11 +56,15 @@ pub(super) fn start(
     payload: Payload,
     upstream: (Wire, BytesMut),
     hooks: Hooks<impl Future<Output = Closing> + 'static, impl FnMut() + 'static>,
+    room: OwnedSemaphorePermit,
 ) -> TunnelBody {
     let (sender, pieces) = mpsc::channel(1);
     let cut = Rc::<Cell<bool>>::default();
     let is_cut = Rc::clone(&cut);
-    actix_web::rt::spawn(async move { is_cut.set(relay(payload, upstream, sender, hooks).await.is_err()) });
+    actix_web::rt::spawn(async move {
+        let _room = room;
+        is_cut.set(relay(payload, upstream, sender, hooks).await.is_err());
+    });
     TunnelBody { pieces, cut }
 }
 

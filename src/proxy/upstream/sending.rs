@@ -130,7 +130,8 @@ async fn send(mut wire: Wire, request: Outgoing) -> Result<(), SendError> {
         };
         let piece = piece.map_err(SendError::Upload)?;
         let done = piece.is_none();
-        write(&mut wire, std::mem::take(&mut front).chain(framed(piece, &mut promised)?)).await?;
+        let bytes = std::mem::take(&mut front).chain(framed(piece, &mut promised)?);
+        body.in_time(write(&mut wire, bytes)).await?;
         body.moved();
         if done {
             return Ok(());

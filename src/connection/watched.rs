@@ -1,0 +1,121 @@
+//! The stream of a connection, which fails when one of its limits has passed.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_tls::accept::rustls_0_23::TlsStream;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Connection;
+
+/// What a connection is made of.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin {
+    /// The socket at its end.
+    fn socket(&self) -> &TcpStream;
+}
+
+/// A browser's connection, watched.
+pub struct Watched<S: Transport> {
+    stream: S,
+    connection: Rc<Connection>,
+    /// Goes off at the next limit or before it, and is set again then; so a call that ends in time does not touch it.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: Transport> Watched<S> {
+    /// Watches `stream`, which is kept for `keep_alive` between two requests.
+    pub fn new(stream: S, keep_alive: Duration) -> Self {
+        Self { stream, connection: Connection::new(keep_alive), alarm: None }
+    }
+
+    /// What those who answer know of it.
+    #[must_use]
+    pub const fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
+    /// Fails when a limit has passed; else makes sure that somebody is woken when one does.
+    fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.connection.remember(cx);
+        if self.connection.cut.get() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        let Some(due) = self.connection.due() else { return Ok(()) };
+        if self.alarm.as_ref().is_some_and(|alarm| alarm.deadline() <= due && !alarm.is_elapsed()) {
+            return Ok(());
+        }
+        if due <= Instant::now() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        alarm.as_mut().reset(due);
+        // Should it have passed meanwhile, the next look finds it so.
+        if alarm.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
+    }
+}
+
+impl<S: Transport> Drop for Watched<S> {
+    fn drop(&mut self) {
+        if self.connection.breaks.get()
+            && let Err(error) = SockRef::from(self.stream.socket()).set_linger(Some(Duration::ZERO))
+        {
+            tracing::debug!(event = "no_reset", %error);
+        }
+    }
+}
+
+impl<S: Transport> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let received = &buffer.filled()[before..];
+        if !received.is_empty() {
+            self.connection.received(received);
+        }
+        self.watch(cx)?;
+        outcome
+    }
+}
+
+impl<S: Transport> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.connection.wrote(outcome.is_ready());
+        self.watch(cx)?;
+        outcome
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        if outcome.is_pending() {
+            self.connection.wrote(false);
+            self.watch(cx)?;
+        }
+        outcome
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Transport for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Transport for TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
