@@ -6,6 +6,7 @@
 //! seen: [`Watched`] is the stream itself, and [`Connection`] what those who answer know of it. A limit that has passed is
 //! an error of the stream, upon which the server drops the connection and all that belongs to it.
 
+mod interim;
 mod watched;
 
 use std::cell::{Cell, RefCell};
@@ -16,6 +17,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use tokio::time::Instant;
 
+use interim::Interim;
 pub use watched::{Transport, Watched};
 
 /// How long the head of a request may take from its first byte; the server's own limit for the first one.
@@ -41,6 +43,7 @@ pub struct Connection {
     patience: Cell<Duration>,
     /// When the answer has to be over.
     ends: Cell<Option<Instant>>,
+    interim: Interim,
     cut: Cell<bool>,
     /// Whether a plain end would look like the end of a whole answer.
     breaks: Cell<bool>,
@@ -63,6 +66,7 @@ impl Connection {
             unread: Cell::default(),
             patience: Cell::new(UNREAD),
             ends: Cell::default(),
+            interim: Interim::default(),
             cut: Cell::default(),
             breaks: Cell::default(),
             waker: RefCell::default(),
@@ -92,6 +96,11 @@ impl Connection {
     /// Drops the connection now, with whatever is under way on it.
     pub fn cut(&self) {
         self.cut.set(true);
+        self.wake();
+    }
+
+    /// Has the server look at the connection.
+    fn wake(&self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -152,5 +161,6 @@ impl Drop for Call {
         self.0.resting.set(None);
         self.0.arriving.set(None);
         self.0.limit(UNREAD, None);
+        self.0.interim.answered();
     }
 }

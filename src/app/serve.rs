@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_http::HttpService;
+use actix_http::{HttpService, Request};
 use actix_server::GracefulShutdownSignal;
 use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, map_config};
 use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
@@ -86,10 +86,14 @@ fn http<S: Transport + 'static>(
 ) -> impl ServiceFactory<(Watched<S>, Option<SocketAddr>), Config = (), Response = (), Error = (), InitError = ()> + use<S>
 {
     let stop = stop.clone();
-    let app = App::new().default_service(fn_service(move |request: ServiceRequest| {
+    let app = App::new().default_service(fn_service(move |mut request: ServiceRequest| {
         let slot = Rc::clone(&slot);
         async move {
-            let call = Connection::of(request.request()).map(Connection::call);
+            let connection = Connection::of(request.request()).cloned();
+            if let Some(connection) = &connection {
+                connection.announce(&mut request);
+            }
+            let call = connection.as_ref().map(Connection::call);
             let response = answer(&slot.worker(), request).await;
             Ok::<_, Error>(response.map_body(|_, body| BoxBody::new(Answering { body, _call: call })))
         }
@@ -103,6 +107,12 @@ fn http<S: Transport + 'static>(
             let stop = stop.clone();
             async move { stop.notified().await }
         })
+        .expect(fn_service(async |request: Request| {
+            if let Some(connection) = request.conn_data::<Rc<Connection>>() {
+                connection.withhold_continue();
+            }
+            Ok::<_, Error>(request)
+        }))
         .on_connect_ext(|stream: &Watched<S>, data| {
             data.insert(Rc::clone(stream.connection()));
         })

@@ -88,14 +88,25 @@ impl<S: Transport> AsyncRead for Watched<S> {
 
 impl<S: Transport> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let this = &mut *self;
+        let outcome = match this.connection.interim.poll_pay(&mut this.stream, cx)? {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => match this.connection.interim.taken_out(bytes) {
+                0 => Pin::new(&mut this.stream).poll_write(cx, bytes),
+                count => return Poll::Ready(Ok(count)),
+            },
+        };
         self.connection.wrote(outcome.is_ready());
         self.watch(cx)?;
         outcome
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        let this = &mut *self;
+        let outcome = match this.connection.interim.poll_pay(&mut this.stream, cx)? {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => Pin::new(&mut this.stream).poll_flush(cx),
+        };
         if outcome.is_pending() {
             self.connection.wrote(false);
             self.watch(cx)?;

@@ -511,6 +511,58 @@ fn a_method_that_the_route_does_not_list_is_a_405() {
     assert_eq!(world.upstream.last().method, "POST");
 }
 
+/// Sends the head of a request that waits to be asked for its body, and gives what comes first.
+fn waiting(world: &World, request: Request) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).expect("the gateway listens");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    let request = request.header("Expect", "100-continue").header("Connection", "keep-alive");
+    stream.write_all(&request.bytes()).expect("the head can be written");
+    let first = head(&mut stream);
+    (stream, first)
+}
+
+/// Reads one head.
+fn head(stream: &mut TcpStream) -> String {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).expect("a head");
+        head.push(byte[0]);
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+#[test]
+fn whoever_waits_to_be_asked_for_a_body_is_asked_only_if_it_is_wanted() {
+    let mut setup = Setup::one_site();
+    setup.sites[0].routes = vec![route(&["path = \"/api\"", "max_body = \"1KiB\""])];
+    let world = World::of(setup);
+    let browser = world.signed_in();
+    let post =
+        |browser: &Browser, length: &str| world.own_request(browser, "POST", "/api/x").header("Content-Length", length);
+    let foreign = Request::new("POST", "/api/x").header("Host", "evil.example").header("Content-Length", "5");
+    for (request, status) in [
+        (post(&Browser::new(), "5"), "401"),
+        (post(&browser, "5").header("Sec-Fetch-Site", "cross-site"), "403"),
+        (world.own_request(&browser, "POST", "/nothing").header("Content-Length", "5"), "404"),
+        (post(&browser, "2000"), "413"),
+        (foreign, "421"),
+    ] {
+        let (_, first) = waiting(&world, request);
+        assert!(first.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {first}");
+    }
+    let (mut stream, first) = waiting(&world, post(&browser, "5"));
+    assert_eq!(first, "HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"hello").expect("the body can be written");
+    assert!(head(&mut stream).starts_with("HTTP/1.1 200 "));
+    assert_eq!(world.upstream.last().body, b"hello");
+    assert_eq!(world.upstream.count(), 1);
+    // Whoever does not wait has the body taken as well, and is told nothing out of turn.
+    let bytes = post(&browser, "5").header("Expect", "100-continue").bytes();
+    let answer = send_raw(world.gateway.port, &[bytes.as_slice(), b"hello"].concat());
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.contains("HTTP/1.1 200 ") && answer.matches("HTTP/1.1 ").count() <= 2, "{answer}");
+}
+
 #[test]
 fn options_that_may_go_no_further_is_answered_here() {
     let world = World::new();
