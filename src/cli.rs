@@ -97,7 +97,7 @@ struct MaybeFiles {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Dev(dev) => run_dev(dev),
-        Command::Serve(files) => read(&files.config).and_then(|config| serve::run(config, files.config)),
+        Command::Serve(files) => serve::run(files.config),
         Command::Check(files) => read(&files.config).map(|config| say(config.route_table().trim_end())),
         Command::Doctor(doctor) => doctor::run(doctor),
         Command::Keygen => {

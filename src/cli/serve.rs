@@ -5,25 +5,28 @@ use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Failed;
+use super::{Failed, read};
 use crate::app::{self, Gateway, Reload};
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config;
 use crate::telemetry;
 
 /// How often the key and certificate files are looked at. Looking beats being told: the way secrets are mounted in
 /// containers (a link that is switched) escapes most file watchers.
 const LOOK_AT_FILES: Duration = Duration::from_secs(2);
 
-/// Serves `config`, which was read from `files`.
-pub(super) fn run(config: Config, files: Vec<PathBuf>) -> Result<(), Failed> {
-    telemetry::start(&config.log).map_err(Failed::because)?;
+/// Serves what `files` say.
+pub(super) fn run(files: Vec<PathBuf>) -> Result<(), Failed> {
     app::run(async move {
+        // First of all: a signal that comes during the start is acted upon after it, and does not kill.
+        let (hangups, stop) = (listen(SignalKind::hangup())?, stop_signal()?);
+        let config = read(&files)?;
         let watched = Watched::new(config.watched.clone());
+        telemetry::start(&config.log).map_err(Failed::because)?;
         let gateway = Gateway::build(config, Clock::System).map_err(Failed::because)?;
         let reloading = Reloading { reload: gateway.reloader(), files, watched };
-        let reloading = tokio::task::spawn_local(reloading.run(listen(SignalKind::hangup())?));
-        let served = gateway.run_until(stop_signal()?).await.map_err(Failed::because);
+        let reloading = tokio::task::spawn_local(reloading.run(hangups));
+        let served = gateway.run_until(stop).await.map_err(Failed::because);
         reloading.abort();
         served
     })

@@ -42,6 +42,7 @@ mod rate_limits;
 mod refresh;
 mod refresh_answers;
 mod relay;
+mod reload;
 mod replay;
 mod replicas;
 mod resources;
