@@ -1,10 +1,13 @@
 //! `cloakroom serve`: runs until SIGTERM or SIGINT, reloads on SIGHUP or when a key or certificate file changes.
 
+mod watched;
+
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::watched::Watched;
 use super::{Failed, read};
 use crate::app::{self, Gateway, Reload};
 use crate::clock::Clock;
@@ -21,10 +24,10 @@ pub(super) fn run(files: Vec<PathBuf>) -> Result<(), Failed> {
         // First of all: a signal that comes during the start is acted upon after it, and does not kill.
         let (hangups, stop) = (listen(SignalKind::hangup())?, stop_signal()?);
         let config = read(&files)?;
-        let watched = Watched::new(config.watched.clone());
+        let watched = Watched::default().now(&config.watched);
         telemetry::start(&config.log).map_err(Failed::because)?;
         let gateway = Gateway::build(config, Clock::System).map_err(Failed::because)?;
-        let reloading = Reloading { reload: gateway.reloader(), files, watched };
+        let reloading = Reloading { reload: gateway.reloader(), files, watched, refusal: None };
         let reloading = tokio::task::spawn_local(reloading.run(hangups));
         let served = gateway.run_until(stop).await.map_err(Failed::because);
         reloading.abort();
@@ -52,60 +55,63 @@ struct Reloading {
     reload: Reload,
     files: Vec<PathBuf>,
     watched: Watched,
+    /// Why the last reload was refused, if it was.
+    refusal: Option<String>,
+}
+
+/// What asks for a reload.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Signal,
+    Files,
+}
+
+impl Cause {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Signal => "SIGHUP",
+            Self::Files => "a key or certificate file changed",
+        }
+    }
 }
 
 impl Reloading {
     async fn run(mut self, mut hangups: Signal) {
         loop {
             tokio::select! {
-                _ = hangups.recv() => self.reload("SIGHUP"),
+                _ = hangups.recv() => self.reload(Cause::Signal),
                 () = tokio::time::sleep(LOOK_AT_FILES) => {
                     if self.watched.changed() {
-                        self.reload("a key or certificate file changed");
+                        self.reload(Cause::Files);
                     }
                 }
             }
         }
     }
 
-    /// A configuration that cannot be used is refused, and the old one goes on.
-    fn reload(&mut self, cause: &str) {
+    /// A configuration that cannot be used is refused, and the old one goes on. While a watched file is another one than
+    /// the one in use, this is called at every look: what is in the way may be mended meanwhile. The log hears of a
+    /// refusal once, and whoever sent a signal hears of every one.
+    fn reload(&mut self, cause: Cause) {
+        // Before they are read: what is written meanwhile is a change.
+        let seen = self.watched.again();
         let read = config::read(&self.files, &config::process_environment).map_err(|faults| faults.to_string());
-        let watched = read.as_ref().ok().map(|config| config.watched.clone());
-        match read.and_then(|config| self.reload.apply(config).map_err(|error| error.to_string())) {
-            Ok(()) => {
-                tracing::info!(event = "reloaded", cause);
-                self.watched = Watched::new(watched.unwrap_or_default());
+        let applied = read.and_then(|config| {
+            let watched = seen.now(&config.watched);
+            self.reload.apply(config).map(|()| watched).map_err(|error| error.to_string())
+        });
+        match applied {
+            Ok(watched) => {
+                tracing::info!(event = "reloaded", cause = cause.words());
+                (self.watched, self.refusal) = (watched, None);
             }
-            Err(why) => tracing::error!(event = "reload_refused", cause, %why, "the old configuration goes on"),
+            Err(why) => {
+                if cause == Cause::Signal || self.refusal.as_ref() != Some(&why) {
+                    let cause = cause.words();
+                    tracing::error!(event = "reload_refused", cause, %why, "the old configuration goes on");
+                }
+                self.refusal = Some(why);
+            }
         }
     }
-}
-
-/// Files whose change asks for a reload, as they were last seen.
-struct Watched {
-    files: Vec<PathBuf>,
-    seen: Vec<Option<(SystemTime, u64)>>,
-}
-
-impl Watched {
-    fn new(files: Vec<PathBuf>) -> Self {
-        Self { seen: look_at(&files), files }
-    }
-
-    /// Whether any file has changed since the last look; a file that is away for a moment is no change yet.
-    fn changed(&mut self) -> bool {
-        let now = look_at(&self.files);
-        let changed = now.iter().zip(&self.seen).any(|(now, seen)| now.is_some() && now != seen);
-        self.seen = now;
-        changed
-    }
-}
-
-fn look_at(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
-    let look = |file: &PathBuf| {
-        let metadata = std::fs::metadata(file).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    };
-    files.iter().map(look).collect()
 }
