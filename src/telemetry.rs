@@ -1,9 +1,10 @@
-//! What the process says about itself: log lines, request ids, and what it counts.
+//! What the process says about itself: log lines, request ids, what it counts, and how it repeats the words of others.
 //!
 //! Only this crate's own events are written. What its libraries say may hold URLs and headers, so that only their errors
 //! are heard.
 
 pub mod metrics;
+mod plain;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -19,6 +20,7 @@ use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
+pub use self::plain::{plain, plain_start, steers_terminals};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::secret::random_bytes;
 

@@ -1,6 +1,8 @@
 //! How Redis lets us in: a Unix socket, an ACL user, credentials and certificates that change while we run.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -78,6 +80,61 @@ async fn a_user_who_may_not_tell_changes_cannot_make_any() {
     assert_eq!(store.load(&key("s")).await.unwrap(), Loaded::Ended(EndReason::Revoked));
     let others = Stores::open(&config(&server, "secret"), CLOCK).unwrap().connect();
     assert!(matches!(others.load(&key("s")).await.unwrap(), Loaded::Live(held) if held.version == 1));
+}
+
+/// Somebody who answers every command with what `lie` makes of it.
+fn liar(lie: fn(&str) -> String) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut piece = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut piece) {
+                    let said = String::from_utf8_lossy(&piece[..count]).replace("\r\n", " ");
+                    if stream.write_all(lie(&said).as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_server_that_quotes_the_password_is_not_quoted() {
+    let lies: [fn(&str) -> String; 7] = [
+        |said| format!("-ERR bad request: {said}\r\n"),
+        |said| format!("-{said} is what I heard\r\n"),
+        |_| "-ERR no s3cr3tpw for you\r\n".to_owned(),
+        |_| "-s3cr3tpw no\r\n".to_owned(),
+        |said| format!("+{said}\r\n"),
+        |said| format!("*1\r\n+{said}\r\n"),
+        |said| said.to_owned(),
+    ];
+    for (number, lie) in lies.into_iter().enumerate() {
+        let told = told_of(liar(lie)).await;
+        assert!(!told.contains("s3cr3tpw"), "{number}: {told}");
+    }
+    let told = told_of(liar(|said| {
+        let text = format!("ERR first line\nsecond {said}");
+        format!("!{}\r\n{text}\r\n", text.len())
+    }))
+    .await;
+    assert!(!told.contains("s3cr3tpw") && !told.contains('\n'), "{told}");
+    let told = told_of(liar(|_| format!("-WEIRD \u{1b}[2J{}\r\n", "x".repeat(5000)))).await;
+    assert!(told.contains("WEIRD") && !told.contains('\u{1b}') && told.len() < 300, "{told}");
+    let told = told_of(liar(|_| "-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_owned())).await;
+    assert!(told.contains("OOM command not allowed when used memory > 'maxmemory'."), "{told}");
+}
+
+/// Why nothing can be written to the store at this port.
+async fn told_of(port: u16) -> String {
+    let redis = format!("redis://:s3cr3tpw@127.0.0.1:{port}/0").parse().unwrap();
+    let config = StoreConfig { kind: StoreKind::Redis(redis), grace: Duration::ZERO };
+    let store = Stores::open(&config, CLOCK).unwrap().connect();
+    store.insert(&key("s"), entry(&CLOCK, b"x", LONG, &[])).await.unwrap_err().to_string()
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Why a request has no answer, and whether it may have been carried out all the same.
 
-use std::fmt;
-
 use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use super::settings::Settings;
+use crate::telemetry::plain_start;
 
 /// A request without the answer that was asked for.
 #[derive(Clone, Debug)]
@@ -64,24 +65,27 @@ impl Cause {
     pub(super) fn of(error: RedisError) -> Self {
         if error.is_timeout() { Self::Silent } else { Self::Redis(error) }
     }
-}
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What went wrong, in the operator's words; see [`explain`].
+    pub(super) fn explain(&self, settings: &Settings) -> String {
         match self {
-            Self::Silent => f.write_str("no answer in time"),
-            Self::GivenUp => f.write_str("has stopped answering"),
-            Self::Replica => f.write_str("is a replica, although the sentinels name it as the primary"),
-            Self::Forbidden(why) => f.write_str(why),
-            Self::Redis(error) => f.write_str(&explain(error)),
+            Self::Silent => "no answer in time".to_owned(),
+            Self::GivenUp => "has stopped answering".to_owned(),
+            Self::Replica => "is a replica, although the sentinels name it as the primary".to_owned(),
+            Self::Forbidden(why) => why.clone(),
+            Self::Redis(error) => explain(error, settings),
         }
     }
 }
 
 const NOT_PERMITTED: &str = "does not permit this user a command or a channel it needs";
 
-/// What is wrong, in the operator's words, and without what the server quotes from the command it refused.
-pub(super) fn explain(error: &RedisError) -> String {
+/// The longest piece of a server's own words that is repeated, in characters.
+const LONGEST: usize = 200;
+
+/// What is wrong, in the operator's words, and without what the server quotes from the command it refused: whoever answers
+/// at that address may quote the password, and what is said here is read by many.
+pub(super) fn explain(error: &RedisError, settings: &Settings) -> String {
     match (error.kind(), error.code()) {
         (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => "refuses the credentials".to_owned(),
         (_, Some("NOAUTH")) => "demands credentials and has been given none".to_owned(),
@@ -97,11 +101,21 @@ pub(super) fn explain(error: &RedisError) -> String {
         }
         (ErrorKind::Server(ServerErrorKind::NoPerm), _) => NOT_PERMITTED.to_owned(),
         (_, Some("NOREPLICAS")) => "has fewer replicas than its min-replicas-to-write".to_owned(),
+        (ErrorKind::Parse | ErrorKind::UnexpectedReturnType, _) => "does not answer as Redis does".to_owned(),
         (ErrorKind::Server(_) | ErrorKind::Extension, code) => {
-            let detail = error.detail().unwrap_or_default();
-            let quoted = detail.find(", with args").unwrap_or(detail.len());
-            format!("{} {}", code.unwrap_or("ERR"), &detail[..quoted])
+            quote(code.unwrap_or("ERR"), error.detail().unwrap_or_default(), settings)
         }
-        _ => error.to_string(),
+        _ => plain_start(&error.to_string(), LONGEST),
     }
+}
+
+/// The first line of the server's own words, or that it had some where they say what was said to it to get in.
+fn quote(code: &str, detail: &str, settings: &Settings) -> String {
+    let line = detail.lines().next().unwrap_or_default();
+    let quoted = line.find(", with args").unwrap_or(line.len());
+    let words = format!("{code} {}", &line[..quoted]);
+    if words.to_ascii_uppercase().contains("AUTH") || settings.are_given_away(&format!("{code} {detail}")) {
+        return "answers with an error about credentials, which is not repeated".to_owned();
+    }
+    plain_start(&words, LONGEST)
 }

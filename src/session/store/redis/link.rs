@@ -142,9 +142,11 @@ impl Link {
 
     fn error(&self, address: Option<&RedisAddress>, cause: &Cause) -> StoreError {
         metrics::STORE_ERRORS.with([]).add(1);
+        let settings = self.topology.settings();
+        let why = cause.explain(&settings);
         match address {
-            Some(address) => StoreError(format!("Redis at {address}: {cause}")),
-            None => StoreError(format!("Redis at {}: {cause}", self.topology.settings().config)),
+            Some(address) => StoreError(format!("Redis at {address}: {why}")),
+            None => StoreError(format!("Redis at {}: {why}", settings.config)),
         }
     }
 }

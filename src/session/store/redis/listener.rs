@@ -23,6 +23,7 @@ use futures_util::{Stream, StreamExt as _};
 use redis::Msg;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use super::failure::explain;
 use super::layout::{CHANGES, change};
 use super::link::Link;
 use super::mark::Marks;
@@ -128,7 +129,7 @@ async fn subscribe(
         Ok(channel.into_on_message())
     });
     let messages = made.await.map_err(|_| "no answer in time".to_owned())?;
-    Ok((at, messages.map_err(|error| super::failure::explain(&error))?))
+    Ok((at, messages.map_err(|error| explain(&error, &settings))?))
 }
 
 /// One subscription, as long as it lasts.

@@ -8,8 +8,8 @@ use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion, RedisConnectionInfo};
 use redis::{RedisError, TlsCertificates};
 
-use super::failure::explain;
-use crate::config::{RedisAddress, RedisConfig, RedisCredentials, TlsFiles};
+use crate::config::{RedisAddress, RedisConfig, RedisCredentials, RedisServers, TlsFiles};
+use crate::secret::StorePassword;
 use crate::session::store::StoreError;
 
 /// A peer that vanished without a word is noticed by the kernel after this.
@@ -42,6 +42,16 @@ impl Settings {
         self.client(address, credentials, 0)
     }
 
+    /// Whether `text` holds one of the passwords.
+    pub(super) fn are_given_away(&self, text: &str) -> bool {
+        let mut users = vec![&self.config.credentials];
+        if let RedisServers::Sentinel { credentials, .. } = &self.config.servers {
+            users.push(credentials);
+        }
+        let mut passwords = users.into_iter().filter_map(|user| user.password.as_ref()).map(StorePassword::expose);
+        passwords.any(|password| !password.is_empty() && text.contains(password))
+    }
+
     /// RESP3, because its connections notice at once when the server hangs up.
     fn client(&self, address: &RedisAddress, who: &RedisCredentials, database: u32) -> Result<Client, String> {
         if !self.config.encrypted && !self.config.plaintext && !address.is_loopback() {
@@ -62,8 +72,8 @@ impl Settings {
             .set_nodelay(true)
             .set_user_timeout(USER_TIMEOUT)
             .set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE));
-        let info = self.address(address).into_connection_info().map_err(|error| explain(&error))?;
-        Client::open(info.set_tcp_settings(tcp).set_redis_settings(redis)).map_err(|error| explain(&error))
+        let info = self.address(address).into_connection_info().map_err(|error| error.to_string())?;
+        Client::open(info.set_tcp_settings(tcp).set_redis_settings(redis)).map_err(|error| error.to_string())
     }
 
     fn address(&self, address: &RedisAddress) -> ConnectionAddr {
@@ -91,7 +101,7 @@ fn with_certificates(files: &TlsFiles) -> Result<ConnectionAddr, StoreError> {
     };
     let certificates = TlsCertificates { client_tls, root_cert: files.ca.as_deref().map(read).transpose()? };
     let anywhere = ConnectionAddr::TcpTls { host: "localhost".to_owned(), port: 0, insecure: false, tls_params: None };
-    let unusable = |error: RedisError| StoreError(explain(&error));
+    let unusable = |error: RedisError| StoreError(error.to_string());
     let client = Client::build_with_tls(anywhere, certificates).map_err(unusable)?;
     Ok(client.get_connection_info().addr().clone())
 }
