@@ -77,8 +77,8 @@ pub fn serve(listener: std::net::TcpListener, desk: &Desk, store: &Arc<dyn Store
             .app_data(web::Data::new(desk.clone()))
             .app_data(web::Data::from(Arc::clone(&store)))
             .app_data(web::PayloadConfig::new(BODY))
-            .service(only("/livez", "GET").get(health::livez))
-            .service(only("/readyz", "GET").get(health::readyz))
+            .service(only("/livez", "GET, HEAD").get(health::livez).head(health::livez))
+            .service(only("/readyz", "GET, HEAD").get(health::readyz).head(health::readyz))
             .service(only("/metrics", "GET").get(numbers))
             .service(only("/admin/sessions", "GET").get(sessions::list))
             .service(only("/admin/sessions/revoke", "POST").post(sessions::revoke))
@@ -88,9 +88,9 @@ pub fn serve(listener: std::net::TcpListener, desk: &Desk, store: &Arc<dyn Store
     Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
 }
 
-/// A path with one method; every other is a 405 that says so (RFC 9110 §15.5.6).
-fn only(path: &str, method: &'static str) -> Resource {
-    web::resource(path).default_service(web::to(move || async move { Refusal::Method(method).respond() }))
+/// A path with these methods; every other is a 405 that names them (RFC 9110 §15.5.6).
+fn only(path: &str, methods: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move { Refusal::Methods(methods).respond() }))
 }
 
 async fn numbers(desk: web::Data<Desk>, request: HttpRequest) -> Result<HttpResponse, Refusal> {

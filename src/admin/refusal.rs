@@ -22,8 +22,8 @@ pub(super) enum Refusal {
     Closed,
     /// 404
     NotFound,
-    /// 405, and the method that is allowed.
-    Method(&'static str),
+    /// 405, and the methods that are allowed, as a list.
+    Methods(&'static str),
     /// 413
     TooLarge,
     /// 415
@@ -52,7 +52,7 @@ impl Refusal {
             Self::WrongToken => (StatusCode::UNAUTHORIZED, "wrong_token", "This is not the admin token"),
             Self::Closed => (StatusCode::NOT_FOUND, "no_token_configured", "This is closed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here"),
-            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", "The method is not allowed here"),
+            Self::Methods(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", "The method is not allowed here"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", "The body is of the wrong type"),
             Self::StoreUnavailable | Self::PartlyDone(_) => {
@@ -67,7 +67,7 @@ impl Refusal {
             Self::NoToken | Self::WrongToken => "Send Authorization: Bearer with the configured admin.token.",
             Self::Closed => "The configuration has no admin.token, which opens this.",
             Self::NotFound => "The operators' paths are /livez, /readyz, /metrics, /admin/sessions and /admin/keys.",
-            Self::Method(_) => "The Allow header names the method that is.",
+            Self::Methods(_) => "The Allow header names what is.",
             Self::TooLarge => "A revocation needs a few hundred bytes.",
             Self::MediaType => "Send application/json or application/x-www-form-urlencoded.",
             Self::StoreUnavailable => "What ended, ended; try again in a moment.",
@@ -86,7 +86,7 @@ impl Refusal {
             Self::WrongToken => {
                 answer.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"cloakroom\", error=\"invalid_token\""))
             }
-            Self::Method(allowed) => answer.insert_header((header::ALLOW, *allowed)),
+            Self::Methods(allowed) => answer.insert_header((header::ALLOW, *allowed)),
             Self::StoreUnavailable | Self::PartlyDone(_) => answer.insert_header((header::RETRY_AFTER, "2")),
             _ => &mut answer,
         };

@@ -12,6 +12,18 @@ fn the_probes_tell_life_from_readiness() {
 }
 
 #[test]
+fn the_probes_answer_head_as_get_without_a_body() {
+    let world = World::new();
+    world.gateway.wait_ready(200);
+    for path in ["/livez", "/readyz"] {
+        let head = send(world.gateway.admin_port, &Request::new("HEAD", path).header("Host", "localhost"));
+        let get = world.gateway.admin(path);
+        assert_eq!((head.status, head.header("content-type")), (200, get.header("content-type")), "{path}");
+        assert_eq!((head.header("content-length"), head.text().as_str()), (get.header("content-length"), ""), "{path}");
+    }
+}
+
+#[test]
 fn the_probes_are_not_on_the_public_listener() {
     let world = World::new();
     let mut browser = Browser::new();
@@ -138,7 +150,8 @@ fn another_method_is_a_405_that_names_the_right_one() {
         ("DELETE", "/admin/sessions", "GET"),
         ("GET", "/admin/sessions/revoke", "POST"),
         ("POST", "/admin/keys", "GET"),
-        ("POST", "/readyz", "GET"),
+        ("POST", "/readyz", "GET, HEAD"),
+        ("HEAD", "/admin/keys", "GET"),
     ] {
         let answer = ask(&world, &with_token(&world, &token, method, target));
         assert_eq!((answer.status, answer.header("allow")), (405, Some(allowed)), "{method} {target}");
