@@ -6,10 +6,10 @@
 mod doctor;
 mod health;
 mod listener;
+mod result;
 mod serve;
 mod sessions;
 
-use std::fmt::Display;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,8 +20,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use self::result::{Failed, say};
 use crate::app;
-use crate::config::{self, Config, LogConfig, LogFormat, LogLevel};
+use crate::config::{self, Config, Faults, LogConfig, LogFormat, LogLevel};
 use crate::dev::provider::Profile;
 use crate::dev::{self, DevOptions};
 use crate::secret::MasterKey;
@@ -95,17 +96,10 @@ struct MaybeFiles {
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Dev(dev) => run_dev(dev),
-        Command::Serve(files) => serve::run(files.config),
-        Command::Check(files) => read(&files.config).map(|config| say(config.route_table().trim_end())),
-        Command::Doctor(doctor) => doctor::run(doctor),
-        Command::Keygen => {
-            say(&URL_SAFE_NO_PAD.encode(MasterKey::random().expose()));
-            Ok(())
-        }
-        Command::Sessions(wanted) => sessions::run(wanted),
-        Command::Health(files) => health::ask(&files.config),
+    let done = match Cli::try_parse() {
+        Ok(Cli { command }) => run(command),
+        Err(instead) if instead.use_stderr() => instead.exit(),
+        Err(help) => say(help.render().to_string().trim_end()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -113,35 +107,27 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// It did not work out, and standard error says why.
-struct Failed;
-
-impl Failed {
-    fn because(why: impl Display) -> Self {
-        // Nobody is left to tell when standard error is gone.
-        let _ = writeln!(std::io::stderr(), "cloakroom: {why}");
-        Self
-    }
-}
-
-/// One line, or several, of a result. A reader that has gone away is no failure of ours.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Many lines of a result, written at once.
-fn say_all(lines: impl IntoIterator<Item = String>) {
-    let mut text: String = lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect();
-    if text.pop().is_some() {
-        say(&text);
+fn run(command: Command) -> Result<(), Failed> {
+    match command {
+        Command::Dev(dev) => run_dev(dev),
+        Command::Serve(files) => serve::run(files.config),
+        Command::Check(files) => say(read(&files.config)?.route_table().trim_end()),
+        Command::Doctor(doctor) => doctor::run(doctor),
+        Command::Keygen => say(&URL_SAFE_NO_PAD.encode(MasterKey::random().expose())),
+        Command::Sessions(wanted) => sessions::run(wanted),
+        Command::Health(files) => health::ask(&files.config),
     }
 }
 
 fn read(files: &[PathBuf]) -> Result<Config, Failed> {
-    config::read(files, &config::process_environment).map_err(|faults| {
-        let _ = writeln!(std::io::stderr(), "{faults}");
-        Failed
-    })
+    config::read(files, &config::process_environment).map_err(refused)
+}
+
+/// Prints the faults of a configuration.
+fn refused(faults: Faults) -> Failed {
+    // Nobody is left to tell when standard error is gone.
+    let _ = writeln!(std::io::stderr(), "{faults}");
+    Failed
 }
 
 fn run_dev(options: Dev) -> Result<(), Failed> {
@@ -149,5 +135,9 @@ fn run_dev(options: Dev) -> Result<(), Failed> {
     let token_lifetime = token_lifetime.map(Duration::from_secs);
     let options = DevOptions { port, spa, api, profile, token_lifetime };
     telemetry::start(&LogConfig { format: LogFormat::Text, level: LogLevel::Info }).map_err(Failed::because)?;
-    app::run(async move { dev::run(options, say, serve::stop_signal()?).await.map_err(Failed::because) })
+    app::run(async move {
+        // It runs for whoever opens its pages, whether or not somebody reads what it says.
+        let tell = |text: &str| drop(say(text));
+        dev::run(options, tell, serve::stop_signal()?).await.map_err(Failed::because)
+    })
 }

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failed, read, say};
+use super::read;
+use super::result::{Failed, json_line, say, say_all};
 use crate::app::{self, Finding};
 use crate::config;
+use crate::telemetry::plain;
 
 /// `doctor` and what follows it.
 #[derive(Debug, Args)]
@@ -27,15 +29,14 @@ pub(super) fn run(doctor: Doctor) -> Result<(), Failed> {
 
 fn run_text(files: &[PathBuf]) -> Result<(), Failed> {
     let config = read(files)?;
-    say(config.route_table().trim_end());
-    say("");
+    say(config.route_table().trim_end())?;
+    say("")?;
     let findings = app::run(app::examine(&config));
-    for Finding { part, name, outcome } in &findings {
-        match outcome {
-            Ok(found) => say(&format!("pass  {part:<9} {name}: {found}")),
-            Err(trouble) => say(&format!("FAIL  {part:<9} {name}: {} → {}", trouble.wrong, trouble.remedy)),
-        }
-    }
+    let line = |Finding { part, name, outcome }: &Finding| match outcome {
+        Ok(found) => format!("pass  {part:<9} {name}: {found}"),
+        Err(trouble) => format!("FAIL  {part:<9} {name}: {} → {}", trouble.wrong, trouble.remedy),
+    };
+    say_all(findings.iter().map(|finding| plain(&line(finding))))?;
     verdict(&findings)
 }
 
@@ -57,7 +58,7 @@ fn run_json(files: &[PathBuf]) -> Result<(), Failed> {
     });
     let checks: Vec<_> = wrong.chain(found).collect();
     let healthy = faults.is_empty() && findings.iter().all(|finding| finding.outcome.is_ok());
-    say(&json!({ "ok": healthy, "checks": checks }).to_string());
+    say(&json_line(&json!({ "ok": healthy, "checks": checks })))?;
     if !faults.is_empty() {
         return Err(Failed::because("the configuration is faulty"));
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::watched::Watched;
-use super::{Failed, read};
+use super::read;
+use super::result::Failed;
 use crate::app::{self, Gateway, Reload};
 use crate::clock::Clock;
 use crate::config;

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use self::place::Place;
-use super::{Failed, read, say, say_all};
+use super::read;
+use super::result::{Failed, json_line, say, say_all};
 use crate::app::{self, ListedSession, Target};
 use crate::clock::Clock;
 use crate::config::{Config, Origin};
@@ -78,8 +79,7 @@ pub(super) fn run(sessions: Sessions) -> Result<(), Failed> {
     match sessions.command {
         Command::List { scope, subject } => scope.work(async |place, scope| {
             let found = collect(place, scope, subject.as_deref()).await?;
-            list(&found, scope.json);
-            Ok(())
+            list(&found, scope.json)
         }),
         Command::Revoke { scope, chosen } => scope.work(async |place, scope| {
             let target = match chosen {
@@ -89,11 +89,10 @@ pub(super) fn run(sessions: Sessions) -> Result<(), Failed> {
             };
             let ended = place.revoke(scope.site.as_deref(), &target).await?;
             match (scope.json, ended) {
-                (true, _) => say(&serde_json::json!({ "ended": ended }).to_string()),
+                (true, _) => say(&json_line(&serde_json::json!({ "ended": ended }))),
                 (false, 1) => say("1 session ended"),
                 (false, _) => say(&format!("{ended} sessions ended")),
             }
-            Ok(())
         }),
         Command::Keys { scope } => scope.work(async |place, scope| keys(place, scope).await),
     }
@@ -129,14 +128,13 @@ async fn collect(place: &Place, scope: &Scope, subject: Option<&str>) -> Result<
     Ok(found)
 }
 
-fn list(found: &[ListedSession], json: bool) {
+fn list(found: &[ListedSession], json: bool) -> Result<(), Failed> {
     if json {
-        let line = |one| serde_json::to_string(one).expect("a listed session is text and numbers");
-        say_all(found.iter().map(line));
+        say_all(found.iter().map(json_line))
     } else if found.is_empty() {
-        say("no live sessions");
+        say("no live sessions")
     } else {
-        say_all(table::of_sessions(found, Clock::System.now().as_secs()));
+        say_all(table::of_sessions(found, Clock::System.now().as_secs()))
     }
 }
 
@@ -150,16 +148,17 @@ async fn keys(place: &Place, scope: &Scope) -> Result<(), Failed> {
         }
     }
     if scope.json {
-        say_all(report.keys.iter().map(|count| serde_json::to_string(count).expect("a count is text and numbers")));
-        return Ok(());
+        return say_all(report.keys.iter().map(json_line));
     }
-    say_all(table::of_keys(&report.keys));
-    say("");
-    say("A key that seals no session can be dropped. These are the records in the store; a browser's cookie is sealed");
-    say("anew when its page next asks /bff/session, and one that never does is logged out with its old key.");
+    say_all(table::of_keys(&report.keys))?;
+    say("")?;
+    say(
+        "A key that seals no session can be dropped. These are the records in the store; a browser's cookie is sealed",
+    )?;
+    say("anew when its page next asks /bff/session, and one that never does is logged out with its old key.")?;
     if report.unknown > 0 {
         let unknown = report.unknown;
-        say(&format!("{unknown} more in this store are under keys that this configuration does not have."));
+        say(&format!("{unknown} more in this store are under keys that this configuration does not have."))?;
     }
     Ok(())
 }

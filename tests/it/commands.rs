@@ -177,6 +177,23 @@ fn help_and_version_are_results() {
 }
 
 #[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let (_dir, path) = file(&good());
+    for arguments in
+        [&["keygen"][..], &["check", "--config", &path], &["doctor", "--json", "--config", &path], &["--help"]]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
+        let output = cloakroom().args(arguments).stdout(full).output().expect("the binary was built");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(text(&output.stderr).contains("cannot be written"), "{arguments:?}: {}", text(&output.stderr));
+    }
+    let (reader, gone) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = cloakroom().arg("keygen").stdout(gone).output().expect("the binary was built");
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(1), ""), "a reader that has gone knows it");
+}
+
+#[test]
 fn a_second_file_adds_sites_and_repeats_nothing() {
     let setup = Setup::two_sites();
     let whole = setup.toml("http://127.0.0.1:9", "http://127.0.0.1:9");

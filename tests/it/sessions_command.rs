@@ -1,5 +1,6 @@
 //! `cloakroom sessions`: listing, ending and counting sessions in every kind of store; contract sections 1 and 5.
 
+use std::io::{Read as _, Write as _};
 use std::process::Output;
 
 use serde_json::Value;
@@ -190,6 +191,35 @@ fn what_is_missing_is_said() {
     let nowhere = format!("redis://127.0.0.1:{}/0", free_port());
     let down = world(Setup::one_site(), &nowhere);
     fails(&down, &["list"], "does not answer");
+}
+
+/// A store in memory is asked about at whatever listens at the admin address.
+#[test]
+fn what_a_stranger_answers_does_not_steer_the_terminal() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("a port").port();
+    let world = world(Setup::one_site(), "memory:");
+    world.rewrite(|text| text.replace(&world.setup.admin_port.to_string(), &port.to_string()));
+    let session = serde_json::json!({ "site": "s", "session": "x", "subject": "a\u{9b}2J\u{1b}[2J\nb", "provider": "main",
+        "created_at": 1, "last_seen": 1, "ends_at": 1, "token_until": 1, "generation": 1, "key": "k" });
+    let listed = serde_json::json!({ "sessions": [session.clone()], "next": null });
+    let refused = serde_json::json!({ "title": "no\u{9b}2J", "detail": "go\naway\u{202e}" });
+    let answers = [(200, &listed), (200, &listed), (403, &refused)]
+        .map(|(status, body)| format!("HTTP/1.0 {status} X\r\n\r\n{body}"));
+    let serving = std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let _ = stream.read(&mut [0; 4096]);
+            stream.write_all(answer.as_bytes()).expect("it reads");
+        }
+    });
+    let harmless = |told: &str| assert!(!told.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{told:?}");
+    assert_eq!(lines(&world, &["list"]), [session]);
+    let (table, refusal) = (printed(&world, &["list"]), sessions(&world, &["list", "--json"]));
+    harmless(&table);
+    harmless(&text(&refusal.stderr));
+    assert_eq!((table.lines().count(), text(&refusal.stderr).lines().count()), (2, 1));
+    serving.join().expect("everything was asked");
 }
 
 #[test]

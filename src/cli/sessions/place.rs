@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::super::Failed;
 use super::super::listener::{self, Question};
+use super::super::result::Failed;
 use crate::app::{KeyReport, Listing, Operator, Target};
 use crate::config::Config;
 use crate::secret::AdminToken;

@@ -1,6 +1,7 @@
 //! Sessions and keys as people read them: aligned columns, times seen from now.
 
 use crate::app::{KeyCount, ListedSession};
+use crate::telemetry::plain_start;
 
 /// The longest cell; a subject may be anything a provider thinks of.
 const WIDEST: usize = 48;
@@ -48,12 +49,7 @@ fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
 
 /// Text that others chose, made harmless for a terminal and not too long for a line.
 fn cell(text: &str) -> String {
-    let mut shown: String = text.chars().map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect();
-    if let Some((end, _)) = shown.char_indices().nth(WIDEST) {
-        shown.truncate(end);
-        shown.push('…');
-    }
-    shown
+    plain_start(text, WIDEST)
 }
 
 fn from_now(at: u64, now: u64) -> String {
