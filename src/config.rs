@@ -6,6 +6,7 @@
 //! variables and secret files.
 
 mod address;
+mod admin_listen;
 mod document;
 mod fault;
 mod json_pointer;
@@ -29,6 +30,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use admin_listen::admin_listen;
 pub use fault::{Fault, Faults};
 pub use model::*;
 pub use origin::{NotAnOrigin, Origin, Scheme, is_loopback_host};

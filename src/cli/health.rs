@@ -3,25 +3,35 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::listener::{self, Question};
-use super::{Failed, read, say};
-use crate::config::DEFAULT_ADMIN_LISTEN;
+use serde::Deserialize;
 
+use super::listener::{self, Question};
+use super::refused;
+use super::result::{Failed, say};
+use crate::config;
+use crate::telemetry::plain;
+
+/// How long everything may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Succeeds when the gateway says that it is ready.
+/// What counts of the answer.
+#[derive(Deserialize)]
+struct Readiness {
+    status: String,
+}
+
+/// Succeeds when the gateway says that it is ready, a provider that is down or not.
 pub(super) fn ask(files: &[PathBuf]) -> Result<(), Failed> {
-    let address = if files.is_empty() {
-        DEFAULT_ADMIN_LISTEN
-    } else {
-        read(files)?.admin.listen.ok_or_else(|| Failed::because("this configuration has no admin listener"))?
-    };
+    let address = config::admin_listen(files).map_err(refused)?;
     let question = Question { method: "GET", target: "/readyz", token: None, body: "", patience: PATIENCE };
     let (status, body) = listener::ask(address, &question)
-        .map_err(|error| Failed::because(format!("the admin listener at {address} does not answer: {error}")))?;
-    if status == 200 {
-        say(body.trim_end());
-        return Ok(());
+        .map_err(|error| Failed::because(format!("the admin listener at {address} cannot be asked: {error}")))?;
+    let Ok(Readiness { status: word }) = serde_json::from_str(&body) else {
+        let what = format!("what answers at {address} is no gateway: status {status}, without saying what is ready");
+        return Err(Failed::because(what));
+    };
+    if status == 200 && matches!(word.as_str(), "ready" | "degraded") {
+        return say(&plain(&body));
     }
-    Err(Failed::because(format!("not ready: {}", body.trim_end())))
+    Err(Failed::because(format!("not ready: {body}")))
 }

@@ -25,6 +25,7 @@ mod dpop;
 mod events;
 mod framing;
 mod frontchannel;
+mod health_command;
 mod hostile;
 mod hosts;
 mod login;
