@@ -32,6 +32,9 @@ enum Command {
         /// Only the sessions of the user that the provider calls this (`sub`)
         #[arg(long, allow_hyphen_values = true, value_name = "S")]
         subject: Option<String>,
+        /// Every session, as without --subject
+        #[arg(long, conflicts_with = "subject")]
+        all: bool,
     },
     /// End sessions; their tokens are deleted, not revoked at the provider
     Revoke {
@@ -77,7 +80,7 @@ struct Chosen {
 /// Does what was asked for, in the shared store or through the gateway that holds the embedded one.
 pub(super) fn run(sessions: Sessions) -> Result<(), Failed> {
     match sessions.command {
-        Command::List { scope, subject } => scope.work(async |place, scope| {
+        Command::List { scope, subject, .. } => scope.work(async |place, scope| {
             let found = collect(place, scope, subject.as_deref()).await?;
             list(&found, scope.json)
         }),

@@ -106,6 +106,8 @@ fn list_and_revoke(world: &World) {
     let (head, rows) = table.split_once('\n').expect("a head and rows");
     assert!(rows.lines().all(|row| row.find("main") == head.find("PROVIDER")), "{table}");
 
+    assert_eq!(lines(world, &["list", "--all"]), all, "all is what is listed without a subject");
+
     assert_eq!(printed(world, &["revoke", "--site", &one, "--subject", USER]), "2 sessions ended\n");
     for browser in [&mut first, &mut second] {
         ended(browser, &one);
@@ -160,7 +162,7 @@ fn a_revocation_names_exactly_what_it_ends() {
         &["revoke"][..],
         &["revoke", "--all", "--subject", "ada"],
         &["revoke", "--session", "x", "--all"],
-        &["list", "--all"],
+        &["list", "--all", "--subject", "ada"],
         &["nothing"],
         &[],
     ] {
