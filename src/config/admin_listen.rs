@@ -38,3 +38,42 @@ pub fn admin_listen(paths: &[PathBuf]) -> Result<SocketAddr, Faults> {
 fn written(root: &Node) -> Option<&Node> {
     root.at("admin")?.at("listen")
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// The address in files with these texts, or the faults.
+    fn found(texts: &[&str]) -> Result<String, String> {
+        let folder = TempDir::new().unwrap();
+        let file = |(number, text): (usize, &&str)| {
+            let path = folder.path().join(number.to_string());
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let paths: Vec<_> = texts.iter().enumerate().map(file).collect();
+        admin_listen(&paths).map(|address| address.to_string()).map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn nothing_but_the_address_is_judged() {
+        let address = "[admin]\nlisten = \"127.0.0.1:1\"\ntoken = 5\n[nonsense]\n";
+        assert_eq!(found(&[address]).as_deref(), Ok("127.0.0.1:1"));
+        assert_eq!(found(&["[[site]]\n", address]).as_deref(), Ok("127.0.0.1:1"));
+        for default in [&[][..], &[""], &["[admin]\n"]] {
+            assert_eq!(found(default), Ok(DEFAULT_ADMIN_LISTEN.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_file_that_might_name_another_address_is_a_fault() {
+        let address = "[admin]\nlisten = \"127.0.0.1:1\"\n";
+        for (wrong, word) in [("[admin", "is not TOML"), ("[admin]\nlisten = \"nowhere\"", "admin.listen")] {
+            let told = found(&[address, wrong]).unwrap_err();
+            assert!(told.contains(word), "{told}");
+        }
+        assert!(admin_listen(&["/nowhere/gateway.toml".into()]).is_err());
+    }
+}
