@@ -10,7 +10,8 @@ use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
 use crate::secret::State;
 use crate::session::keyring::Purpose;
-use crate::session::record::Record;
+use crate::session::lifecycle::judge;
+use crate::session::record::{Meta, Record};
 use crate::session::store::{EndReason, Ended, Loaded, StoreError, StoreKey};
 use crate::session::ticket::Ticket;
 use crate::telemetry::metrics;
@@ -96,6 +97,9 @@ impl Auth {
         everywhere: bool,
     ) -> Result<Option<Record>, StoreError> {
         let key = ticket.store_key(&self.site.origin);
+        if let Some(reason) = self.over_by_the_clock(&key, found) {
+            return self.end_surely(key, reason, ticket.ends_at()).await.map(|_| None);
+        }
         let ended = self.end_surely(key, EndReason::Revoked, ticket.ends_at()).await;
         // A refresh may have come in between: the newest refresh token is in the record that ended.
         let (ended, newest) = match ended {
@@ -112,6 +116,14 @@ impl Auth {
         self.hand_back_later(&record);
         let others = if everywhere { self.end_all_surely(key, &record).await } else { Ok(()) };
         ended.and(others).map(|()| Some(record))
+    }
+
+    /// Why the session was over before anybody logged out of it, though nobody has asked since: its cookie stands for no
+    /// user any more.
+    fn over_by_the_clock(&self, key: &StoreKey, found: &Loaded) -> Option<EndReason> {
+        let Loaded::Live(stored) = found else { return None };
+        let meta = Meta::open(&self.ring, key, stored).ok()?;
+        judge(&meta, self.limits(&meta), self.clock.now()).err()
     }
 
     /// Logs out everywhere as soon as the store can say whose session it is: once it is over, nobody could. Until then

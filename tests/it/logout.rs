@@ -1,5 +1,7 @@
 //! `POST /bff/logout` and `GET /bff/logout/callback`: contract section 3.
 
+use std::time::{Duration, Instant};
+
 use crate::support::{Browser, Request, Setup, World, eventually};
 
 fn thief_of(world: &World, browser: &Browser) -> Browser {
@@ -106,6 +108,29 @@ fn everywhere_ends_all_sessions_of_this_user_at_this_site_and_no_others() {
     second.get(&world.one(), "/api/x").refuses(401, "revoked");
     assert!(second.is_signed_in(&world.two()), "the other site is another matter");
     assert!(grace.is_signed_in(&world.one()), "another user is another matter");
+}
+
+/// A cookie that a thief has kept for long is nobody's session any more.
+#[test]
+fn a_session_that_is_over_by_the_clock_ends_no_other_and_is_told_as_it_is() {
+    let mut setup = Setup::one_site();
+    setup.sites[0].session.push("idle = \"2s\"".into());
+    let world = World::of(setup);
+    let mut other = world.signed_in();
+    let mut over = world.signed_in();
+    let mut copy = over.clone();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(2200) {
+        assert_eq!(other.get(&world.one(), "/api/x").status, 200);
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    let answer = over.post(&world.one(), "/bff/logout?everywhere=true");
+    assert_eq!((answer.status, answer.json()["logout_url"].is_null()), (200, true), "{}", answer.text());
+    assert!(over.session_cookie(&world.one()).is_none());
+    assert_eq!(copy.session(&world.one())["reason"], "idle");
+    assert_eq!(other.get(&world.one(), "/api/x").status, 200, "an old cookie has ended another session");
+    let calls = &world.provider.ledger(world.client_id())["calls"];
+    assert!(calls["/token/revocation"].as_u64().is_none_or(|calls| calls == 0), "{calls}");
 }
 
 #[test]
