@@ -36,7 +36,10 @@ pub(super) async fn end(call: Call<'_>) -> Result<HttpResponse, Problem> {
         Ok(LoggedOut { logout_url }) => {
             answer(&call, navigation, logout_url.as_ref().map(url::Url::as_str), &return_to)
         }
-        Err(error) => Problem::from(error).respond(&door::asker(call.request, &call.id, Some(call.site))),
+        Err(error) => {
+            tracing::warn!(event = "store_unavailable", %error);
+            Problem::LogoutPending.respond(&door::asker(call.request, &call.id, Some(call.site)))
+        }
     };
     take_cookie_back(&call, &mut response);
     Ok(response)

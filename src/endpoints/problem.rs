@@ -51,6 +51,8 @@ pub(super) enum Problem {
     LoginUnusable,
     /// 503 `store_unavailable`
     StoreUnavailable,
+    /// 503 `store_unavailable` to a logout, whose cookie goes all the same.
+    LogoutPending,
     /// 503 `provider_unavailable`, and the seconds after which asking again may help.
     ProviderUnavailable(u64),
     /// 503 `overloaded`
@@ -106,6 +108,9 @@ impl Problem {
             Self::StoreUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Sessions cannot be looked up right now")
             }
+            Self::LogoutPending => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The logout is not complete yet")
+            }
             Self::ProviderUnavailable(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable", "The login service cannot be reached")
             }
@@ -130,6 +135,9 @@ impl Problem {
             Self::Overloaded => "As many calls run as the route allows; try again in a moment.",
             Self::UpstreamUnreachable | Self::UpstreamTimeout => "Nobody was logged out; try again in a moment.",
             Self::LoginUnusable => "The API did not answer as the gateway is configured; its operator must look.",
+            Self::LogoutPending => {
+                "This browser is logged out; the session itself ends as soon as sessions can be looked up again."
+            }
             Self::StoreUnavailable | Self::ProviderUnavailable(_) => "Nobody was logged out; try again in a moment.",
         }
     }
@@ -155,7 +163,7 @@ impl Problem {
             Self::TooMany(seconds) | Self::ProviderUnavailable(seconds) => {
                 answer.insert_header((header::RETRY_AFTER, *seconds));
             }
-            Self::StoreUnavailable | Self::Overloaded => {
+            Self::StoreUnavailable | Self::LogoutPending | Self::Overloaded => {
                 answer.insert_header((header::RETRY_AFTER, "2"));
             }
             _ => {}

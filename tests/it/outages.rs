@@ -153,7 +153,11 @@ fn a_logout_while_the_store_is_down_takes_effect_when_it_is_back() {
     redis.freeze();
     let answer = browser.post(&world.one(), "/bff/logout");
     answer.refuses(503, "store_unavailable");
+    assert!(!answer.text().contains("Nobody was logged out"), "{}", answer.text());
+    assert!(answer.text().contains("as soon as"), "{}", answer.text());
     assert!(browser.session_cookie(&world.one()).is_none(), "the cookie is deleted all the same");
+    let page = thief.clone().submit(&world.one(), &format!("{}/bff/logout", world.one()), "");
+    assert!(page.response.text().contains("as soon as"), "{}", page.response.text());
     redis.thaw();
     eventually("the session should end", || {
         let answer = thief.get(&world.one(), "/api/x");
