@@ -13,7 +13,10 @@ use crate::provider::ReceivedLogoutToken;
 
 /// Ends the sessions that a logout token names. 200 only when they are over; everything else is 400, an outage included.
 pub(super) async fn end(mut call: Call<'_>) -> Result<HttpResponse, Problem> {
-    let form = body::form(call.request, &mut call.body).await?;
+    let form = body::form(call.request, &mut call.body).await.map_err(|problem| match problem {
+        Problem::TooLarge => Problem::BadRequest("the body is too large"),
+        problem => problem,
+    })?;
     let received = ReceivedLogoutToken::read(logout_token(&form)?).map_err(BackchannelError::from);
     let ended = match received {
         Ok(token) => call.site.auth.end_by_logout_token(token).await,
