@@ -42,7 +42,7 @@ pub use self::grant::{Attempt, Grant, LoginHints, Renewal, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 pub use self::outcome::{AuthorizeError, ProviderStatus, RedeemError, Refreshed, Unavailable};
 pub use self::relay::{Credentials, LogInError, Refusal, Sender, Unfinished};
-pub use self::response::{Answer, Response};
+pub use self::response::{Answer, Response, logged_error};
 pub use self::user::ProvenUser;
 
 use self::client_channel::ClientChannel;

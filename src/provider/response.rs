@@ -32,6 +32,36 @@ pub(super) fn error_code(text: &str) -> String {
     text.chars().filter(allowed).take(80).collect()
 }
 
+/// What an authorization response may say went wrong: RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6, OpenID Connect Core
+/// Unmet Authentication Requirements, RFC 8707 §2, RFC 9396 §5.
+const REGISTERED: [&str; 19] = [
+    "access_denied",
+    "account_selection_required",
+    "consent_required",
+    "interaction_required",
+    "invalid_authorization_details",
+    "invalid_request",
+    "invalid_request_object",
+    "invalid_request_uri",
+    "invalid_scope",
+    "invalid_target",
+    "login_required",
+    "registration_not_supported",
+    "request_not_supported",
+    "request_uri_not_supported",
+    "server_error",
+    "temporarily_unavailable",
+    "unauthorized_client",
+    "unmet_authentication_requirements",
+    "unsupported_response_type",
+];
+
+/// An error code as logs name it: any page can send a browser here with words of its own.
+#[must_use]
+pub fn logged_error(code: &str) -> &str {
+    if REGISTERED.contains(&code) { code } else { "an unregistered error code" }
+}
+
 /// A response as it arrived: nobody has asked yet whether it came as it was asked for, or who signed it.
 #[derive(Debug)]
 pub struct Answer {
@@ -99,7 +129,7 @@ impl Answer {
         };
         let is_signed = matches!(self.said, Said::Signed(_));
         if (self.posted, is_signed) != (mode.is_posted(), mode.is_signed()) {
-            let error = self.error().map(|error| format!(", with the error {}", super::refusal::readable(error)));
+            let error = self.error().map(|error| format!(", with the error {}", logged_error(error)));
             return Err(format!(
                 "it came as {arrived} and was asked for as {}{}",
                 mode.word(),
@@ -126,6 +156,14 @@ mod tests {
     fn read(posted: bool, query: &str) -> Result<Answer, &'static str> {
         let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         Answer::read(posted, |name| pairs.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str()))
+    }
+
+    #[test]
+    fn a_log_names_an_error_code_only_if_it_is_a_registered_one() {
+        assert_eq!(logged_error("access_denied"), "access_denied");
+        for code in ["", "ACCESS_DENIED", "QUERYSECRET"] {
+            assert_eq!(logged_error(code), "an unregistered error code");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::guard::return_to::ReturnTo;
-use crate::provider::{AuthorizeError, RedeemError};
+use crate::provider::{AuthorizeError, RedeemError, logged_error};
 use crate::session::store::StoreError;
 
 /// Why a login cannot begin.
@@ -24,7 +24,7 @@ pub enum CallbackError {
     #[error("the state was used before")]
     Consumed,
     /// The provider's error, for the user to see.
-    #[error("the provider refused the login: {0}")]
+    #[error("the provider refused the login: {}", logged_error(.0))]
     Refused(String),
     /// The provider would have had to ask the user, which `prompt=none` forbids.
     #[error("the provider needs to ask the user")]
