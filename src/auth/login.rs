@@ -12,7 +12,8 @@ pub use self::failure::{BeginError, CallbackError};
 use self::failure::refused;
 use super::Auth;
 use super::budget::Call;
-use super::pending::{LOGIN_LIFETIME, PendingLogin};
+use super::pending::{Hints, LOGIN_LIFETIME, PendingLogin};
+use crate::config::SameSite;
 use crate::guard::return_to::ReturnTo;
 use crate::provider::{Answer, Attempt, AuthorizeError, Grant, LoginHints, Provider, RedeemError};
 use crate::secret::{AuthorizationCode, CodeVerifier, Nonce, State};
@@ -33,6 +34,8 @@ pub struct LoginRequest {
     pub hints: LoginHints,
     /// Whether this is the one restart of a login whose callback could not be used.
     pub restart: bool,
+    /// The session of this browser, which the login is to replace.
+    pub previous: Option<Ticket>,
 }
 
 /// A login that has begun.
@@ -98,7 +101,10 @@ impl Auth {
             started: self.clock.now(),
             response_mode: provider.response_mode(),
             silent: request.hints.prompt.as_deref() == Some("none"),
+            hints: Hints::of(&request.hints),
             further_scopes: request.hints.further_scopes,
+            // A lax cookie comes along to the callback.
+            previous: request.previous.filter(|_| self.site.session.same_site == SameSite::Strict),
         };
         Ok(Begun { location, pending })
     }

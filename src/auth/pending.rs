@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Auth;
+use super::{Auth, LoginRequest};
 use crate::clock::Timestamp;
 use crate::config::ResponseMode;
+use crate::guard::return_to::ReturnTo;
+use crate::provider::LoginHints;
 use crate::secret::{CodeVerifier, DpopKey, Nonce, State};
 use crate::session::keyring::CookiePurpose;
+use crate::session::ticket::Ticket;
 
 /// How long a login may take, from the redirect to the callback.
 pub const LOGIN_LIFETIME: Duration = Duration::from_secs(600);
@@ -32,12 +35,40 @@ pub struct PendingLogin {
     pub(super) return_to: String,
     pub(super) started: Timestamp,
     pub(super) silent: bool,
+    /// What the login asked for, should it have to be restarted.
+    #[serde(default, skip_serializing_if = "Hints::is_empty")]
+    pub(super) hints: Hints,
     /// How the answer was asked for, whatever a reload makes of the configuration meanwhile.
     #[serde(default)]
     pub(super) response_mode: ResponseMode,
     /// What a step-up asked for beside the configured scopes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) further_scopes: Vec<String>,
+    /// The session that the login is to replace, where its cookie stays away from the callback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) previous: Option<Ticket>,
+}
+
+/// What the browser passed on to the provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hints {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prompt: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    login_hint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ui_locales: Option<String>,
+}
+
+impl Hints {
+    pub(super) fn of(hints: &LoginHints) -> Self {
+        let LoginHints { prompt, login_hint, ui_locales, .. } = hints.clone();
+        Self { prompt, login_hint, ui_locales }
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl PendingLogin {
@@ -72,6 +103,12 @@ impl PendingLogin {
         self.started
     }
 
+    /// The session that the login is to replace, where its cookie may stay away from the callback.
+    #[must_use]
+    pub const fn previous(&self) -> Option<&Ticket> {
+        self.previous.as_ref()
+    }
+
     /// Whether this attempt is a restart.
     #[must_use]
     pub fn is_restart(&self) -> bool {
@@ -86,11 +123,25 @@ impl PendingLogin {
 }
 
 impl Auth {
-    /// Seals an attempt as the value of its login cookie.
+    /// Seals an attempt as the value of its login cookie, of at most `room` bytes. What it can do without is left out where
+    /// there is no room for it: first what a restart would ask for again, then the session to be replaced. `None` if that is
+    /// not enough.
     #[must_use]
-    pub fn seal_login(&self, cookie: &str, pending: &PendingLogin) -> String {
-        let json = serde_json::to_string(pending).expect("an attempt is plain text");
-        self.ring.seal_cookie(CookiePurpose::Login, cookie, &json)
+    pub fn seal_login(&self, cookie: &str, mut pending: PendingLogin, room: usize) -> Option<String> {
+        let sealed = |pending: &PendingLogin| {
+            let json = serde_json::to_string(pending).expect("an attempt is plain text");
+            let sealed = self.ring.seal_cookie(CookiePurpose::Login, cookie, &json);
+            (sealed.len() <= room).then_some(sealed)
+        };
+        sealed(&pending)
+            .or_else(|| {
+                pending.hints = Hints::default();
+                sealed(&pending)
+            })
+            .or_else(|| {
+                pending.previous = None;
+                sealed(&pending)
+            })
     }
 
     /// Opens a login cookie; `None` when it is not ours, altered, or older than [`LOGIN_LIFETIME`].
@@ -99,5 +150,21 @@ impl Auth {
         let opened = self.ring.open_cookie(CookiePurpose::Login, cookie, sealed)?;
         let pending: PendingLogin = serde_json::from_str(&opened.value).ok()?;
         (self.clock.now().since(pending.started) <= LOGIN_LIFETIME).then_some(pending)
+    }
+
+    /// The same login once more: at the same provider, to the same end.
+    #[must_use]
+    pub fn again(&self, pending: &PendingLogin) -> LoginRequest {
+        let Hints { prompt, login_hint, ui_locales } = pending.hints.clone();
+        let prompt = prompt.or_else(|| pending.silent.then(|| "none".to_owned()));
+        let further_scopes = pending.further_scopes.clone();
+        LoginRequest {
+            provider: Some(pending.provider.clone()),
+            return_to: ReturnTo::parse(&pending.return_to, &self.site.base_path)
+                .unwrap_or_else(|_| ReturnTo::front_page()),
+            hints: LoginHints { prompt, login_hint, ui_locales, further_scopes },
+            restart: true,
+            previous: pending.previous.clone(),
+        }
     }
 }

@@ -11,43 +11,51 @@ use crate::auth::{Arrival, CallbackError, Completed, CurrentError, LoginRequest,
 use crate::guard::return_to::ReturnTo;
 use crate::provider::{Answer, LoginHints};
 
+/// An attempt of this browser, with its cookie's name.
+type Attempted = (String, PendingLogin);
+
 /// Completes a login, or says why not; `at` is the end of the redirect URI that it came to, if it is one provider's own. The
 /// login cookie and the state are checked before anything is asked of anybody.
-pub(super) async fn complete(mut call: Call<'_>, at: Option<&str>) -> Result<HttpResponse, Problem> {
+pub(super) async fn complete(call: Call<'_>, at: Option<&str>) -> Result<HttpResponse, Problem> {
     let at = at.map(str::to_owned);
     login::navigation_only(call.request)?;
-    let (answer, fresh) = answer(&call)?;
-    let state = answer.state().to_owned();
-    let Some((cookie, pending)) = attempt(&call, &state).filter(|_| fresh) else {
-        return without_attempt(&call, &answer, at).await;
+    let query = Query::read(call.request.uri())?;
+    let (answer, fresh) = match answer(&call, &query) {
+        Ok(read) => read,
+        // Whoever brings the state has had the provider's answer, and there is no other.
+        Err(problem) => {
+            let over = query.get("state").and_then(|state| attempt(&call, state));
+            return Ok(refuse(&call, &problem, over.map(|(cookie, _)| cookie)));
+        }
     };
-    let previous = call.cookies.session.take().map(|cookie| cookie.ticket);
-    match call.site.auth.complete_login(pending, Arrival { answer, at: at.clone() }, previous.clone()).await {
+    let state = answer.state().to_owned();
+    let (cookie, pending) = match attempt(&call, &state) {
+        Some(found) if fresh => found,
+        found => return without_attempt(&call, &answer, at, found).await,
+    };
+    let again = call.site.auth.again(&pending);
+    // A strict cookie stays away when another site sends the browser here.
+    let previous = call.cookies.ticket().or_else(|| pending.previous().cloned());
+    match call.site.auth.complete_login(pending, Arrival { answer, at }, previous.clone()).await {
         Ok(Completed { ticket, return_to }) => {
             binding::tie(&call.binding, &ticket);
             Ok(go(&call, &return_to, Some(cookie)))
         }
         Err(CallbackError::SilentRefused(return_to)) => Ok(go(&call, &return_to, Some(cookie))),
-        Err(CallbackError::Consumed) => match previous {
-            Some(previous) if is_live(&call, previous.clone()).await? => {
+        Err(CallbackError::Consumed) => match &previous {
+            Some(ticket) if is_live(&call, ticket.clone()).await? => {
                 Ok(go(&call, &ReturnTo::front_page(), Some(cookie)))
             }
-            _ => restart(&call, &state, at, Some(cookie)).await,
+            _ => restart(&call, &state, LoginRequest { previous, ..again }, Some(cookie)).await,
         },
         // The state was not used up: the same callback works when the store is back.
         Err(CallbackError::Store(error)) => Err(error.into()),
-        Err(error) => {
-            let asker = door::asker(call.request, &call.id, Some(call.site));
-            let mut response = failed(&call, &error).respond(&asker);
-            forget(&call, &mut response, cookie);
-            Ok(response)
-        }
+        Err(error) => Ok(refuse(&call, &failed(&call, &error), Some(cookie))),
     }
 }
 
 /// The answer in the query, or the one that was posted a moment ago and comes back sealed; and whether it may still be used.
-fn answer(call: &Call<'_>) -> Result<(Answer, bool), Problem> {
-    let query = Query::read(call.request.uri())?;
+fn answer(call: &Call<'_>, query: &Query) -> Result<(Answer, bool), Problem> {
     let is_posted = query.get("state").or(query.get("response")).is_none();
     let Some(sealed) = query.get("answer").filter(|_| is_posted) else {
         return Ok((Answer::read(false, |name| query.get(name)).map_err(Problem::BadRequest)?, true));
@@ -57,52 +65,71 @@ fn answer(call: &Call<'_>) -> Result<(Answer, bool), Problem> {
     Ok((Answer::read(true, |name| posted.get(name)).map_err(Problem::BadRequest)?, fresh))
 }
 
-/// The attempt of this browser that `state` belongs to, with its cookie's name.
-fn attempt(call: &Call<'_>, state: &str) -> Option<(String, PendingLogin)> {
+/// The attempt of this browser that `state` belongs to.
+fn attempt(call: &Call<'_>, state: &str) -> Option<Attempted> {
     let name = format!("{}{}", call.site.names.login_prefix, PendingLogin::suffix_of(state)?);
     let pending = call.site.auth.open_login(&name, call.cookies.login(&name)?)?;
     pending.has_state(state).then_some((name, pending))
 }
 
-/// A callback that this browser has no attempt for: a reload, a second tab, a lost cookie, or a forgery. None of them
-/// may reach the provider with this answer.
-async fn without_attempt(call: &Call<'_>, answer: &Answer, at: Option<String>) -> Result<HttpResponse, Problem> {
+/// A callback that this browser has no attempt for, or `late` for the one it has: a reload, a second tab, a lost cookie, or
+/// a forgery. None of them may reach the provider with this answer.
+async fn without_attempt(
+    call: &Call<'_>,
+    answer: &Answer,
+    at: Option<String>,
+    late: Option<Attempted>,
+) -> Result<HttpResponse, Problem> {
     tracing::info!(event = "callback_without_attempt", site = %call.site.auth.site().origin);
-    if let Some(cookie) = &call.cookies.session
-        && is_live(call, cookie.ticket.clone()).await?
+    let (cookie, again) = late.map(|(cookie, pending)| (cookie, call.site.auth.again(&pending))).unzip();
+    if let Some(ticket) = call.cookies.ticket()
+        && is_live(call, ticket).await?
     {
-        return Ok(go(call, &ReturnTo::front_page(), None));
+        return Ok(go(call, &ReturnTo::front_page(), cookie));
     }
-    match answer.error() {
-        Some(error) => Err(failed(call, &CallbackError::Refused(error.to_owned()))),
-        None => restart(call, answer.state(), at, None).await,
+    if let Some(error) = answer.error() {
+        return Ok(refuse(call, &failed(call, &CallbackError::Refused(error.to_owned())), cookie));
     }
+    let anew = || LoginRequest {
+        provider: at,
+        return_to: ReturnTo::front_page(),
+        hints: LoginHints::default(),
+        restart: true,
+        previous: call.cookies.ticket(),
+    };
+    restart(call, answer.state(), again.unwrap_or_else(anew), cookie).await
 }
 
 /// Starts the login once more, but only once: the new state is marked, which tells a browser that keeps no cookies, and so
-/// is the attempt in its cookie, which tells a provider that answers with a state of nobody's.
+/// is the attempt in its cookie, which tells a provider that answers with a state of nobody's. With the refusal those end
+/// as well: they say nothing about the next login.
 async fn restart(
     call: &Call<'_>,
     state: &str,
-    provider: Option<String>,
+    again: LoginRequest,
     cookie: Option<String>,
 ) -> Result<HttpResponse, Problem> {
-    let attempts = &call.cookies.logins;
-    let mut attempts = attempts.iter().filter_map(|(name, sealed)| call.site.auth.open_login(name, sealed));
-    if PendingLogin::was_restarted(state) || attempts.any(|attempt| attempt.is_restart()) {
-        return Err(Problem::LoginFailed(
+    let open = |(name, sealed): &(String, String)| Some((name.clone(), call.site.auth.open_login(name, sealed)?));
+    let attempts = call.cookies.logins.iter().filter_map(open);
+    let restarts: Vec<String> = attempts.filter(|(_, attempt)| attempt.is_restart()).map(|(name, _)| name).collect();
+    if PendingLogin::was_restarted(state) || !restarts.is_empty() {
+        let problem = Problem::LoginFailed(
             "The login could not be tied to this browser. Allow cookies for this site, and finish the login within ten \
              minutes and in the same browser."
                 .into(),
-        ));
+        );
+        let others = cookie.filter(|own| !restarts.contains(own));
+        return Ok(refuse(call, &problem, restarts.into_iter().chain(others)));
     }
-    let again =
-        LoginRequest { provider, return_to: ReturnTo::front_page(), hints: LoginHints::default(), restart: true };
-    let mut response = login::begin(call, again).await?;
-    if let Some(cookie) = cookie {
-        forget(call, &mut response, cookie);
+    match login::begin(call, again).await {
+        Ok(mut response) => {
+            forget(call, &mut response, cookie);
+            Ok(response)
+        }
+        // The same callback starts the login when the provider is back.
+        Err(problem @ Problem::ProviderUnavailable(_)) => Err(problem),
+        Err(problem) => Ok(refuse(call, &problem, cookie)),
     }
-    Ok(response)
 }
 
 async fn is_live(call: &Call<'_>, ticket: crate::session::ticket::Ticket) -> Result<bool, Problem> {
@@ -135,15 +162,22 @@ fn failed(call: &Call<'_>, error: &CallbackError) -> Problem {
 
 fn go(call: &Call<'_>, return_to: &ReturnTo, cookie: Option<String>) -> HttpResponse {
     let mut response = login::see_other(&return_to.on(&call.site.auth.site().origin)).finish();
-    if let Some(cookie) = cookie {
-        forget(call, &mut response, cookie);
-    }
+    forget(call, &mut response, cookie);
     response
 }
 
-fn forget(call: &Call<'_>, response: &mut HttpResponse, cookie: String) {
-    // The only error is a name that cannot be in a header, and this one came in one.
-    if let Err(error) = response.add_cookie(&call.site.names.removal(cookie, SameSite::Lax)) {
-        tracing::error!(event = "cookie_not_removed", %error);
+/// The answer to what is over, and so are the attempts in these cookies.
+fn refuse(call: &Call<'_>, problem: &Problem, cookies: impl IntoIterator<Item = String>) -> HttpResponse {
+    let mut response = problem.respond(&door::asker(call.request, &call.id, Some(call.site)));
+    forget(call, &mut response, cookies);
+    response
+}
+
+fn forget(call: &Call<'_>, response: &mut HttpResponse, cookies: impl IntoIterator<Item = String>) {
+    for cookie in cookies {
+        // The only error is a name that cannot be in a header, and this one came in one.
+        if let Err(error) = response.add_cookie(&call.site.names.removal(cookie, SameSite::Lax)) {
+            tracing::error!(event = "cookie_not_removed", %error);
+        }
     }
 }

@@ -118,6 +118,12 @@ impl BrowserCookies {
         Self { session, session_present: !sessions.is_empty(), logins: singles(&logins) }
     }
 
+    /// The ticket in the session's.
+    #[must_use]
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        self.session.as_ref().map(|cookie| cookie.ticket.clone())
+    }
+
     /// The login cookie of that exact name.
     #[must_use]
     pub(super) fn login(&self, name: &str) -> Option<&str> {

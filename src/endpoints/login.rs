@@ -29,7 +29,8 @@ pub(super) async fn start(call: &Call<'_>) -> Result<HttpResponse, Problem> {
         }
         (provider, hints.further_scopes) = (Some(step.provider), step.scopes);
     }
-    let asked = LoginRequest { provider, return_to: return_to(&query, call)?, hints, restart: false };
+    let (return_to, previous) = (return_to(&query, call)?, call.cookies.ticket());
+    let asked = LoginRequest { provider, return_to, hints, restart: false, previous };
     begin(call, asked).await
 }
 
@@ -65,10 +66,8 @@ pub(super) async fn begin(call: &Call<'_>, asked: LoginRequest) -> Result<HttpRe
         }
     })?;
     let name = format!("{}{}", names.login_prefix, begun.pending.cookie_suffix());
-    let value = auth.seal_login(&name, &begun.pending);
-    if name.len() + value.len() > LONGEST_COOKIE {
-        return Err(Problem::BadReturnTo("it is too long to be remembered"));
-    }
+    let value = auth.seal_login(&name, begun.pending, LONGEST_COOKIE.saturating_sub(name.len()));
+    let value = value.ok_or(Problem::BadReturnTo("it is too long to be remembered"))?;
     let mut answer = see_other(begun.location.as_str());
     for evicted in evicted(call) {
         answer.cookie(names.removal(evicted, actix_web::cookie::SameSite::Lax));

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::store::StoreKey;
@@ -68,6 +69,20 @@ impl Ticket {
     }
 }
 
+/// As its text, for what is sealed as the ticket itself is.
+impl Serialize for Ticket {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.encode())
+    }
+}
+
+impl<'de> Deserialize<'de> for Ticket {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::<String>::deserialize(deserializer)?;
+        Self::decode(&text).ok_or_else(|| de::Error::custom("it is no ticket"))
+    }
+}
+
 impl std::fmt::Debug for Ticket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ticket").field("ends_at", &self.ends_at).finish_non_exhaustive()
@@ -116,6 +131,8 @@ mod tests {
         assert_eq!(read.store_key(&site), ticket.store_key(&site));
         assert_eq!(read.secret().expose(), ticket.secret().expose());
         assert_eq!(read.ends_at(), ticket.ends_at());
+        let json = serde_json::to_string(&ticket).unwrap();
+        assert_eq!(serde_json::from_str::<Ticket>(&json).unwrap().encode(), text);
         assert!(Ticket::decode(&text[..text.len() - 2]).is_none());
         assert!(Ticket::decode(&format!("{}AA", text.as_str())).is_none());
         assert!(Ticket::decode("").is_none());

@@ -217,6 +217,12 @@ impl Browser {
         self.jar.clear();
     }
 
+    /// Forgets the cookies of one host: whoever logs in there next may be another user.
+    pub fn forget(&mut self, origin: &str) {
+        let host = host_of(origin);
+        self.jar.retain(|cookie| cookie.host != host);
+    }
+
     /// The cookies of a site as a `Cookie` header.
     pub fn cookie_header(&self, site: &str) -> String {
         let pairs: Vec<_> =
