@@ -19,7 +19,7 @@ type Attempted = (String, PendingLogin);
 pub(super) async fn complete(call: Call<'_>, at: Option<&str>) -> Result<HttpResponse, Problem> {
     let at = at.map(str::to_owned);
     login::navigation_only(call.request)?;
-    let query = Query::read(call.request.uri())?;
+    let query = Query::of_answer(call.request.uri())?;
     let (answer, fresh) = match answer(&call, &query) {
         Ok(read) => read,
         // Whoever brings the state has had the provider's answer, and there is no other.

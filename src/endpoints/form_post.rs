@@ -16,7 +16,7 @@ use crate::provider::Answer;
 pub(super) async fn send_on(mut call: Call<'_>, at: Option<&str>) -> Result<HttpResponse, Problem> {
     login::navigation_only(call.request)?;
     let posted = body::form(call.request, &mut call.body).await?;
-    let form = Query::of_form(&posted)?;
+    let form = Query::of_posted_answer(&posted)?;
     // What cannot become a login is refused here, where the form is; its like is not sealed.
     Answer::read(true, |name| form.get(name)).map_err(Problem::BadRequest)?;
     let sealed = call.site.auth.seal_posted(|name| form.get(name)).ok_or(Problem::TooLarge)?;

@@ -8,10 +8,12 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::http::{Method, Uri};
 use ipnet::IpNet;
+use percent_encoding::percent_decode;
 
 use super::problem::Problem;
 use crate::guard::path::RoutePath;
 use crate::guard::same_origin::Words;
+use crate::provider::Answer;
 use crate::telemetry::RequestId;
 
 /// A request that came to the right door, on its way through a route or to a file.
@@ -122,30 +124,53 @@ impl Query {
     /// Reads the query.
     ///
     /// # Errors
-    /// [`Problem::BadRequest`] when a parameter comes twice (RFC 6749 §3.1).
+    /// [`Problem::BadRequest`] when a parameter comes twice (RFC 6749 §3.1), or is not percent-encoded UTF-8.
     pub(super) fn read(uri: &Uri) -> Result<Self, Problem> {
-        Self::of_form(uri.query().unwrap_or_default().as_bytes())
+        Self::parse(uri.query().unwrap_or_default().as_bytes(), |_| true)
     }
 
-    /// Reads a form, which is written as a query is.
+    /// Reads the query of an authorization response. What is no parameter of ours is the provider's affair, and may be
+    /// written as it likes (RFC 6749 §4.1.2).
     ///
     /// # Errors
-    /// [`Problem::BadRequest`] when a parameter comes twice.
-    pub(super) fn of_form(form: &[u8]) -> Result<Self, Problem> {
-        Self::parse(form).ok_or(Problem::BadRequest("a parameter is repeated"))
+    /// As [`Self::read`].
+    pub(super) fn of_answer(uri: &Uri) -> Result<Self, Problem> {
+        Self::of_posted_answer(uri.query().unwrap_or_default().as_bytes())
     }
 
-    fn parse(form: &[u8]) -> Option<Self> {
+    /// Reads the form of an authorization response, which is written as a query is.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn of_posted_answer(form: &[u8]) -> Result<Self, Problem> {
+        Self::parse(form, |name| name == "answer" || Answer::PARAMETERS.contains(&name))
+    }
+
+    fn parse(form: &[u8], matters: impl Fn(&str) -> bool) -> Result<Self, Problem> {
         let pairs: Vec<(String, String)> = url::form_urlencoded::parse(form).into_owned().collect();
         let mut names = HashSet::with_capacity(pairs.len());
-        pairs.iter().all(|(name, _)| names.insert(name)).then_some(())?;
-        Some(Self(pairs))
+        if !pairs.iter().all(|(name, _)| names.insert(name)) {
+            return Err(Problem::BadRequest("a parameter is repeated"));
+        }
+        // As many, in the same order: both leave empty ones out.
+        let written = form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+        if written.zip(&pairs).any(|(written, (name, _))| matters(name) && !is_percent_encoded(written)) {
+            return Err(Problem::BadRequest("a parameter is not percent-encoded UTF-8"));
+        }
+        Ok(Self(pairs))
     }
 
     /// A parameter's value; an empty one is there.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// Whether every `%` stands in front of two hexadecimal digits (RFC 3986 §2.1), and all of it is UTF-8.
+fn is_percent_encoded(text: &[u8]) -> bool {
+    let escapes = text.split(|byte| *byte == b'%').skip(1);
+    let whole = |escape: &[u8]| escape.len() >= 2 && escape[..2].iter().all(u8::is_ascii_hexdigit);
+    escapes.into_iter().all(whole) && percent_decode(text).decode_utf8().is_ok()
 }
 
 #[cfg(test)]
@@ -158,11 +183,35 @@ mod tests {
 
     #[test]
     fn a_repeated_parameter_is_found_and_any_number_of_others_is_read_in_one_pass() {
-        assert!(Query::parse(b"a=1&b=2&%61=3").is_none());
+        let parse = |form: &[u8]| Query::parse(form, |_| true);
+        assert!(parse(b"a=1&b=2&%61=3").is_err());
         let many: String = (0..200_000).map(|number| format!("{number}&")).collect();
-        let query = Query::parse(many.as_bytes()).expect("no parameter is repeated");
+        let query = parse(many.as_bytes()).expect("no parameter is repeated");
         assert_eq!(query.get("199999"), Some(""));
-        assert!(Query::parse(format!("{many}0").as_bytes()).is_none());
+        assert!(parse(format!("{many}0").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_is_not_percent_encoded_utf_8_is_refused_where_it_matters() {
+        for (pair, good) in [
+            ("a=%C3%A9", true),
+            ("a=\u{e9}", true),
+            ("a=100+b", true),
+            ("&&a=1", true),
+            ("a=%", false),
+            ("a=%a", false),
+            ("a=%zz", false),
+            ("a=%%41", false),
+            ("a=%C3", false),
+            ("a=%ff", false),
+            ("%ff=a", false),
+        ] {
+            assert_eq!(Query::parse(pair.as_bytes(), |_| true).is_ok(), good, "{pair}");
+            assert!(Query::parse(pair.as_bytes(), |_| false).is_ok(), "{pair}");
+        }
+        assert!(Query::parse(b"&b=%ff&&a=1", |name| name == "a").is_ok());
+        assert!(Query::parse(b"&b=1&&a=%ff", |name| name == "a").is_err());
+        assert!(Query::of_posted_answer(b"state=%ff").is_err() && Query::of_posted_answer(b"answer=%").is_err());
     }
 
     fn net(text: &str) -> IpNet {

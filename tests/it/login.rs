@@ -171,6 +171,30 @@ fn a_hint_cannot_smuggle_another_parameter() {
 }
 
 #[test]
+fn a_parameter_that_is_not_percent_encoded_utf_8_is_a_bad_request() {
+    let world = World::new();
+    let login =
+        ["login_hint=%ff", "login_hint=%zz", "login_hint=a%", "return_to=/%E4", "%ff=x", "ui_locales=de%C3", "x=%"];
+    for query in login {
+        let answer = world.send(&navigation(&world, &format!("/bff/login?{query}")));
+        assert_eq!((answer.status, answer.reason()), (400, "bad_request"), "{query}");
+        assert!(answer.all("set-cookie").is_empty());
+    }
+    let mut browser = world.signed_in();
+    for target in ["/bff/logout?everywhere=true%", "/bff/logout?return_to=/%ff"] {
+        browser.post(&world.one(), target).refuses(400, "bad_request");
+    }
+    assert!(browser.is_signed_in(&world.one()));
+    // What an answer has beside the parameters of the standard is the provider's affair (RFC 6749 §4.1.2).
+    for (query, status) in [("error=access_denied&state=x&error_description=100%+%E9", 400), ("code=%ff&state=x", 400)]
+    {
+        let page = world.send(&navigation(&world, &format!("/bff/callback?{query}")));
+        assert_eq!(page.status, status);
+        assert_eq!(page.text().contains("access_denied"), query.contains("access_denied"), "{}", page.text());
+    }
+}
+
+#[test]
 fn a_repeated_parameter_is_a_bad_request() {
     let world = World::new();
     for query in ["return_to=/a&return_to=//evil.example", "prompt=none&prompt=login", "login_hint=a&login_hint=b"] {
