@@ -150,7 +150,7 @@ impl Auth {
         SessionView {
             user: shown.iter().filter_map(|name| Some((name.clone(), claims.get(name)?.clone()))).collect(),
             provider: session.record.meta.provider.clone(),
-            pin: self.ring.pin(&session.record.meta.issuer, &session.record.meta.subject),
+            pin: session.record.meta.pin(&self.ring),
             idle_left: session.life.idle_left,
             absolute_left: session.life.absolute_left,
         }
@@ -159,7 +159,7 @@ impl Auth {
     /// Whether `pin`, as a page remembers it, is this session's user.
     #[must_use]
     pub fn is_pin_of(&self, pin: &[u8], session: &Session) -> bool {
-        self.ring.is_pin_of(pin, &session.record.meta.issuer, &session.record.meta.subject)
+        session.record.meta.has_pin(&self.ring, pin)
     }
 
     pub(super) fn loaded(

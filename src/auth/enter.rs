@@ -22,7 +22,11 @@ impl Auth {
         granted: (Grant, Option<DpopKey>),
         previous: Option<Ticket>,
     ) -> Result<Session, StoreError> {
-        let session = self.open_session(provider, granted).await?;
+        let replaced = match &previous {
+            Some(ticket) => self.found_live(ticket).await,
+            None => None,
+        };
+        let session = self.open_session(provider, granted, replaced.as_ref()).await?;
         if let Some(previous) = previous {
             let meta = &session.record.meta;
             self.tell_of_another_user(&previous, &meta.issuer, &meta.subject).await;
@@ -47,16 +51,28 @@ impl Auth {
         }
     }
 
+    /// Whose session `ticket` stands for, if it is known to live.
+    async fn found_live(&self, ticket: &Ticket) -> Option<Meta> {
+        let key = ticket.store_key(&self.site.origin);
+        let Ok(Loaded::Live(stored)) = self.background.store().load(&key).await else { return None };
+        let meta = Meta::open(&self.ring, &key, &stored).ok()?;
+        judge(&meta, self.limits(&meta), self.clock.now()).is_ok().then_some(meta)
+    }
+
     async fn open_session(
         self: &Arc<Self>,
         provider: &Provider,
         granted: (Grant, Option<DpopKey>),
+        replaced: Option<&Meta>,
     ) -> Result<Session, StoreError> {
         let now = self.clock.now();
         let ends_at = now.plus(self.site.session.absolute);
         let ticket = Ticket::new(ends_at);
         let key = ticket.store_key(&self.site.origin);
-        let record = record_of(provider, granted, now, ends_at);
+        let mut record = record_of(provider, granted, now, ends_at);
+        // Its pages know the user by this, whatever became of the keys since.
+        let same = replaced.filter(|replaced| replaced.is_same_user(&record.meta)).unwrap_or(&record.meta);
+        record.meta.pin = Some(same.pin(&self.ring));
         let meta = &record.meta;
         let mut indexes = vec![self.ring.subject_index(&meta.issuer, &meta.subject)];
         indexes.extend(meta.sid.as_ref().map(|sid| self.ring.sid_index(&meta.issuer, sid)));
@@ -104,6 +120,7 @@ fn record_of(
             token_until: now.plus(tokens.expires_in),
             generation: 1,
             refreshable: tokens.refresh_token.is_some(),
+            pin: None,
             newer: serde_json::Map::new(),
         },
         secrets: Secrets {

@@ -149,6 +149,7 @@ mod tests {
             token_until: Timestamp::from_secs(300),
             generation: 1,
             refreshable: true,
+            pin: None,
             newer: serde_json::Map::new(),
         }
     }

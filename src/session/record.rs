@@ -12,7 +12,7 @@ use super::keyring::{KeyId, Keyring, Purpose};
 use super::store::{StoreKey, Stored};
 use super::ticket::TicketSecret;
 use crate::clock::Timestamp;
-use crate::secret::{AccessToken, DpopKey, IdToken, RefreshToken};
+use crate::secret::{AccessToken, DpopKey, IdToken, RefreshToken, constant_time_eq};
 
 /// The first byte of a sealed record. Replicas of this release and the next share a store during a rolling update: a
 /// release that adds fields keeps this byte, and this one keeps the fields it does not know. Another byte is for a
@@ -54,6 +54,10 @@ pub struct Meta {
     pub generation: u64,
     /// Whether there is a refresh token.
     pub refreshable: bool,
+    /// What tells the user from others, as it was at the login: no change of keys makes another user of this one. A record
+    /// of an older release has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
     /// Fields of a newer release, kept as they are: during a rolling update both write the same records.
     #[serde(flatten)]
     pub newer: Map<String, Value>,
@@ -118,6 +122,26 @@ impl Record {
 }
 
 impl Meta {
+    /// Whether both are the same user's: users are known by issuer and subject.
+    #[must_use]
+    pub fn is_same_user(&self, other: &Self) -> bool {
+        (&self.issuer, &self.subject) == (&other.issuer, &other.subject)
+    }
+
+    /// The pin that pages of this session see.
+    #[must_use]
+    pub fn pin(&self, ring: &Keyring) -> String {
+        self.pin.clone().unwrap_or_else(|| ring.pin(&self.issuer, &self.subject))
+    }
+
+    /// Whether `pin`, as a page remembers it, is this user's: that of this session, or of one that began under any key of
+    /// the ring.
+    #[must_use]
+    pub fn has_pin(&self, ring: &Keyring, pin: &[u8]) -> bool {
+        self.pin.as_ref().is_some_and(|own| constant_time_eq(own.as_bytes(), pin))
+            || ring.is_pin_of(pin, &self.issuer, &self.subject)
+    }
+
     /// Opens this half, for which no cookie is needed.
     ///
     /// # Errors
@@ -175,6 +199,7 @@ mod tests {
                 token_until: Timestamp::from_secs(50),
                 generation: 1,
                 refreshable: true,
+                pin: Some("pin".into()),
                 newer: Map::new(),
             },
             secrets: Secrets {
@@ -223,6 +248,27 @@ mod tests {
             let stored = Stored { version: 1, sealed: sealed.slice(..length) };
             assert!(Record::open(&ring, &key, ticket.secret(), &stored).is_err());
         }
+    }
+
+    #[test]
+    fn a_pin_is_that_of_the_login_and_a_page_may_know_the_user_by_any_key() {
+        let origin = Origin::parse("https://one.example").unwrap();
+        let (old, new) = (MasterKey::random(), MasterKey::random());
+        let ring = |keys: &[&MasterKey]| {
+            Keyring::new(&origin, &keys.iter().map(|key| (*key).clone()).collect::<Vec<_>>()).unwrap()
+        };
+        let (first, both, last) = (ring(&[&old]), ring(&[&new, &old]), ring(&[&new]));
+        let user = Meta { pin: None, ..record().meta };
+        let pin = user.pin(&first);
+        assert_eq!(pin, first.pin(&user.issuer, &user.subject), "a record of an older release has none of its own");
+        let meta = Meta { pin: Some(pin.clone()), ..user.clone() };
+        assert_eq!([meta.pin(&both), meta.pin(&last)], [pin.clone(), pin.clone()]);
+        let newer = both.pin(&user.issuer, &user.subject);
+        assert!(meta.has_pin(&last, pin.as_bytes()) && meta.has_pin(&last, newer.as_bytes()));
+        assert!(user.has_pin(&both, pin.as_bytes()) && !user.has_pin(&last, pin.as_bytes()));
+        let other = Meta { subject: "other".into(), ..user.clone() };
+        assert!(user.is_same_user(&meta) && !user.is_same_user(&other));
+        assert!(!meta.has_pin(&both, other.pin(&both).as_bytes()));
     }
 
     #[test]

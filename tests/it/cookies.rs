@@ -276,6 +276,7 @@ fn a_tampered_login_cookie_signs_nobody_in() {
 fn keys_are_rotated_without_a_logout() {
     let world = World::new();
     let mut browser = world.signed_in();
+    let pin = browser.session(&world.one())["pin"].as_str().expect("a pin").to_owned();
     let (old, new) = (world.setup.sites[0].key.clone(), fresh_key());
     let steps = [
         (format!("keys = [\"{old}\"]"), format!("keys = [\"{old}\", \"{new}\"]")),
@@ -296,8 +297,12 @@ fn keys_are_rotated_without_a_logout() {
             },
         );
         assert_eq!(resealed, step == 1, "only a change of the first key seals anew");
-        assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
+        let call = Request::new("GET", "").header("X-BFF-Pin", &pin);
+        assert_eq!(browser.fetch_with(&world.one(), call, "/api/x").status, 200);
+        assert_eq!(browser.session(&world.one())["pin"], pin, "step {step} made another user of this one");
     }
+    browser.sign_in(&world.one(), "ada");
+    assert_eq!(browser.session(&world.one())["pin"], pin, "a login as the same user is no change of identity");
 }
 
 #[test]

@@ -66,6 +66,7 @@ impl Stage {
                 token_until: ends_at,
                 generation: 1,
                 refreshable: true,
+                pin: None,
                 newer: serde_json::Map::new(),
             },
             secrets: Secrets {
