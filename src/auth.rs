@@ -4,6 +4,7 @@
 //! own through [`Background`]; everything else runs where it is called, on the store of the calling worker.
 
 mod activity;
+mod another_user;
 mod backchannel;
 mod background;
 mod budget;

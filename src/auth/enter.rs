@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Auth, End, Session};
+use super::{Auth, Session};
 use crate::clock::Timestamp;
 use crate::provider::{Grant, Provider};
 use crate::secret::DpopKey;
@@ -28,27 +28,14 @@ impl Auth {
         };
         let session = self.open_session(provider, granted, replaced.as_ref()).await?;
         if let Some(previous) = previous {
-            let meta = &session.record.meta;
-            self.tell_of_another_user(&previous, &meta.issuer, &meta.subject).await;
+            let key = previous.store_key(&self.site.origin);
+            if replaced.is_some_and(|replaced| !replaced.is_same_user(&session.record.meta)) {
+                self.say_another_user(&key).await;
+            }
             // What fails now is tried again by itself.
-            let _ =
-                self.end_surely(previous.store_key(&self.site.origin), EndReason::Revoked, previous.ends_at()).await;
+            let _ = self.end_surely(key, EndReason::Revoked, previous.ends_at()).await;
         }
         Ok(session)
-    }
-
-    /// The streams of a session that a login replaces learn whether it is another user's. Those on other replicas do not:
-    /// their session ends, and whoever looks for the next one sees its pin.
-    async fn tell_of_another_user(&self, previous: &Ticket, issuer: &str, subject: &str) {
-        let key = previous.store_key(&self.site.origin);
-        if !self.streams.has(&key) {
-            return;
-        }
-        let Ok(Loaded::Live(stored)) = self.background.store().load(&key).await else { return };
-        let Ok(record) = Record::open(&self.ring, &key, previous.secret(), &stored) else { return };
-        if (record.meta.issuer.as_str(), record.meta.subject.as_str()) != (issuer, subject) {
-            self.streams.end(&key, End::IdentityChanged);
-        }
     }
 
     /// Whose session `ticket` stands for, if it is known to live.

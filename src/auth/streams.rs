@@ -120,13 +120,8 @@ impl Streams {
         self.live(None)
     }
 
-    /// Whether any stream lives on the session at `key`.
-    pub(super) fn has(&self, key: &StoreKey) -> bool {
-        self.sessions().contains_key(key)
-    }
-
-    /// Ends the streams of the session at `key`, before its watcher finds a less exact reason.
-    pub(super) fn end(&self, key: &StoreKey, end: End) {
+    /// Ends the streams of the session at `key`.
+    fn end(&self, key: &StoreKey, end: End) {
         if let Some(tell) = self.sessions().remove(key) {
             tell.send_replace(Word::Over(end));
         }

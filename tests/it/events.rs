@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Browser, PATIENCE, Reply, Request, Response, Setup, World, eventually, within};
+use crate::support::{Browser, PATIENCE, Redis, Replicas, Reply, Request, Response, Setup, World, eventually, within};
 
 /// How soon an end must reach an open stream.
 const SOON: Duration = Duration::from_secs(2);
@@ -35,7 +35,12 @@ impl Events {
 
     #[track_caller]
     fn begin_raw(world: &World, request: &[u8]) -> Self {
-        let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).expect("the gateway listens");
+        Self::begin_at(world.gateway.port, request)
+    }
+
+    #[track_caller]
+    fn begin_at(port: u16, request: &[u8]) -> Self {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the gateway listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a limit");
         stream.write_all(request).expect("the gateway reads");
         let mut head = Vec::new();
@@ -229,6 +234,46 @@ fn a_login_as_another_user_is_told_as_that_and_one_as_the_same_user_as_an_end() 
         assert!(events.block().is_none());
         let second = Events::open(&world, &browser).expect("session");
         assert_eq!(first["pin"] == second["pin"], user == "ada");
+    }
+}
+
+#[test]
+fn streams_on_every_replica_are_told_of_another_user() {
+    let redis = Redis::start();
+    let replicas = Replicas::start(3, &redis, "30s", Setup::one_site());
+    for (user, name) in [("grace", "identity_changed"), ("ada", "ended")] {
+        let mut browser = replicas.world.signed_in();
+        let request = replicas.world.own_request(&browser, "GET", "/bff/events").header("Connection", "keep-alive");
+        let at = |number| Events::begin_at(replicas.gateway(number).port, &request.bytes());
+        let mut streams: Vec<_> = (0..3).map(at).collect();
+        streams.iter_mut().for_each(|events| drop(events.expect("session")));
+        let thief = browser.clone();
+        browser.forget(&replicas.world.provider.issuer());
+        browser.sign_in(&replicas.site(), user);
+        for (number, events) in streams.iter_mut().enumerate() {
+            events.expect(name);
+            assert!(events.block().is_none());
+            replicas.get(number, &thief, "/api/x").refuses(401, "revoked");
+        }
+    }
+    assert_eq!(redis.keys_without_end().trim(), "*0", "a key without an end");
+}
+
+/// The provider's page sends the browser back without the session's cookie.
+#[test]
+fn a_strict_cookie_that_stays_away_changes_nothing_about_that() {
+    for (user, name) in [("grace", "identity_changed"), ("ada", "ended")] {
+        let mut setup = Setup::one_site();
+        setup.sites[0].session.push("same_site = \"strict\"".into());
+        let world = World::of(setup);
+        let mut browser = world.signed_in();
+        let mut events = Events::open(&world, &browser);
+        events.expect("session");
+        browser.forget(&world.provider.issuer());
+        browser.sign_in(&world.one(), user);
+        assert_eq!(browser.session(&world.one())["user"]["sub"], user);
+        events.expect(name);
+        assert!(events.block().is_none());
     }
 }
 

@@ -7,7 +7,7 @@ use super::{End, Tell, Word};
 use crate::auth::{Auth, CurrentError, Session, Why};
 use crate::session::lifecycle::judge;
 use crate::session::record::Meta;
-use crate::session::store::{Loaded, StoreError, StoreKey};
+use crate::session::store::{EndReason, Loaded, StoreError, StoreKey};
 use crate::session::ticket::Ticket;
 
 /// How often the session is looked at although nothing was heard of it. Where the store tells of changes that costs
@@ -74,9 +74,22 @@ impl Watcher {
                 self.tell.send_replace(Word::Live(Arc::new(self.auth.seen(&session))));
                 None
             }
-            Err(CurrentError::Absent(why)) => Some(End::Session(why)),
+            Err(CurrentError::Absent(why)) => Some(self.over(why).await),
             Err(CurrentError::Store(error)) => Some(self.failed(&error)),
         }
+    }
+
+    async fn over(&self, why: Why) -> End {
+        if why == Why::Ended(EndReason::Revoked) {
+            match self.auth.is_another_user(&self.key).await {
+                Ok(true) => return End::IdentityChanged,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::debug!(session = %self.auth.ring.log_name(&self.key), %error, "nobody can say why")
+                }
+            }
+        }
+        End::Session(why)
     }
 
     /// The session, if it is another than it was.
