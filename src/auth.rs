@@ -50,7 +50,7 @@ use self::budget::Purse;
 use self::refresh::Flights;
 use self::sessions::SiteSessions;
 use crate::clock::Clock;
-use crate::config::SiteConfig;
+use crate::config::{ProviderConfig, SiteConfig};
 use crate::provider::Provider;
 use crate::session::keyring::Keyring;
 use crate::session::lifecycle::Limits;
@@ -181,9 +181,13 @@ impl Auth {
 
     /// What a session with this record is judged by.
     fn limits(&self, meta: &Meta) -> Limits {
+        let refresh_before = self.provider_config(meta).and_then(|provider| provider.refresh_before);
+        Limits { idle: self.site.session.idle, refresh_before }
+    }
+
+    fn provider_config(&self, meta: &Meta) -> Option<&ProviderConfig> {
         let mut providers = self.site.providers.iter();
-        let provider = providers.find(|provider| provider.name == meta.provider && provider.issuer == meta.issuer);
-        Limits { idle: self.site.session.idle, refresh_before: provider.and_then(|provider| provider.refresh_before) }
+        providers.find(|provider| provider.name == meta.provider && provider.issuer == meta.issuer)
     }
 
     /// What may be asked of a provider of this site.

@@ -56,7 +56,9 @@
 //!    the newer one ([`auth::Auth::newer_token`]), if the request had no body or a small one that was kept.
 //! 3. *Refresh under load.* A thousand calls on three replicas find the token due. In each process the first starts a
 //!    task, a flight, and the others wait for its outcome. Of the flights one gets the session's lease in the store and
-//!    renews it while it asks the provider, once the provider's budget has room; the others wait for the record to change.
+//!    renews it while it asks the provider, once the provider's budget has room; the others wait for the record to change. The
+//!    call stays open for as long as the provider takes, within two minutes; a request waits a shorter time, and the next one
+//!    joins the same flight. Nobody waits while the old token is good.
 //!    The holder writes with compare-and-set: a write that came first is merged, an end that came first wins, a store that
 //!    is down is waited for with the token in memory. A holder that gives no sign of life for four seconds, while the store
 //!    answers, loses the lease; one that was only stopped meets a newer version.

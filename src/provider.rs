@@ -208,7 +208,7 @@ impl Provider {
     pub async fn refresh(&self, renewal: &Renewal<'_>) -> Refreshed {
         match &self.kind {
             Kind::CodeFlow(flow) => token::refresh(flow, renewal).await,
-            Kind::Relay(relay) => relay.refresh(renewal.refresh_token, renewal.subject).await,
+            Kind::Relay(relay) => relay.refresh(renewal).await,
         }
     }
 

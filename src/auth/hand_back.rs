@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Auth;
 use super::budget::Call;
-use super::refresh::renewed;
+use super::refresh::{LONGEST_CALL, renewed};
 use crate::provider::{Provider, Refreshed, Renewal};
 use crate::session::lifecycle::token_due_in;
 use crate::session::record::Record;
@@ -39,7 +39,7 @@ impl Auth {
             return Some(record);
         }
         let (scope, dpop_key) = (secrets.scope.as_deref(), secrets.dpop_key.as_ref());
-        let renewal = Renewal { refresh_token, subject: &meta.subject, scope, dpop_key };
+        let renewal = Renewal { refresh_token, subject: &meta.subject, scope, dpop_key, patience: LONGEST_CALL };
         match self.ask_for_tokens(provider, &renewal).await {
             Refreshed::Tokens(tokens) => Some(renewed(&record, &tokens, self.clock.now())),
             Refreshed::Rejected(_) => None,

@@ -3,6 +3,9 @@
 //! In this process the first request that finds the token due starts a flight, a task of its own; the others wait for
 //! its outcome. Over all processes the flight that holds the session's lease in the store calls the provider; the other
 //! flights wait for the record to change. `flight` is that task; this file is what a request sees of it.
+//!
+//! A flight keeps its call open for as long as the provider may take, and a request waits for it no longer than a browser
+//! would: the next one joins the same flight.
 
 mod ask;
 mod flight;
@@ -10,6 +13,7 @@ mod keep;
 mod reject;
 mod vigil;
 
+pub(super) use self::ask::LONGEST_CALL;
 pub(super) use self::keep::renewed;
 
 use std::borrow::Cow;
@@ -27,6 +31,9 @@ use crate::session::store::StoreKey;
 /// How long a refresh that failed is not tried again, by this process or any other, so that a dead provider is not
 /// hammered.
 const COOL_DOWN: Duration = Duration::from_secs(2);
+
+/// How long a request waits for a refresh in all, unless one call to the provider may take longer.
+const WAIT: Duration = Duration::from_secs(25);
 
 /// Why there is no token for a request.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +108,7 @@ impl Drop for Landing {
 }
 
 impl Auth {
-    /// The access token for a request: the session's own while it is good, else the one a refresh gives.
+    /// The access token for a request: the session's own while it is good, else the one a refresh gives in time.
     ///
     /// # Errors
     /// [`TokenError`] when there is none; the session itself is over only with [`TokenError::Ended`].
@@ -115,13 +122,16 @@ impl Auth {
             }
             TokenLife::Due => self.refresh(session),
         };
-        let failed = match settled(waiting).await {
+        let meta = &session.record.meta;
+        let wait = self.provider_config(meta).map_or(WAIT, |provider| provider.timeout.max(WAIT));
+        let outcome = tokio::time::timeout(wait, settled(waiting)).await;
+        let failed = match outcome.unwrap_or(Outcome::ProviderUnavailable(COOL_DOWN)) {
             Outcome::Token(token) => return Ok(Cow::Owned(token)),
             Outcome::Ended(why) => return Err(TokenError::Ended(why)),
             Outcome::ProviderUnavailable(time) => TokenError::ProviderUnavailable(time),
             Outcome::StoreUnavailable => TokenError::StoreUnavailable,
         };
-        if token_still_valid(&session.record.meta, self.clock.now()) { Ok(own) } else { Err(failed) }
+        if token_still_valid(meta, self.clock.now()) { Ok(own) } else { Err(failed) }
     }
 
     fn refresh(self: &Arc<Self>, session: &Session) -> Waiting {

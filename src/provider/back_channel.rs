@@ -2,9 +2,9 @@
 //! uses no proxy and repeats nothing.
 
 mod answer;
+mod silence;
 
 use std::borrow::Cow;
-use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 pub(super) use self::answer::Answer;
+pub(super) use self::silence::Silence;
+use self::silence::{describe, silence};
 use super::{ProviderStatus, Unavailable};
 use crate::config::{ProviderConfig, is_loopback_host};
 use crate::dpop::Nonces;
@@ -33,24 +35,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct BackChannel {
     http: Client,
+    /// The limit on one call, where it is another than is configured.
+    limit: Option<Duration>,
     status: Arc<Mutex<ProviderStatus>>,
     nonces: Arc<Nonces>,
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(super) enum Silence {
-    /// There was no connection: the provider has surely not seen the request.
-    NotSent(String),
-    /// The request may have arrived and been acted on; no complete answer came back.
-    NoAnswer(String),
-}
-
-impl From<Silence> for Unavailable {
-    fn from(silence: Silence) -> Self {
-        let (Silence::NotSent(reason) | Silence::NoAnswer(reason)) = silence;
-        Self(reason)
-    }
 }
 
 impl BackChannel {
@@ -71,7 +59,13 @@ impl BackChannel {
             .pool_idle_timeout(IDLE_CONNECTION)
             .build()
             .map_err(|error| describe(&error))?;
-        Ok(Self { http, status: Arc::new(Mutex::new(ProviderStatus::Unknown)), nonces: Arc::default() })
+        let status = Arc::new(Mutex::new(ProviderStatus::Unknown));
+        Ok(Self { http, limit: None, status, nonces: Arc::default() })
+    }
+
+    /// The same, for calls that may take as long as `limit`; connecting may take no longer than ever.
+    pub(super) fn within(&self, limit: Duration) -> Self {
+        Self { limit: Some(limit), ..self.clone() }
     }
 
     /// One GET of a JSON document; anything but a 200 is a failure.
@@ -176,13 +170,17 @@ impl BackChannel {
 
     /// One call to the provider, by which its health is known.
     pub(super) async fn call(&self, request: RequestBuilder) -> Result<Answer, Silence> {
-        let answer = exchange(request).await;
+        let answer = exchange(match self.limit {
+            Some(limit) => request.timeout(limit),
+            None => request,
+        });
+        let answer = answer.await;
         let status = match &answer {
             Ok(answer) if answer.status >= 500 => {
                 ProviderStatus::Down(format!("the provider answered {}", answer.status))
             }
             Ok(_) => ProviderStatus::Ready,
-            Err(Silence::NotSent(reason) | Silence::NoAnswer(reason)) => ProviderStatus::Down(reason.clone()),
+            Err(silence) => ProviderStatus::Down(silence.reason().to_owned()),
         };
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
         answer
@@ -253,25 +251,6 @@ pub(super) fn check_scheme(url: &Url, plaintext: bool) -> Result<(), &'static st
 /// Where a call went, without query.
 fn place(url: &Url) -> String {
     printable(&format!("{}{}", url.origin().ascii_serialization(), url.path()))
-}
-
-fn silence(error: &reqwest::Error) -> Silence {
-    let sent = !(error.is_connect() || error.is_builder());
-    if sent { Silence::NoAnswer(describe(error)) } else { Silence::NotSent(describe(error)) }
-}
-
-/// What went wrong, for an operator: the innermost cause, such as "invalid peer certificate: UnknownIssuer", no URL.
-fn describe(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer within the time limit".to_owned();
-    }
-    let mut cause = error.source();
-    while let Some(inner) = cause.and_then(std::error::Error::source) {
-        cause = Some(inner);
-    }
-    let cause = cause.map_or_else(|| "the call failed".to_owned(), ToString::to_string);
-    let stage = if error.is_connect() { "cannot connect" } else { "the connection broke" };
-    format!("{stage}: {}", printable(&cause))
 }
 
 /// At most 200 printable characters.

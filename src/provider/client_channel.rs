@@ -1,6 +1,7 @@
 //! The endpoints where the client proves who it is: token, revocation, pushed authorization requests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use url::Url;
 
@@ -28,6 +29,11 @@ impl ClientChannel {
     pub(super) fn new(config: &ClientConfig, issuer: &str, caller: BackChannel, clock: Clock) -> Result<Self, String> {
         let credentials = Arc::new(Credentials::new(config, issuer, clock.clone())?);
         Ok(Self { caller, credentials, clock, nonces: Arc::default() })
+    }
+
+    /// The same, for calls that may take as long as `limit`.
+    pub(super) fn within(&self, limit: Duration) -> Self {
+        Self { caller: self.caller.within(limit), ..self.clone() }
     }
 
     /// A key, opened to prove requests with.

@@ -51,6 +51,9 @@ pub struct Renewal<'a> {
     pub scope: Option<&'a str>,
     /// The key that the tokens are bound to, if they are.
     pub dpop_key: Option<&'a DpopKey>,
+    /// How long the answer may take. Not the limit on other calls: whoever goes away before the answer comes may have lost
+    /// the only refresh token that is still good.
+    pub patience: Duration,
 }
 
 /// The tokens of one answer of the token endpoint.

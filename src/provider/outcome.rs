@@ -56,12 +56,12 @@ pub enum Refreshed {
     Tokens(Tokens),
     /// The refresh token is refused: the session is over.
     Rejected(String),
-    /// No connection, or an answer that refuses for now (5xx): the refresh token was not used, the session goes on, the
+    /// No connection, no answer in time, one that refuses for now (5xx), or one that says nothing: the session goes on, the
     /// refresh is tried again later.
     Unavailable(String),
     /// A 429: the same, and nothing is to be asked for this time.
     Throttled(Duration),
-    /// The request was sent and no complete, usable answer came: the refresh token may be used up or not.
+    /// The request was sent and its answer got lost: the refresh token may be used up or not.
     Unknown(String),
     /// The client itself is refused: an operator must act, no session ends.
     Misconfigured(String),

@@ -21,10 +21,10 @@ pub use self::refusal::Refusal;
 pub use self::step::Unfinished;
 
 use super::back_channel::{BackChannel, Silence, bearer};
-use super::{Grant, ProvenUser, ProviderStatus, Refreshed, Tokens, Unavailable};
+use super::{Grant, ProvenUser, ProviderStatus, Refreshed, Renewal, Tokens, Unavailable};
 use crate::clock::Clock;
 use crate::config::{ProviderConfig, RelayConfig, RelayRefreshToken, SiteConfig};
-use crate::secret::{AccessToken, ApiCookies, RefreshToken};
+use crate::secret::{AccessToken, ApiCookies};
 
 /// The limit on one logout there; an API that hangs keeps no task for long.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -179,8 +179,9 @@ impl Relay {
         self.user(described).map_err(|wrong| unidentified(wrong.to_owned()))
     }
 
-    /// Gets a new token for `subject`, in the way the API has for it.
-    pub(super) async fn refresh(&self, refresh_token: &RefreshToken, subject: &str) -> Refreshed {
+    /// Gets a new token, in the way the API has for it.
+    pub(super) async fn refresh(&self, renewal: &Renewal<'_>) -> Refreshed {
+        let refresh_token = renewal.refresh_token;
         let Some(refresh) = &self.config.refresh else {
             return Refreshed::Misconfigured("`refresh_url` is not configured any more".to_owned());
         };
@@ -194,10 +195,10 @@ impl Relay {
                 (HeaderMap::new(), Some(Bytes::from_owner(body)))
             }
         };
-        match self.caller.post_json(&refresh.url, headers, body).await {
-            Err(Silence::NotSent(reason)) => Refreshed::Unavailable(reason),
-            Err(Silence::NoAnswer(reason)) => Refreshed::Unknown(reason),
-            Ok(answer) if (200..=299).contains(&answer.status) => self.renewed(&answer, subject),
+        match self.caller.within(renewal.patience).post_json(&refresh.url, headers, body).await {
+            Err(Silence::Lost(reason)) => Refreshed::Unknown(reason),
+            Err(Silence::NotSent(reason) | Silence::GivenUp(reason)) => Refreshed::Unavailable(reason),
+            Ok(answer) if (200..=299).contains(&answer.status) => self.renewed(&answer, renewal.subject),
             Ok(answer) => refusal::of_refresh(&answer),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::back_channel::{Answer, Silence};
+use super::client_channel::ClientChannel;
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
 use super::refusal::Shown;
@@ -28,7 +29,7 @@ pub(super) async fn redeem(flow: &CodeFlow, code: &AuthorizationCode, attempt: &
         ("redirect_uri", &*flow.redirect_uri),
         ("code_verifier", attempt.verifier.expose()),
     ];
-    let answer = call(flow, &endpoints, fields, key).await.map_err(Unavailable::from)?;
+    let answer = call(flow, &flow.channel, &endpoints, fields, key).await.map_err(Unavailable::from)?;
     let mut tokens = tokens(flow, &answer, (Shown::Code, Scheme::with(key)))?;
     match flow.server.identify(&mut tokens, attempt).await {
         Ok(user) => Ok(Grant { tokens, user }),
@@ -40,17 +41,18 @@ pub(super) async fn redeem(flow: &CodeFlow, code: &AuthorizationCode, attempt: &
 }
 
 /// Gets new tokens. An answer that cannot be tied to the session's user any more is [`Refreshed::Rejected`], so that the
-/// session ends (OpenID Connect Core §12.2). A request that was sent and not answered is [`Refreshed::Unknown`], and so is
-/// an answer that grants something and cannot be used: the token may be spent either way. An answer that refuses, 5xx
-/// included, has not spent it.
+/// session ends (OpenID Connect Core §12.2). A request whose answer got lost is [`Refreshed::Unknown`]: only the provider
+/// knows whether the token is spent. One that it does not answer in time, or answers with what nobody can use, would get no
+/// better answer if it were sent again.
 pub(super) async fn refresh(flow: &CodeFlow, renewal: &Renewal<'_>) -> Refreshed {
     match try_refresh(flow, renewal).await {
         Ok(refreshed) => refreshed,
         Err(RedeemError::Rejected(reason)) => Refreshed::Rejected(reason),
         Err(RedeemError::Misconfigured(reason)) => Refreshed::Misconfigured(reason),
-        Err(RedeemError::Unavailable(reason)) => Refreshed::Unavailable(reason),
         Err(RedeemError::Throttled(pause)) => Refreshed::Throttled(pause),
-        Err(RedeemError::Invalid(reason) | RedeemError::Unidentified(reason)) => Refreshed::Unknown(reason),
+        Err(RedeemError::Unavailable(reason) | RedeemError::Invalid(reason) | RedeemError::Unidentified(reason)) => {
+            Refreshed::Unavailable(reason)
+        }
     }
 }
 
@@ -60,10 +62,11 @@ async fn try_refresh(flow: &CodeFlow, renewal: &Renewal<'_>) -> Result<Refreshed
     let scope = refresh_scope(flow, renewal);
     let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", renewal.refresh_token.expose())];
     fields.extend(scope.as_deref().map(|scope| ("scope", scope)));
-    let answer = match call(flow, &endpoints, fields, renewal.dpop_key).await {
+    let channel = flow.channel.within(renewal.patience);
+    let answer = match call(flow, &channel, &endpoints, fields, renewal.dpop_key).await {
         Ok(answer) => answer,
-        Err(Silence::NotSent(reason)) => return Ok(Refreshed::Unavailable(reason)),
-        Err(Silence::NoAnswer(reason)) => return Ok(Refreshed::Unknown(reason)),
+        Err(Silence::Lost(reason)) => return Ok(Refreshed::Unknown(reason)),
+        Err(Silence::NotSent(reason) | Silence::GivenUp(reason)) => return Ok(Refreshed::Unavailable(reason)),
     };
     let mut tokens = tokens(flow, &answer, (Shown::RefreshToken, Scheme::with(renewal.dpop_key)))?;
     match flow.server.confirm(&mut tokens, renewal.subject).await {
@@ -87,6 +90,7 @@ fn refresh_scope(flow: &CodeFlow, renewal: &Renewal<'_>) -> Option<String> {
 /// Asks with `fields` and what is configured for every token request (RFC 8707 §2.2).
 async fn call<'a>(
     flow: &'a CodeFlow,
+    channel: &ClientChannel,
     endpoints: &Endpoints,
     mut fields: Vec<(&'a str, &'a str)>,
     key: Option<&DpopKey>,
@@ -94,7 +98,7 @@ async fn call<'a>(
     let requests = &flow.client.requests;
     fields.extend(requests.resource.iter().map(|resource| ("resource", &**resource)));
     fields.extend(requests.token_params.iter().map(|(name, value)| (&**name, &**value)));
-    flow.channel.post(endpoints, &endpoints.token, &fields, key).await
+    channel.post(endpoints, &endpoints.token, &fields, key).await
 }
 
 /// What the answer to a request gives that showed this and is to give tokens of that scheme.

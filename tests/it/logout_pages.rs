@@ -87,6 +87,22 @@ fn a_logout_after_the_access_token_has_run_out_ends_the_refresh_token_all_the_sa
 }
 
 #[test]
+fn a_provider_slower_than_its_timeout_delays_no_logout_and_the_hook_is_told_in_the_end() {
+    let stage = Stage::with(&["logout_hook = \"SERVER/api/logout\"", "timeout = \"1s\""]);
+    stage.provider.tokens_live(1);
+    let mut browser = stage.signed_in();
+    stage.provider.tokens_live(900);
+    std::thread::sleep(Duration::from_millis(1100));
+    stage.provider.is_slow_to_answer(Duration::from_secs(4));
+    let began = std::time::Instant::now();
+    assert_eq!(browser.post(&stage.one(), "/bff/logout").status, 200);
+    assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+    assert!(!browser.is_signed_in(&stage.one()));
+    eventually("the hook is told with a new token", || (!stage.provider.has_refresh_tokens()).then_some(()));
+    assert_eq!(stage.provider.asked("/oauth/token").len(), 2, "the code's, and one refresh");
+}
+
+#[test]
 fn a_logout_while_a_refresh_is_under_way_tells_the_hook_with_the_token_that_it_brings() {
     let stage = Stage::with(&["logout_hook = \"SERVER/api/logout\""]);
     stage.provider.tokens_live(1);

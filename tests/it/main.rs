@@ -56,6 +56,7 @@ mod session;
 mod sessions_command;
 mod several_providers;
 mod slow_browsers;
+mod slow_provider;
 mod spa_files;
 mod step_up;
 mod store_contract;

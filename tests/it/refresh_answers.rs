@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Browser, Setup, World};
+use crate::support::{Browser, Setup, World, eventually};
 
 /// A world with one signed-in browser whose token is over; the provider answers the next refresh with this.
 fn answered(setup: Setup, status: u16, body: &Value, times: i64) -> (World, Browser) {
@@ -92,4 +92,22 @@ fn a_token_of_unknown_life_lives_as_long_as_configured() {
     std::thread::sleep(Duration::from_millis(2100));
     assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
     assert_eq!(world.upstream.last().bearer(), world.provider.latest(world.client_id(), "access_token"));
+}
+
+#[test]
+fn an_answer_that_cannot_be_used_is_not_asked_for_again_at_once_and_ends_nothing() {
+    for body in [
+        json!("<html>Please log in to the WLAN</html>"),
+        json!(""),
+        json!([]),
+        json!({ "token_type": "Bearer", "expires_in": 60 }),
+        json!({ "access_token": "made-up-1", "token_type": "mac" }),
+    ] {
+        let (world, mut browser) = answered(Setup::one_site(), 200, &body, 1);
+        let before = world.provider.token_arrivals(world.client_id());
+        browser.get(&world.one(), "/api/x").refuses(503, "provider_unavailable");
+        assert_eq!(world.provider.token_arrivals(world.client_id()) - before, 1, "{body}");
+        assert!(browser.is_signed_in(&world.one()), "{body}");
+        eventually("the refresh should work", || (browser.get(&world.one(), "/api/x").status == 200).then_some(()));
+    }
 }

@@ -22,7 +22,7 @@ mod world;
 pub use browser::{Browser, Page};
 pub use dev::{Dev, embedded};
 pub use gateway::{Gateway, cloakroom};
-pub use http::{Exchange, Request, Response, Streaming, send, send_raw, try_send};
+pub use http::{Exchange, Request, Response, Streaming, send, send_raw, send_within, try_send};
 pub use http2_api::Http2Api;
 pub use oidc_provider::OidcProvider;
 pub use passport::Passport;

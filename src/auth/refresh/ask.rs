@@ -1,4 +1,4 @@
-//! How a flight asks the provider: when it is its turn at the token endpoint, once, and a second time only after silence.
+//! How a flight asks the provider: when it is its turn at the token endpoint, once, and once more if the answer got lost.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,10 @@ use crate::provider::{Provider, Refreshed, Renewal};
 use crate::session::lifecycle::{TokenLife, token_due_in};
 use crate::session::record::Record;
 use crate::telemetry::metrics;
+
+/// How long the provider may take for a refresh, whatever the limit on other calls: nobody waits for it that long, and a call
+/// given up may have spent the refresh token.
+pub(in crate::auth) const LONGEST_CALL: Duration = Duration::from_secs(120);
 
 /// How long those who cannot go on without a new token wait for their turn.
 const URGENT_PATIENCE: Duration = Duration::from_secs(2);
@@ -43,8 +47,9 @@ impl Flight {
         })
     }
 
-    /// Calls the provider, and once more when nobody knows whether the first call was heard: with the same refresh token,
-    /// which is still good if it was not, and the only chance if it was.
+    /// Calls the provider, and once more when the connection broke and nobody knows whether the first call was heard: with the
+    /// same refresh token, which is still good if it was not, and the only chance if it was. A call that is not answered yet
+    /// was heard, or will be.
     pub(super) async fn call(&self, provider: &Provider, session: &Session) -> Refreshed {
         let Some(refresh_token) = session.record.secrets.refresh_token.as_ref() else {
             return Refreshed::Rejected("there is no refresh token".into());
@@ -55,6 +60,7 @@ impl Flight {
             subject: &meta.subject,
             scope: secrets.scope.as_deref(),
             dpop_key: secrets.dpop_key.as_ref(),
+            patience: LONGEST_CALL,
         };
         match self.auth.ask_for_tokens(provider, &renewal).await {
             Refreshed::Unknown(reason) if self.overtaken().await.is_none() => {

@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::{Silence, describe};
+use super::silence::{Silence, silence};
 use crate::dpop::asks_for_nonce;
 use crate::provider::{json, refusal, throttled};
 
@@ -26,7 +26,7 @@ pub(in crate::provider) struct Answer {
 impl Answer {
     /// Reads all of it, as far as it is bearable.
     pub(in crate::provider) async fn read(mut response: Response) -> Result<Self, Silence> {
-        let too_large = || Silence::NoAnswer(format!("the answer is larger than {LARGEST_ANSWER} bytes"));
+        let too_large = || Silence::GivenUp(format!("the answer is larger than {LARGEST_ANSWER} bytes"));
         let announced = response.content_length().unwrap_or(0);
         if announced > LARGEST_ANSWER as u64 {
             return Err(too_large());
@@ -35,7 +35,7 @@ impl Answer {
         let pause = throttled::pause(status, response.headers());
         let headers = std::mem::take(response.headers_mut());
         let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(|error| Silence::NoAnswer(describe(&error)))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| silence(&error))? {
             if body.len() + chunk.len() > LARGEST_ANSWER {
                 return Err(too_large());
             }

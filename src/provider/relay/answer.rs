@@ -68,12 +68,12 @@ impl Relay {
         })
     }
 
-    /// What a refresh gave. An answer that names another user ends the session; one that grants something and cannot be
-    /// used may have spent the token.
+    /// What a refresh gave. An answer that names another user ends the session; one that cannot be used would not get better
+    /// by asking again at once.
     pub(super) fn renewed(&self, answer: &Answer, of: &str) -> Refreshed {
         let document = match self.document(answer) {
             Ok(document) => document,
-            Err(error) => return Refreshed::Unknown(error),
+            Err(error) => return Refreshed::Unavailable(error),
         };
         let named = self.config.user_url.is_none().then(|| self.config.subject.find(&document).and_then(subject));
         if named.flatten().is_some_and(|named| named != of) {
@@ -81,7 +81,7 @@ impl Relay {
         }
         match self.tokens(&document) {
             Ok(tokens) => Refreshed::Tokens(tokens),
-            Err(wrong) => Refreshed::Unknown(wrong.to_owned()),
+            Err(wrong) => Refreshed::Unavailable(wrong.to_owned()),
         }
     }
 

@@ -6,7 +6,7 @@ use cloakroom::provider::{Attempt, Grant, LoginHints, Provider, RedeemError, Ref
 use cloakroom::secret::{AccessToken, AuthorizationCode, DpopKey, RefreshToken, State};
 use serde_json::{Value, json};
 
-use super::hostile::{Hostile, Reply, Request, attempt, client_of, oidc_of};
+use super::hostile::{Hostile, PATIENCE, Reply, Request, attempt, client_of, oidc_of};
 
 /// A provider whose token endpoint gives bound tokens, and a client that wants them.
 async fn stage() -> (Hostile, Provider) {
@@ -34,7 +34,15 @@ async fn redeem(client: &Provider) -> Result<Grant, RedeemError> {
 
 async fn refresh(client: &Provider, key: Option<&DpopKey>) -> Refreshed {
     let refresh_token = RefreshToken::new("rt-0");
-    client.refresh(&Renewal { refresh_token: &refresh_token, subject: "alice", scope: None, dpop_key: key }).await
+    client
+        .refresh(&Renewal {
+            refresh_token: &refresh_token,
+            subject: "alice",
+            scope: None,
+            dpop_key: key,
+            patience: PATIENCE,
+        })
+        .await
 }
 
 /// Header and claims of the one proof in a request.
@@ -88,7 +96,7 @@ async fn a_bearer_token_where_a_bound_one_was_asked_for_is_thrown_away_and_the_o
         give(&op, other);
         let error = redeem(&client).await.unwrap_err();
         assert!(matches!(&error, RedeemError::Invalid(why) if why.contains("`token_type` is not DPoP")), "{error}");
-        assert!(matches!(refresh(&client, client.new_dpop_key().as_ref()).await, Refreshed::Unknown(_)));
+        assert!(matches!(refresh(&client, client.new_dpop_key().as_ref()).await, Refreshed::Unavailable(_)));
     }
     give(&op, "dpop");
     redeem(&client).await.expect("in any case");

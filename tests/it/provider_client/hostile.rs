@@ -22,6 +22,9 @@ pub(super) const NOW: u64 = 1_800_000_000;
 pub(super) const NONCE: &str = "nonce-of-this-attempt";
 pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
+/// How long a refresh may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What a path answers.
 #[derive(Clone)]
 pub(super) struct Reply {
@@ -328,9 +331,13 @@ pub(super) async fn redeem(client: &Provider) -> Result<Grant, RedeemError> {
 }
 
 pub(super) async fn refresh(client: &Provider) -> Refreshed {
-    client
-        .refresh(&Renewal { refresh_token: &RefreshToken::new("rt-0"), subject: "alice", scope: None, dpop_key: None })
-        .await
+    refresh_within(PATIENCE, client).await
+}
+
+/// The same, of a caller that waits no longer than that.
+pub(super) async fn refresh_within(patience: Duration, client: &Provider) -> Refreshed {
+    let refresh_token = &RefreshToken::new("rt-0");
+    client.refresh(&Renewal { refresh_token, subject: "alice", scope: None, dpop_key: None, patience }).await
 }
 
 async fn serve(

@@ -4,7 +4,7 @@ use cloakroom::config::{RefreshScope, RequestConfig};
 use cloakroom::provider::{LoginHints, Provider, Renewal};
 use cloakroom::secret::RefreshToken;
 
-use super::hostile::{Hostile, Request, attempt, client_of, redeem};
+use super::hostile::{Hostile, PATIENCE, Request, attempt, client_of, redeem};
 
 fn asking(op: &Hostile, requests: RequestConfig, scopes: &[&str]) -> Provider {
     op.client_with(|config| {
@@ -16,7 +16,13 @@ fn asking(op: &Hostile, requests: RequestConfig, scopes: &[&str]) -> Provider {
 
 async fn refresh(client: &Provider, scope: Option<&str>) {
     client
-        .refresh(&Renewal { refresh_token: &RefreshToken::new("rt-0"), subject: "alice", scope, dpop_key: None })
+        .refresh(&Renewal {
+            refresh_token: &RefreshToken::new("rt-0"),
+            subject: "alice",
+            scope,
+            dpop_key: None,
+            patience: PATIENCE,
+        })
         .await;
 }
 

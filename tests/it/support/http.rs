@@ -131,6 +131,14 @@ pub fn try_send(port: u16, request: &Request) -> std::io::Result<Response> {
     read_response(stream, &request.method)
 }
 
+/// The same of an answer that may take as long as `limit`.
+pub fn send_within(limit: std::time::Duration, port: u16, request: &Request) -> Response {
+    let stream = connect(port).expect("the port accepts connections");
+    stream.set_read_timeout(Some(limit)).expect("a socket takes a limit");
+    (&stream).write_all(&request.bytes()).expect("the request can be written");
+    read_response(stream, &request.method).expect("an answer in time")
+}
+
 /// Sends bytes and returns every byte that comes back before the connection ends.
 pub fn send_raw(port: u16, bytes: &[u8]) -> Vec<u8> {
     let stream = connect(port).expect("the port accepts connections");
