@@ -82,7 +82,8 @@ impl Auth {
             }
         }
         written?;
-        let life = judge(meta, self.limits(meta), now).expect("a session that begins now is not over");
+        // As of its token, which may be over by now if the user endpoint was slow.
+        let life = judge(meta, self.limits(meta), meta.token_since).expect("a token that begins to live is not over");
         Ok(Session { ticket, key, version: 1, record: Arc::new(record), life, current_key: true })
     }
 }
@@ -103,8 +104,8 @@ fn record_of(
             created_at: now,
             ends_at,
             last_seen: now,
-            token_since: now,
-            token_until: now.plus(tokens.expires_in),
+            token_since: tokens.since,
+            token_until: tokens.until(),
             generation: 1,
             refreshable: tokens.refresh_token.is_some(),
             pin: None,

@@ -41,7 +41,7 @@ impl Auth {
         let (scope, dpop_key) = (secrets.scope.as_deref(), secrets.dpop_key.as_ref());
         let renewal = Renewal { refresh_token, subject: &meta.subject, scope, dpop_key, patience: LONGEST_CALL };
         match self.ask_for_tokens(provider, &renewal).await {
-            Refreshed::Tokens(tokens) => Some(renewed(&record, &tokens, self.clock.now())),
+            Refreshed::Tokens(tokens) => Some(renewed(&record, &tokens)),
             Refreshed::Rejected(_) => None,
             Refreshed::Unavailable(_)
             | Refreshed::Throttled(_)

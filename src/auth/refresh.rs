@@ -24,6 +24,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{Auth, Session, Why};
+use crate::clock::Timestamp;
 use crate::secret::AccessToken;
 use crate::session::lifecycle::{TokenLife, token_still_valid};
 use crate::session::store::StoreKey;
@@ -53,6 +54,8 @@ pub enum TokenError {
 #[derive(Clone, Debug)]
 enum Outcome {
     Token(AccessToken),
+    /// One that waits for the store, and is good until then.
+    Unstored(AccessToken, Timestamp),
     Ended(Why),
     /// For this time.
     ProviderUnavailable(Duration),
@@ -70,6 +73,17 @@ struct Entry {
     /// The generation of the token that is being replaced.
     generation: u64,
     outcome: Waiting,
+}
+
+impl Outcome {
+    /// The token, as long as it is good.
+    fn token(&self, now: Timestamp) -> Option<&AccessToken> {
+        match self {
+            Self::Token(token) => Some(token),
+            Self::Unstored(token, until) => (*until > now).then_some(token),
+            Self::Ended(_) | Self::ProviderUnavailable(_) | Self::StoreUnavailable => None,
+        }
+    }
 }
 
 impl Flights {
@@ -118,18 +132,22 @@ impl Auth {
             TokenLife::Fresh => return Ok(own),
             TokenLife::Early => {
                 let early = self.refresh(session).borrow().clone();
-                return Ok(if let Some(Outcome::Token(newer)) = early { Cow::Owned(newer) } else { own });
+                let newer = early.as_ref().and_then(|outcome| outcome.token(self.clock.now()));
+                return Ok(newer.map_or(own, |newer| Cow::Owned(newer.clone())));
             }
             TokenLife::Due => self.refresh(session),
         };
         let meta = &session.record.meta;
         let wait = self.provider_config(meta).map_or(WAIT, |provider| provider.timeout.max(WAIT));
         let outcome = tokio::time::timeout(wait, settled(waiting)).await;
-        let failed = match outcome.unwrap_or(Outcome::ProviderUnavailable(COOL_DOWN)) {
-            Outcome::Token(token) => return Ok(Cow::Owned(token)),
+        let outcome = outcome.unwrap_or(Outcome::ProviderUnavailable(COOL_DOWN));
+        if let Some(newer) = outcome.token(self.clock.now()) {
+            return Ok(Cow::Owned(newer.clone()));
+        }
+        let failed = match outcome {
             Outcome::Ended(why) => return Err(TokenError::Ended(why)),
             Outcome::ProviderUnavailable(time) => TokenError::ProviderUnavailable(time),
-            Outcome::StoreUnavailable => TokenError::StoreUnavailable,
+            Outcome::Token(_) | Outcome::Unstored(..) | Outcome::StoreUnavailable => TokenError::StoreUnavailable,
         };
         if token_still_valid(meta, self.clock.now()) { Ok(own) } else { Err(failed) }
     }

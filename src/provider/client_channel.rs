@@ -9,7 +9,7 @@ use super::back_channel::{Answer, BackChannel, Form, Silence};
 use super::bound;
 use super::client_auth::Credentials;
 use super::discovery::Endpoints;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::ClientConfig;
 use crate::dpop::{Nonces, Prover};
 use crate::secret::DpopKey;
@@ -34,6 +34,11 @@ impl ClientChannel {
     /// The same, for calls that may take as long as `limit`.
     pub(super) fn within(&self, limit: Duration) -> Self {
         Self { caller: self.caller.within(limit), ..self.clone() }
+    }
+
+    /// The time that is counted in here.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// A key, opened to prove requests with.

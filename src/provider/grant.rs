@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ProvenUser;
+use crate::clock::Timestamp;
 use crate::secret::{AccessToken, CodeVerifier, DpopKey, IdToken, Nonce, RefreshToken, State};
 
 /// What one login attempt sends along, made fresh for it.
@@ -67,6 +68,23 @@ pub struct Tokens {
     pub id_token: Option<IdToken>,
     /// The scopes that were granted; `None` in the answer means "those asked for" (RFC 6749 §5.1).
     pub scope: Option<String>,
-    /// The access token's lifetime: `expires_in`, or the configured default; never more than a year.
+    /// From when on the access token's life is counted.
+    pub since: Timestamp,
+    /// How long that is: `expires_in`, or the configured default; never more than a year.
     pub expires_in: Duration,
+}
+
+impl Tokens {
+    /// When the access token is over.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.since.plus(self.expires_in)
+    }
+}
+
+/// From when on the life of a token counts that was asked for and came at these moments: from before it was asked for, which
+/// is never too late. Of one that would be over when it comes, half is believed: the provider made it somewhere in between.
+/// A clock that was set back meanwhile makes it no younger than it is.
+pub(super) fn counted_from(asked: Timestamp, came: Timestamp, expires_in: Duration) -> Timestamp {
+    asked.max(came.minus(expires_in / 2)).min(came)
 }

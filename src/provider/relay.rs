@@ -130,6 +130,7 @@ impl Relay {
         let Credentials { json, sender, step } = credentials;
         let headers = self.introduce(&sender);
         let (url, shown) = self.next(step.as_ref(), headers.clone())?;
+        let asked = self.clock.now();
         let answer = self.caller.post_json(url, shown, Some(Bytes::from_owner(json))).await?;
         if let Some(refusal) = Refusal::read(&answer, &self.token_places()) {
             return Err(LogInError::Refused(refusal));
@@ -146,7 +147,8 @@ impl Relay {
         if let Some(unfinished) = self.unfinished(&answer, &document, step.as_ref())? {
             return Err(LogInError::Unfinished(unfinished));
         }
-        let tokens = self.tokens(&document).map_err(|wrong| LogInError::Unusable(without_token(wrong, &document)))?;
+        let tokens =
+            self.tokens(&document, asked).map_err(|wrong| LogInError::Unusable(without_token(wrong, &document)))?;
         match self.identify(document, &tokens, headers).await {
             Ok(user) => Ok(Grant { tokens, user }),
             Err(error) => {
@@ -195,10 +197,11 @@ impl Relay {
                 (HeaderMap::new(), Some(Bytes::from_owner(body)))
             }
         };
+        let asked = self.clock.now();
         match self.caller.within(renewal.patience).post_json(&refresh.url, headers, body).await {
             Err(Silence::Lost(reason)) => Refreshed::Unknown(reason),
             Err(Silence::NotSent(reason) | Silence::GivenUp(reason)) => Refreshed::Unavailable(reason),
-            Ok(answer) if (200..=299).contains(&answer.status) => self.renewed(&answer, renewal.subject),
+            Ok(answer) if (200..=299).contains(&answer.status) => self.renewed(&answer, asked, renewal.subject),
             Ok(answer) => refusal::of_refresh(&answer),
         }
     }

@@ -10,8 +10,10 @@ use super::back_channel::{Answer, Silence};
 use super::client_channel::ClientChannel;
 use super::code_flow::CodeFlow;
 use super::discovery::Endpoints;
+use super::grant::counted_from;
 use super::refusal::Shown;
 use super::{Attempt, Grant, RedeemError, Refreshed, Renewal, Tokens, Unavailable, logout, refusal};
+use crate::clock::Timestamp;
 use crate::config::{Empty400, RefreshScope};
 use crate::secret::{AccessToken, AuthorizationCode, DpopKey, IdToken, RefreshToken};
 
@@ -29,8 +31,9 @@ pub(super) async fn redeem(flow: &CodeFlow, code: &AuthorizationCode, attempt: &
         ("redirect_uri", &*flow.redirect_uri),
         ("code_verifier", attempt.verifier.expose()),
     ];
+    let asked = flow.channel.now();
     let answer = call(flow, &flow.channel, &endpoints, fields, key).await.map_err(Unavailable::from)?;
-    let mut tokens = tokens(flow, &answer, (Shown::Code, Scheme::with(key)))?;
+    let mut tokens = tokens(flow, &answer, asked, (Shown::Code, Scheme::with(key)))?;
     match flow.server.identify(&mut tokens, attempt).await {
         Ok(user) => Ok(Grant { tokens, user }),
         Err(error) => {
@@ -62,13 +65,13 @@ async fn try_refresh(flow: &CodeFlow, renewal: &Renewal<'_>) -> Result<Refreshed
     let scope = refresh_scope(flow, renewal);
     let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", renewal.refresh_token.expose())];
     fields.extend(scope.as_deref().map(|scope| ("scope", scope)));
-    let channel = flow.channel.within(renewal.patience);
+    let (asked, channel) = (flow.channel.now(), flow.channel.within(renewal.patience));
     let answer = match call(flow, &channel, &endpoints, fields, renewal.dpop_key).await {
         Ok(answer) => answer,
         Err(Silence::Lost(reason)) => return Ok(Refreshed::Unknown(reason)),
         Err(Silence::NotSent(reason) | Silence::GivenUp(reason)) => return Ok(Refreshed::Unavailable(reason)),
     };
-    let mut tokens = tokens(flow, &answer, (Shown::RefreshToken, Scheme::with(renewal.dpop_key)))?;
+    let mut tokens = tokens(flow, &answer, asked, (Shown::RefreshToken, Scheme::with(renewal.dpop_key)))?;
     match flow.server.confirm(&mut tokens, renewal.subject).await {
         Ok(()) => Ok(Refreshed::Tokens(tokens)),
         Err(reason) => {
@@ -101,15 +104,20 @@ async fn call<'a>(
     channel.post(endpoints, &endpoints.token, &fields, key).await
 }
 
-/// What the answer to a request gives that showed this and is to give tokens of that scheme.
-fn tokens(flow: &CodeFlow, answer: &Answer, (shown, scheme): (Shown, Scheme)) -> Result<Tokens, RedeemError> {
+/// What the answer to a request gives that was made at `asked`, showed this, and is to give tokens of that scheme.
+fn tokens(
+    flow: &CodeFlow,
+    answer: &Answer,
+    asked: Timestamp,
+    (shown, scheme): (Shown, Scheme),
+) -> Result<Tokens, RedeemError> {
     if let Some(pause) = answer.pause {
         return Err(RedeemError::Throttled(pause));
     }
     match answer.json() {
         // GitHub refuses with 200, and an `error` member.
         Ok(members) if answer.status == 200 && !members.contains_key("error") => {
-            read(members, flow.default_token_lifetime, scheme)
+            read(members, flow.default_token_lifetime, (asked, flow.channel.now()), scheme)
         }
         Err(error) if answer.status == 200 => Err(RedeemError::Invalid(error.to_string())),
         // Glewlwyd's refusal of a grant.
@@ -135,7 +143,12 @@ impl Scheme {
 }
 
 /// RFC 6749 §5.1.
-fn read(mut members: Map<String, Value>, default_lifetime: Duration, scheme: Scheme) -> Result<Tokens, RedeemError> {
+fn read(
+    mut members: Map<String, Value>,
+    default_lifetime: Duration,
+    (asked, came): (Timestamp, Timestamp),
+    scheme: Scheme,
+) -> Result<Tokens, RedeemError> {
     let invalid = |wrong: &str| RedeemError::Invalid(wrong.to_owned());
     let wanted = match scheme {
         Scheme::Bearer => "Bearer",
@@ -145,7 +158,7 @@ fn read(mut members: Map<String, Value>, default_lifetime: Duration, scheme: Sch
     if !members.get("token_type").and_then(Value::as_str).is_some_and(is_wanted) {
         return Err(RedeemError::Invalid(format!("its `token_type` is not {wanted}")));
     }
-    let expires_in = lifetime(members.get("expires_in")).unwrap_or(default_lifetime);
+    let expires_in = lifetime(members.get("expires_in")).unwrap_or(default_lifetime).min(LONGEST);
     let scope = members.get("scope").and_then(Value::as_str).map(str::to_owned);
     let mut take = |name: &str| match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
@@ -158,7 +171,8 @@ fn read(mut members: Map<String, Value>, default_lifetime: Duration, scheme: Sch
         refresh_token: take("refresh_token")?.map(RefreshToken::new),
         id_token: take("id_token")?.map(IdToken::new),
         scope,
-        expires_in: expires_in.min(LONGEST),
+        since: counted_from(asked, came, expires_in),
+        expires_in,
     })
 }
 
@@ -183,6 +197,8 @@ mod tests {
 
     use super::*;
 
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
     #[test]
     fn a_lifetime_is_a_hint_that_is_clamped() {
         let hour = Duration::from_secs(3600);
@@ -201,8 +217,20 @@ mod tests {
         ] {
             let answer = json!({ "token_type": "bearer", "access_token": "a", "expires_in": sent });
             let Value::Object(answer) = answer else { unreachable!("it is an object") };
-            assert_eq!(read(answer, hour, Scheme::Bearer).unwrap().expires_in, expected, "{sent}");
+            assert_eq!(read(answer, hour, (NOW, NOW), Scheme::Bearer).unwrap().expires_in, expected, "{sent}");
         }
+    }
+
+    #[test]
+    fn a_life_is_counted_from_before_the_call_as_far_as_that_leaves_half_of_it() {
+        let since = |took: u64| {
+            let answer = json!({ "token_type": "bearer", "access_token": "a", "expires_in": 10 });
+            let Value::Object(answer) = answer else { unreachable!("it is an object") };
+            let came = NOW.plus(Duration::from_secs(took));
+            read(answer, LONGEST, (NOW, came), Scheme::Bearer).unwrap().since.since(NOW)
+        };
+        assert_eq!([0, 1, 5, 6, 60].map(since).map(|time| time.as_secs()), [0, 0, 0, 1, 55]);
+        assert_eq!(counted_from(NOW.plus(LONGEST), NOW, Duration::from_secs(10)), NOW);
     }
 
     #[test]

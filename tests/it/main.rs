@@ -65,6 +65,7 @@ mod strict;
 mod support;
 mod support_itself;
 mod tidy;
+mod token_life;
 mod tutorials;
 mod userinfo;
 mod websocket;

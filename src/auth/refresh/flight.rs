@@ -108,7 +108,7 @@ impl Flight {
         let lingers = match outcome {
             Outcome::ProviderUnavailable(time) => Some(time.min(COOL_DOWN)),
             Outcome::Ended(_) => Some(COOL_DOWN),
-            Outcome::Token(_) | Outcome::StoreUnavailable => None,
+            Outcome::Token(_) | Outcome::Unstored(..) | Outcome::StoreUnavailable => None,
         };
         self.tell.send_replace(Some(outcome));
         if let Some(time) = lingers {

@@ -7,7 +7,6 @@ use super::Outcome;
 use super::flight::Flight;
 use crate::auth::pauses::Pauses;
 use crate::auth::{Session, Why};
-use crate::clock::Timestamp;
 use crate::provider::Tokens;
 use crate::session::record::Record;
 use crate::session::store::{EndReason, Replaced};
@@ -25,7 +24,7 @@ impl Flight {
         let mut read_by = Arc::clone(&self.auth);
         while self.auth.clock.now() < session.record.meta.ends_at {
             let auth = self.auth.latest();
-            let record = renewed(&session.record, &tokens, self.auth.clock.now());
+            let record = renewed(&session.record, &tokens);
             // Under which key a record lies is known to those keys only by which it was read.
             let written = if Arc::ptr_eq(&auth, &read_by) {
                 auth.write(auth.background.store(), &session, &record).await
@@ -60,7 +59,7 @@ impl Flight {
                 },
                 Err(error) => tracing::warn!(event = "rotated_token_waits", session = self.name(), %error),
             }
-            self.tell.send_replace(Some(token.clone()));
+            self.tell.send_replace(Some(Outcome::Unstored(tokens.access_token.clone(), tokens.until())));
             pauses.wait().await;
         }
         Outcome::Ended(Why::Ended(EndReason::Expired))
@@ -68,7 +67,7 @@ impl Flight {
 }
 
 /// The record with new tokens; what the provider left out stays as it was.
-pub(in crate::auth) fn renewed(record: &Record, tokens: &Tokens, now: Timestamp) -> Record {
+pub(in crate::auth) fn renewed(record: &Record, tokens: &Tokens) -> Record {
     let mut record = record.clone();
     record.secrets.access_token = tokens.access_token.clone();
     if tokens.refresh_token.is_some() {
@@ -80,8 +79,8 @@ pub(in crate::auth) fn renewed(record: &Record, tokens: &Tokens, now: Timestamp)
     if tokens.scope.is_some() {
         record.secrets.scope.clone_from(&tokens.scope);
     }
-    record.meta.token_since = now;
-    record.meta.token_until = now.plus(tokens.expires_in);
+    record.meta.token_since = tokens.since;
+    record.meta.token_until = tokens.until();
     record.meta.generation += 1;
     record
 }

@@ -4,8 +4,10 @@ use serde_json::{Map, Value};
 
 use super::Relay;
 use super::cleanse::cleanse;
+use crate::clock::Timestamp;
 use crate::config::{JsonPointer, RelayRefreshToken};
 use crate::provider::back_channel::Answer;
+use crate::provider::grant::counted_from;
 use crate::provider::token::{LONGEST, is_token, lifetime};
 use crate::provider::user::{ProvenUser, subject};
 use crate::provider::{Refreshed, Tokens};
@@ -44,9 +46,9 @@ impl Relay {
         Err("it is not a token and nothing else".to_owned())
     }
 
-    /// The tokens in the answer to a login or a refresh. Where the access token itself is what a refresh is asked for
-    /// with, it is the refresh token as well.
-    pub(super) fn tokens(&self, document: &Value) -> Result<Tokens, &'static str> {
+    /// The tokens in the answer to a login or a refresh that was made at `asked`. Where the access token itself is what a
+    /// refresh is asked for with, it is the refresh token as well.
+    pub(super) fn tokens(&self, document: &Value, asked: Timestamp) -> Result<Tokens, &'static str> {
         let token = |place: &JsonPointer| match place.find(document) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(token)) if is_token(token) => Ok(Some(token.clone())),
@@ -58,19 +60,21 @@ impl Relay {
             Some(RelayRefreshToken::Bearer) => Some(access_token.clone()),
             Some(RelayRefreshToken::Member(place)) => token(place)?,
         };
-        let expires_in = lifetime(self.config.expires_in.find(document)).unwrap_or(self.default_token_lifetime);
+        let expires_in =
+            lifetime(self.config.expires_in.find(document)).unwrap_or(self.default_token_lifetime).min(LONGEST);
         Ok(Tokens {
             access_token: AccessToken::new(access_token),
             refresh_token: refresh_token.map(RefreshToken::new),
             id_token: None,
             scope: None,
-            expires_in: expires_in.min(LONGEST),
+            since: counted_from(asked, self.clock.now(), expires_in),
+            expires_in,
         })
     }
 
     /// What a refresh gave. An answer that names another user ends the session; one that cannot be used would not get better
     /// by asking again at once.
-    pub(super) fn renewed(&self, answer: &Answer, of: &str) -> Refreshed {
+    pub(super) fn renewed(&self, answer: &Answer, asked: Timestamp, of: &str) -> Refreshed {
         let document = match self.document(answer) {
             Ok(document) => document,
             Err(error) => return Refreshed::Unavailable(error),
@@ -79,7 +83,7 @@ impl Relay {
         if named.flatten().is_some_and(|named| named != of) {
             return Refreshed::Rejected("the new token is another user's".to_owned());
         }
-        match self.tokens(&document) {
+        match self.tokens(&document, asked) {
             Ok(tokens) => Refreshed::Tokens(tokens),
             Err(wrong) => Refreshed::Unavailable(wrong.to_owned()),
         }
