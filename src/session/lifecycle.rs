@@ -14,7 +14,8 @@ const EARLIEST_REFRESH: Duration = Duration::from_secs(60);
 const EARLIEST_PART: u32 = 2;
 
 /// A token this close to its end is not sent any more, since it may expire on its way; never more than this part of its life.
-const TOO_LATE: Duration = Duration::from_secs(3);
+/// Until then no request waits for the next one.
+const TOO_LATE: Duration = Duration::from_secs(1);
 const TOO_LATE_PART: u32 = 10;
 
 /// Activity is written at most once per this part of the idle time, so idle may end up to this part early, never late.
@@ -192,8 +193,8 @@ mod tests {
     fn a_token_is_renewed_early_and_not_used_at_its_very_end() {
         assert_eq!(at(&meta(), 239).unwrap().token, TokenLife::Fresh);
         assert_eq!(at(&meta(), 240).unwrap().token, TokenLife::Early);
-        assert_eq!(at(&meta(), 296).unwrap().token, TokenLife::Early);
-        assert_eq!(at(&meta(), 297).unwrap().token, TokenLife::Due);
+        assert_eq!(at(&meta(), 298).unwrap().token, TokenLife::Early);
+        assert_eq!(at(&meta(), 299).unwrap().token, TokenLife::Due);
         assert_eq!(at(&meta(), 500).unwrap().token, TokenLife::Due);
     }
 
@@ -203,7 +204,9 @@ mod tests {
             let limits = Limits { idle: IDLE, refresh_before: Some(Duration::from_secs(before)) };
             judge(&meta(), limits, Timestamp::from_secs(seconds)).unwrap().token
         };
-        for (before, fresh_until, early_until) in [(120, 179, 296), (600, 149, 296), (2, 297, 297), (0, 299, 299)] {
+        for (before, fresh_until, early_until) in
+            [(120, 179, 298), (600, 149, 298), (2, 297, 298), (1, 298, 298), (0, 299, 299)]
+        {
             assert_eq!(token(before, fresh_until), TokenLife::Fresh, "{before}");
             if early_until > fresh_until {
                 assert_eq!(token(before, fresh_until + 1), TokenLife::Early, "{before}");

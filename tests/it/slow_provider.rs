@@ -69,3 +69,21 @@ fn a_request_waits_for_a_while_and_the_next_one_joins_the_same_refresh() {
     assert!(took > Duration::from_secs(1), "{took:?}");
     assert_eq!(refreshes(&world), 1);
 }
+
+#[test]
+fn nobody_waits_for_a_provider_that_hangs_while_the_token_is_good() {
+    let mut setup = Setup::one_site();
+    setup.access_ttl = 20;
+    let world = World::of(setup);
+    let browser = world.signed_in();
+    let signed_in = Instant::now();
+    takes(&world, Duration::from_secs(60));
+    // A fifth of the token's life is left, and then less than two of its twenty seconds.
+    for moment in [Duration::from_millis(16_500), Duration::from_millis(18_100)] {
+        std::thread::sleep(moment.saturating_sub(signed_in.elapsed()));
+        let (answer, took) = timed(&world, &browser);
+        assert_eq!(answer.status, 200, "{moment:?}: {} {}", answer.reason(), answer.text());
+        assert!(took < Duration::from_millis(700), "after {moment:?} a call waited {took:?}");
+    }
+    assert_eq!(refreshes(&world), 1);
+}
