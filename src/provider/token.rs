@@ -116,7 +116,7 @@ fn tokens(
     }
     match answer.json() {
         // GitHub refuses with 200, and an `error` member.
-        Ok(members) if answer.status == 200 && !members.contains_key("error") => {
+        Ok(members) if answer.status == 200 && !is_refusal(&members) => {
             read(members, flow.default_token_lifetime, (asked, flow.channel.now()), scheme)
         }
         Err(error) if answer.status == 200 => Err(RedeemError::Invalid(error.to_string())),
@@ -126,6 +126,11 @@ fn tokens(
         }
         members => Err(refusal::read("the token endpoint", shown, answer.status, members.as_ref().ok())),
     }
+}
+
+/// Whether there is an `error`; some libraries write all their members, and leave it empty.
+fn is_refusal(members: &Map<String, Value>) -> bool {
+    members.get("error").is_some_and(|error| !error.is_null() && error != "")
 }
 
 /// How the access token will be shown: what was asked for is what must come. A bearer in place of a bound token would be
@@ -162,6 +167,7 @@ fn read(
     let scope = members.get("scope").and_then(Value::as_str).map(str::to_owned);
     let mut take = |name: &str| match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
+        Some(Value::String(token)) if token.is_empty() => Ok(None),
         Some(Value::String(token)) if is_token(&token) => Ok(Some(token)),
         Some(_) => Err(invalid("one of its tokens is malformed")),
     };

@@ -95,6 +95,21 @@ fn a_token_of_unknown_life_lives_as_long_as_configured() {
 }
 
 #[test]
+fn an_empty_refresh_token_is_no_new_one_and_an_empty_error_is_none() {
+    for beside in [json!({ "refresh_token": "" }), json!({ "error": null }), json!({ "error": "" })] {
+        let mut body = json!({ "access_token": "made-up-1", "token_type": "Bearer", "expires_in": 1 });
+        body.as_object_mut().expect("an object").extend(beside.as_object().cloned().expect("an object"));
+        let (world, mut browser) = answered(Setup::one_site(), 200, &body, 1);
+        assert_eq!(browser.get(&world.one(), "/api/x").status, 200, "{beside}");
+        assert_eq!(world.upstream.last().bearer(), "made-up-1");
+        std::thread::sleep(Duration::from_millis(1100));
+        assert_eq!(browser.get(&world.one(), "/api/x").status, 200, "{beside}");
+        assert_eq!(world.upstream.last().bearer(), world.provider.latest(world.client_id(), "access_token"));
+        assert_eq!(world.provider.ledger(world.client_id())["refused"], 0);
+    }
+}
+
+#[test]
 fn an_answer_that_cannot_be_used_is_not_asked_for_again_at_once_and_ends_nothing() {
     for body in [
         json!("<html>Please log in to the WLAN</html>"),

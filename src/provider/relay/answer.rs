@@ -51,6 +51,7 @@ impl Relay {
     pub(super) fn tokens(&self, document: &Value, asked: Timestamp) -> Result<Tokens, &'static str> {
         let token = |place: &JsonPointer| match place.find(document) {
             None | Some(Value::Null) => Ok(None),
+            Some(Value::String(token)) if token.is_empty() => Ok(None),
             Some(Value::String(token)) if is_token(token) => Ok(Some(token.clone())),
             Some(_) => Err("one of its tokens is malformed"),
         };

@@ -221,6 +221,9 @@ async fn each_answer_to_a_refresh_has_its_meaning() {
         (200, json!({}), "unavailable"),
         (200, json!([]), "unavailable"),
         (200, json!({ "access_token": "a", "token_type": "mac" }), "unavailable"),
+        (200, json!({ "error": "" }), "unavailable"),
+        (200, json!({ "access_token": "a", "token_type": "Bearer", "error": null, "refresh_token": "" }), "tokens"),
+        (200, json!({ "access_token": "a", "token_type": "Bearer", "error": "invalid_grant" }), "rejected"),
     ] {
         op.set("/token", Reply::json(status, &body));
         assert_eq!(word(&refresh(&client).await), expected, "{status} {body}");
