@@ -45,7 +45,7 @@ pub use self::refresh::TokenError;
 pub use self::relay::LogInFailure;
 pub use self::streams::{End, Live, News, STREAMS_PER_SESSION, Seen, Streams, TooManyStreams};
 
-use self::activity::Touches;
+use self::activity::{Touches, Unwritten};
 use self::budget::Purse;
 use self::refresh::Flights;
 use self::sessions::SiteSessions;
@@ -72,6 +72,7 @@ pub struct Auth {
     background: Background,
     flights: Arc<Flights>,
     touches: Touches,
+    unwritten: Arc<Unwritten>,
     streams: Streams,
     /// What a reload has put in this one's place.
     successor: ArcSwapOption<Self>,
@@ -79,7 +80,7 @@ pub struct Auth {
 
 impl Auth {
     /// The use cases of `site`; contacts nothing. After a reload they go on where those of the same site's
-    /// `predecessor` are: a refresh under way is joined, not repeated.
+    /// `predecessor` are: a refresh under way is joined, not repeated, and activity that waits for the store goes on counting.
     ///
     /// # Errors
     /// A sentence, when certificate files of a provider cannot be used.
@@ -100,6 +101,7 @@ impl Auth {
         let purse = |config| Purse::new(site.origin.as_str(), config, clock.clone());
         let purses = site.providers.iter().map(purse).collect();
         let flights = predecessor.map(|auth| Arc::clone(&auth.flights)).unwrap_or_default();
+        let unwritten = predecessor.map(|auth| Arc::clone(&auth.unwritten)).unwrap_or_default();
         let name = site.origin.to_string();
         metrics::expect_site(&name, &EndReason::ALL.map(EndReason::as_str), providers.iter().map(Provider::name));
         let (touches, successor) = Default::default();
@@ -114,6 +116,7 @@ impl Auth {
             background,
             flights,
             touches,
+            unwritten,
             streams,
             successor,
         }))

@@ -1,12 +1,17 @@
 //! What counts as a session's use, and how seldom that is written.
 
+mod unwritten;
+
+pub(super) use self::unwritten::Unwritten;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Auth, CurrentError, Session};
+use super::{Auth, CurrentError, Holder, Session};
 use crate::clock::Timestamp;
 use crate::session::lifecycle::touch_due_at;
+use crate::session::record::Record;
 use crate::session::store::{Store, StoreKey};
 use crate::session::ticket::Ticket;
 
@@ -38,8 +43,8 @@ impl Drop for Turn<'_> {
 
 impl Auth {
     /// Counts a request as activity, which postpones the idle end. Written at most once per tenth of the idle time,
-    /// however many requests find it due: one of this process tries, and of several processes one succeeds. A store that
-    /// cannot take the write costs the session nothing now.
+    /// however many requests find it due: one of this process tries, and of several processes one succeeds. What the store
+    /// cannot take counts in this process, and is written when the store is back.
     ///
     /// # Errors
     /// [`CurrentError::Absent`] when the session turns out to be over.
@@ -57,11 +62,24 @@ impl Auth {
         }
     }
 
+    /// Counts a request as activity that is refused since nobody can say whether there is a session: whoever made it is there.
+    pub fn touch_unseen(self: &Arc<Self>, holder: &Holder) {
+        let (ticket, key) = holder.whose();
+        self.note_activity(ticket, key);
+    }
+
     /// Counts data on a stream as activity, as [`touch`](Self::touch) does for a request; when to do so again. A store
     /// that does not answer is asked again after a moment; a session that is over is its watcher's affair.
     pub async fn touch_stream(self: &Arc<Self>, store: &dyn Store, ticket: Ticket) -> Timestamp {
         let later = self.clock.now().plus(NEXT_TRY);
-        let Ok(mut session) = self.current(store, ticket).await else { return later };
+        let mut session = match self.current(store, ticket.clone()).await {
+            Ok(session) => session,
+            Err(CurrentError::Store(_)) => {
+                self.note_activity(&ticket, ticket.store_key(&self.site.origin));
+                return later;
+            }
+            Err(CurrentError::Absent(_)) => return later,
+        };
         if self.touch(store, &mut session).await.is_err() {
             return later;
         }
@@ -73,7 +91,7 @@ impl Auth {
     /// Counts as activity at once, as the user asked for it.
     ///
     /// # Errors
-    /// [`CurrentError`], when the session is over or the store cannot take the write.
+    /// [`CurrentError`], when the session is over or the store cannot take the write; it counts all the same then.
     pub async fn extend(self: &Arc<Self>, store: &dyn Store, session: &mut Session) -> Result<(), CurrentError> {
         let asked = self.clock.now();
         self.write_activity(store, session, |session| session.record.meta.last_seen < asked).await
@@ -85,8 +103,13 @@ impl Auth {
         session: &mut Session,
         due: impl Fn(&Session) -> bool,
     ) -> Result<(), CurrentError> {
-        let now = self.clock.now();
-        self.rewrite(store, session, due, |record| record.meta.last_seen = record.meta.last_seen.max(now)).await
+        let (now, ticket, key) = (self.clock.now(), session.ticket.clone(), session.key);
+        let seen = |record: &mut Record| record.meta.last_seen = record.meta.last_seen.max(now);
+        let outcome = self.rewrite(store, session, due, seen).await;
+        if let Err(CurrentError::Store(_)) = &outcome {
+            self.note_activity(&ticket, key);
+        }
+        outcome
     }
 }
 

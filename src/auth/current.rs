@@ -194,14 +194,19 @@ impl Auth {
         }
     }
 
-    /// The session as it was opened, if it still lives; one found to be over is ended in the store as well.
+    /// The session as it was opened, with the activity that waits to be written, if it still lives; one found to be over is
+    /// ended in the store as well.
     pub(super) fn alive(
         self: &Arc<Self>,
         ticket: Ticket,
         key: StoreKey,
         opened: Opened,
     ) -> Result<Session, CurrentError> {
-        let Opened { stored: Stored { version, .. }, record, current_key } = opened;
+        let Opened { stored: Stored { version, .. }, mut record, current_key } = opened;
+        let last_seen = self.last_seen(&key, &record.meta);
+        if last_seen != record.meta.last_seen {
+            Arc::make_mut(&mut record).meta.last_seen = last_seen;
+        }
         match judge(&record.meta, self.limits(&record.meta), self.clock.now()) {
             Ok(life) => Ok(Session { ticket, key, version, record, life, current_key }),
             Err(reason) => {
@@ -261,7 +266,7 @@ impl Auth {
         let store = self.background.store();
         let Loaded::Live(stored) = store.load_now(key).await? else { return Ok(()) };
         let Ok(record) = Record::open(&self.ring, key, ticket.secret(), &stored) else { return Ok(()) };
-        if judge(&record.meta, self.limits(&record.meta), self.clock.now()).is_ok() {
+        if self.life(key, &record.meta).is_ok() {
             return Ok(());
         }
         self.sessions.end(store, key, reason).await.map(drop)

@@ -55,6 +55,11 @@ impl Holder {
         self.last.borrow().as_ref().map_or(0, |opened| 2 * opened.stored.sealed.len())
     }
 
+    /// The ticket, and the session's key.
+    pub(super) const fn whose(&self) -> (&Ticket, StoreKey) {
+        (&self.ticket, self.key)
+    }
+
     /// What was opened last, if the store still says the same.
     fn known(&self, stored: &Stored) -> Option<Opened> {
         self.last.borrow().as_ref().filter(|opened| opened.stored == *stored).cloned()

@@ -121,15 +121,18 @@ async fn current(site: &Site, request: &HttpRequest, sensitive: bool) -> Result<
         })
     });
     let known = known.ok_or(Problem::Absent(Why::NoSession))?;
+    let background = request::one(request.headers(), "x-bff-background") == Some(b"1");
     let current = site.auth.current_of(store, &known.holder, sensitive).await;
-    if matches!(current, Err(CurrentError::Absent(_))) {
-        site.known.forget(&known);
+    match &current {
+        Err(CurrentError::Absent(_)) => site.known.forget(&known),
+        Err(CurrentError::Store(_)) if !background => site.auth.touch_unseen(&known.holder),
+        Err(CurrentError::Store(_)) | Ok(_) => {}
     }
     let mut session = current?;
     site.known.weigh(&known, now);
     check_pin(site, request, &session)?;
     site.limits.admit_session(session.key())?;
-    if request::one(request.headers(), "x-bff-background") != Some(b"1") {
+    if !background {
         site.auth.touch(store, &mut session).await?;
     }
     Ok((known, session))

@@ -1,9 +1,9 @@
 //! What counts as activity, and how seldom it is written: contract section 6.9.
 
 use std::sync::Barrier;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::{Browser, Redis, Request, Setup, World};
+use crate::support::{Browser, Redis, Replicas, Request, Response, Setup, World, eventually, within};
 
 /// The part of the idle time after which activity is written again.
 const TENTH: Duration = Duration::from_secs(2);
@@ -95,4 +95,89 @@ fn a_page_of_another_user_keeps_no_session_alive_and_can_still_log_out() {
     assert_eq!(writes(&redis), before);
     assert_eq!(call("POST", "/bff/logout").status, 200, "whoever wants out gets out");
     assert!(!browser.clone().is_signed_in(&world.one()));
+}
+
+/// Two gateways on a Redis that a time of grace bridges.
+fn bridged(redis: &Redis, idle: &str, grace: &str) -> Replicas {
+    let mut setup = Setup::one_site();
+    setup.sites[0].session.push(format!("idle = \"{idle}\""));
+    Replicas::start(2, redis, grace, setup)
+}
+
+/// Calls replica 0 for `time` as a user does who is there, and gives the last answer.
+fn busy(replicas: &Replicas, browser: &Browser, time: Duration) -> Response {
+    let began = Instant::now();
+    loop {
+        let answer = replicas.get(0, browser, "/api/x");
+        assert_ne!(answer.status, 401, "after {:?}: {}", began.elapsed(), answer.text());
+        if began.elapsed() > time {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn activity_that_the_store_could_not_take_counts_and_is_written_when_it_is_back() {
+    // With a grace that bridges the outage, and with one that is over before it: then the user is refused, and there.
+    for (grace, status) in [("60s", 200), ("1s", 503)] {
+        let redis = Redis::start();
+        let replicas = bridged(&redis, "5s", grace);
+        let browser = replicas.world.signed_in();
+        assert_eq!(replicas.get(0, &browser, "/api/x").status, 200);
+        redis.freeze();
+        assert_eq!(busy(&replicas, &browser, Duration::from_secs(7)).status, status, "grace {grace}");
+        redis.thaw();
+        std::thread::sleep(Duration::from_millis(1500));
+        for number in [1, 0] {
+            let answer = replicas.get(number, &browser, "/api/x");
+            assert_eq!(answer.status, 200, "grace {grace}, replica {number}: {}", answer.text());
+        }
+    }
+}
+
+#[test]
+fn activity_during_an_outage_brings_nothing_back_that_was_over_before() {
+    let redis = Redis::start();
+    let replicas = bridged(&redis, "3s", "0s");
+    let browser = replicas.world.signed_in();
+    let ended = replicas.world.signed_in();
+    assert_eq!(replicas.get(0, &browser, "/api/x").status, 200);
+    // One is idle for too long, and nobody has asked yet; another one ends elsewhere.
+    std::thread::sleep(Duration::from_millis(3200));
+    assert_eq!(replicas.post(1, &ended, "/bff/logout").status, 200);
+    redis.freeze();
+    let refused = within(Duration::from_secs(8), "the outage should show", || {
+        let _ = replicas.get(0, &ended, "/api/x");
+        Some(replicas.get(0, &browser, "/api/x")).filter(|answer| answer.status == 503)
+    });
+    assert_eq!(refused.reason(), "store_unavailable");
+    redis.thaw();
+    std::thread::sleep(Duration::from_millis(1500));
+    for number in [0, 1] {
+        replicas.get(number, &browser, "/api/x").refuses(401, "idle");
+        replicas.get(number, &ended, "/api/x").refuses(401, "revoked");
+    }
+}
+
+#[test]
+fn activity_during_an_outage_does_not_count_beyond_the_absolute_end() {
+    let redis = Redis::start();
+    let mut setup = Setup::one_site();
+    setup.sites[0].session.extend(["idle = \"4s\"".into(), "absolute = \"6s\"".into()]);
+    let replicas = Replicas::start(1, &redis, "60s", setup);
+    let browser = replicas.world.signed_in();
+    assert_eq!(replicas.get(0, &browser, "/api/x").status, 200);
+    let signed_in = Instant::now();
+    redis.freeze();
+    within(Duration::from_secs(10), "the session should end", || {
+        (replicas.get(0, &browser, "/api/x").status != 200).then_some(())
+    });
+    let lived = signed_in.elapsed();
+    assert!(lived > Duration::from_millis(4500) && lived < Duration::from_secs(7), "{lived:?}");
+    redis.thaw();
+    let over = eventually("the store should say so", || {
+        Some(replicas.get(0, &browser, "/api/x")).filter(|answer| answer.status != 503)
+    });
+    over.refuses(401, "expired");
 }

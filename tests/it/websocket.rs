@@ -347,6 +347,28 @@ fn data_keeps_a_session_alive_and_pings_do_not() {
 }
 
 #[test]
+fn data_keeps_a_session_alive_while_the_store_is_down() {
+    let redis = Redis::start();
+    let far = Far::start();
+    let mut setup = setup(&far);
+    setup.sites[0].session.push("idle = \"4s\"".into());
+    setup.store.extend([format!("url = \"{}\"", redis.url()), "grace = \"60s\"".into()]);
+    let world = World::of(setup);
+    let browser = world.signed_in();
+    let mut talking = Socket::open(&world, &browser, "/ws/echo");
+    redis.freeze();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(6) {
+        talking.send(&Frame::text("here"));
+        assert_eq!(talking.receive(), Frame::text("here"), "after {:?}", start.elapsed());
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    redis.thaw();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(browser.clone().get(&world.one(), "/bff/session").json()["authenticated"], true);
+}
+
+#[test]
 fn a_session_ends_in_its_sockets_at_its_absolute_end() {
     let far = Far::start();
     let mut setup = setup(&far);

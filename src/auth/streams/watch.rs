@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::{End, Tell, Word};
 use crate::auth::{Auth, CurrentError, Session, Why};
-use crate::session::lifecycle::judge;
 use crate::session::record::Meta;
 use crate::session::store::{EndReason, Loaded, StoreError, StoreKey};
 use crate::session::ticket::Ticket;
@@ -38,7 +37,7 @@ impl Watcher {
         loop {
             // After a reload the site may have other keys and limits.
             self.auth = self.auth.latest();
-            let at_most = match judge(&self.meta, self.auth.limits(&self.meta), self.auth.clock.now()) {
+            let at_most = match self.auth.life(&self.key, &self.meta) {
                 Ok(life) => life.idle_left.clamp(SOONEST, LOOK),
                 Err(_) => SOONEST,
             };
@@ -97,8 +96,10 @@ impl Watcher {
         let store = self.auth.background.store();
         let mut loaded = store.load(&self.key).await?;
         if let Loaded::Live(stored) = &loaded {
-            let over = judge(&self.meta, self.auth.limits(&self.meta), self.auth.clock.now()).is_err();
-            if stored.version == self.version && !over {
+            let over = self.auth.life(&self.key, &self.meta).is_err();
+            let known =
+                stored.version == self.version && self.auth.last_seen(&self.key, &self.meta) == self.meta.last_seen;
+            if known && !over {
                 return Ok(None);
             }
             if over {
@@ -113,7 +114,7 @@ impl Watcher {
     /// knows any more. What is over by the clock is over without the store as well.
     fn failed(&self, error: &StoreError) -> End {
         tracing::debug!(session = %self.auth.ring.log_name(&self.key), %error, "streams end with the store's grace");
-        match judge(&self.meta, self.auth.limits(&self.meta), self.auth.clock.now()) {
+        match self.auth.life(&self.key, &self.meta) {
             Err(reason) => End::Session(Why::Ended(reason)),
             Ok(_) => End::StoreUnavailable,
         }
