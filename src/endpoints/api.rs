@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::cookies::{only_session, open_ticket};
@@ -121,7 +121,7 @@ async fn current(site: &Site, request: &HttpRequest, sensitive: bool) -> Result<
         })
     });
     let known = known.ok_or(Problem::Absent(Why::NoSession))?;
-    let background = request::one(request.headers(), "x-bff-background") == Some(b"1");
+    let background = request.headers().get_all("x-bff-background").any(is_one);
     let current = site.auth.current_of(store, &known.holder, sensitive).await;
     match &current {
         Err(CurrentError::Absent(_)) => site.known.forget(&known),
@@ -136,6 +136,11 @@ async fn current(site: &Site, request: &HttpRequest, sensitive: bool) -> Result<
         site.auth.touch(store, &mut session).await?;
     }
     Ok((known, session))
+}
+
+/// Whether a header says 1, if need be among others: scripts that set it one after another make a list of it.
+fn is_one(value: &HeaderValue) -> bool {
+    value.as_bytes().split(|byte| *byte == b',').any(|token| token.trim_ascii() == b"1")
 }
 
 /// Refuses a request that was made while another user was logged in.
