@@ -11,6 +11,7 @@ mod generation;
 mod listen;
 mod memory;
 mod operator;
+mod runtime;
 mod serve;
 
 use std::collections::HashSet;
@@ -20,17 +21,19 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use arc_swap::ArcSwap;
-use tokio::runtime::Runtime;
+use rustls::sign::CertifiedKey;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use self::certificate::{Certificate, Pair};
+use self::certificate::Certificate;
 use self::generation::Generation;
+use self::runtime::BackgroundRuntime;
 use crate::admin::{self, Desk};
 use crate::auth::{Background, Streams};
 use crate::clock::Clock;
-use crate::config::{Config, ServerConfig};
+use crate::config::{Config, ServerConfig, ServerTls};
 use crate::session::store::Stores;
+use crate::tls;
 
 pub use self::doctor::{Finding, examine};
 pub use self::operator::Operator;
@@ -52,7 +55,7 @@ pub struct Gateway {
     admin: Option<TcpListener>,
     stores: Arc<Stores>,
     background: Background,
-    runtime: Runtime,
+    runtime: BackgroundRuntime,
     reload: Reload,
 }
 
@@ -82,17 +85,13 @@ impl Gateway {
     pub fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         // The only error is that a provider is installed already, by an earlier gateway of this process.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let certificate = config.server.tls.as_ref().map(Pair::read).transpose()?.map(Certificate::new);
+        let certificate = config.server.tls.as_ref().map(read_pair).transpose()?.map(Certificate::new);
         let public = bind(config.server.listen)?;
         let admin = config.admin.listen.map(bind).transpose()?;
         let stores = Stores::open(&config.store, clock.clone()).map_err(|error| BuildError(error.to_string()))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("background")
-            .enable_all()
-            .build()
+        let runtime = BackgroundRuntime::start()
             .map_err(|error| BuildError(format!("no thread for background work: {error}")))?;
-        let background = Background::new(runtime.handle().clone(), stores.connect());
+        let background = Background::new(runtime.handle(), stores.connect());
         let (server, desk_config) = (config.server.clone(), config.admin.clone());
         let streams = Streams::default();
         let first = Generation::new(config, &clock, &background, &streams, None)?;
@@ -166,7 +165,7 @@ impl Gateway {
             handle.stop(false).await;
             let _ = admin.await;
         }
-        runtime.shutdown_background();
+        drop(runtime);
         tracing::info!(event = "stopped");
         broken.unwrap_or(Ok(()))
     }
@@ -186,7 +185,7 @@ impl Reload {
         let current = self.current.load_full();
         current.accepts(&config)?;
         let next = Generation::new(config, &self.clock, &self.background, &self.streams, Some(&current))?;
-        let pair = next.config.server.tls.as_ref().map(Pair::read).transpose()?;
+        let pair = next.config.server.tls.as_ref().map(read_pair).transpose()?;
         self.stores.reconfigure(&next.config.store).map_err(|error| BuildError(error.0))?;
         if let (Some(certificate), Some(pair)) = (&self.certificate, pair) {
             certificate.renew(pair);
@@ -198,7 +197,7 @@ impl Reload {
     }
 
     /// What goes on beside the requests, until it is aborted.
-    fn chores(&self, runtime: &Runtime, counting: bool) -> Vec<JoinHandle<()>> {
+    fn chores(&self, runtime: &BackgroundRuntime, counting: bool) -> Vec<JoinHandle<()>> {
         let stores = Arc::clone(&self.stores);
         let mut chores = vec![
             runtime.spawn(look_after_providers(Arc::clone(&self.current))),
@@ -249,6 +248,10 @@ async fn look_after_store(stores: Arc<Stores>) {
         stores.flush_pending_ends().await;
         tokio::time::sleep(LOOK_AT_STORE).await;
     }
+}
+
+fn read_pair(files: &ServerTls) -> Result<CertifiedKey, BuildError> {
+    tls::identity(&files.cert, &files.key).map_err(|error| BuildError(error.to_string()))
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {

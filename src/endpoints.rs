@@ -45,9 +45,8 @@ use crate::auth::Auth;
 use crate::config::{Config, Hsts};
 use crate::proxy::route::RouteTable;
 use crate::proxy::token_places::TokenPlaces;
-use crate::proxy::upstream::UpstreamClients;
+use crate::proxy::upstream::{UpstreamClients, UpstreamTls};
 use crate::session::store::Store;
-use crate::tls::TlsError;
 
 pub use self::door::answer;
 pub use self::limits::Limits;
@@ -88,17 +87,15 @@ struct Site {
 
 impl Worker {
     /// Prepares one worker thread for the sites of `config`, with their use cases and budgets in the same order. `store` is
-    /// this thread's own.
-    ///
-    /// # Errors
-    /// [`TlsError`] when certificate files for an upstream cannot be used.
-    pub fn new(config: &Config, sites: &[(Arc<Auth>, Arc<Limits>)], store: Arc<dyn Store>) -> Result<Self, TlsError> {
-        let shared = Rc::new(Connections { store, clients: UpstreamClients::new(config)? });
+    /// this thread's own; `tls` was read for the same configuration.
+    #[must_use]
+    pub fn new(config: &Config, sites: &[(Arc<Auth>, Arc<Limits>)], tls: &UpstreamTls, store: Arc<dyn Store>) -> Self {
+        let shared = Rc::new(Connections { store, clients: UpstreamClients::new(tls) });
         let door = |(auth, limits): &(Arc<Auth>, Arc<Limits>)| {
             SiteDoor::new(Arc::clone(auth), Arc::clone(limits), Rc::clone(&shared))
         };
         let doors = sites.iter().map(door).collect();
-        Ok(Self { doors, trusted_proxies: config.server.trusted_proxies.clone() })
+        Self { doors, trusted_proxies: config.server.trusted_proxies.clone() }
     }
 }
 

@@ -12,8 +12,9 @@
 //! | layer | room | what lives there |
 //! |---|---|---|
 //! | 0 | [`clock`], [`secret`], [`lists`] | the time as a value; one type per kind of secret, randomness; header values that are lists |
+//! | 0 | [`tls`] | certificate files, and verified TLS towards others |
 //! | 1 | [`config`] | the files as written, every fault at once, resolved into meaning; the only reader of the environment |
-//! | 2 | [`telemetry`], [`tls`] | log lines, request ids, metrics; verified TLS towards others |
+//! | 2 | [`telemetry`] | log lines, request ids, metrics |
 //! | 2 | [`dpop`] | tokens bound to a key: proofs, and the nonces that servers want in them |
 //! | 3 | [`session`] | key ring, ticket, record, life, and the store: memory, file, Redis |
 //! | 3 | [`provider`] | who logs users in: the strict OpenID Connect client, plain OAuth 2.0, an API with a login of its own |

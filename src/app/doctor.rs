@@ -20,7 +20,8 @@ use crate::config::{Config, Origin, ProviderKind, SiteConfig, SpaConfig, StoreCo
 use crate::provider::Provider;
 use crate::provider::examine::Trouble;
 use crate::proxy::route::Route;
-use crate::proxy::upstream::UpstreamClients;
+use crate::proxy::upstream::{UpstreamClients, UpstreamTls};
+use crate::session::store::file::FileStore;
 use crate::session::store::{EndReason, Ended, Loaded, NewEntry, Store, StoreError, StoreKey};
 
 /// How long the session that is written to the store could live; only the word of its end stays longer.
@@ -78,6 +79,12 @@ fn examine_file(path: &Path) -> Result<String, Trouble> {
     let trouble = |error: std::io::Error| Trouble { wrong: error.to_string(), remedy: remedy.to_owned() };
     if path.exists() {
         OpenOptions::new().read(true).write(true).open(path).map_err(trouble)?;
+        if !FileStore::could_open(path).map_err(trouble)? {
+            return Err(Trouble {
+                wrong: "holds something else than sessions".to_owned(),
+                remedy: "name another file in `url`, which is created if need be, or move this one away".to_owned(),
+            });
+        }
         return Ok("can be read and written".to_owned());
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -202,8 +209,8 @@ async fn examine_upstream(Used { upstream, origin, places, guarded }: Used<'_>) 
             "check `upstream`, that it is running and reached from this machine, and `ca` if its certificate is private"
                 .to_owned(),
     };
-    let clients = match UpstreamClients::for_upstreams([upstream]) {
-        Ok(clients) => clients,
+    let clients = match UpstreamTls::for_upstreams([upstream]) {
+        Ok(tls) => UpstreamClients::new(&tls),
         Err(error) => return vec![finding(name, Err(trouble(error.to_string())))],
     };
     let (route, began) = (Route::dev_server(upstream), Instant::now());

@@ -7,15 +7,15 @@ use crate::auth::{Auth, Background, Streams};
 use crate::clock::Clock;
 use crate::config::{Config, SiteConfig};
 use crate::endpoints::{Limits, Worker};
-use crate::proxy::upstream::UpstreamClients;
+use crate::proxy::upstream::UpstreamTls;
 use crate::session::store::Store;
-use crate::tls::TlsError;
 
 /// A configuration and the use cases of its sites.
 pub(super) struct Generation {
     pub(super) config: Config,
     pub(super) auths: Vec<Arc<Auth>>,
     limits: Vec<Arc<Limits>>,
+    upstream_tls: UpstreamTls,
 }
 
 impl Generation {
@@ -26,8 +26,8 @@ impl Generation {
         streams: &Streams,
         before: Option<&Self>,
     ) -> Result<Self, BuildError> {
-        // Certificate files that cannot be used are found here, not by the first request of a worker.
-        UpstreamClients::new(&config).map_err(|error| BuildError(error.to_string()))?;
+        // Read once for every worker, so that none can fail over a file that is gone by the time of its next request.
+        let upstream_tls = UpstreamTls::of(&config).map_err(|error| BuildError(error.to_string()))?;
         let auths = config.sites.iter().map(|site| {
             let same = |auth: &&Arc<Auth>| auth.site().origin == site.origin;
             let predecessor = before.and_then(|before| before.auths.iter().find(same));
@@ -38,7 +38,7 @@ impl Generation {
         let limits = config.sites.iter().map(|site| before.and_then(|before| before.limits_of(site)));
         let limits =
             limits.zip(&config.sites).map(|(kept, site)| kept.unwrap_or_else(|| Limits::new(&site.limits).into()));
-        Ok(Self { limits: limits.collect(), config, auths })
+        Ok(Self { limits: limits.collect(), config, auths, upstream_tls })
     }
 
     /// The budgets that go on after a reload: those of limits that have not changed.
@@ -71,11 +71,8 @@ impl Generation {
     }
 
     /// One worker thread's view of it.
-    ///
-    /// # Errors
-    /// When certificate files that were there when this generation was made are there no more.
-    pub(super) fn worker(&self, store: Arc<dyn Store>) -> Result<Worker, TlsError> {
+    pub(super) fn worker(&self, store: Arc<dyn Store>) -> Worker {
         let sites: Vec<_> = self.auths.iter().cloned().zip(self.limits.iter().cloned()).collect();
-        Worker::new(&self.config, &sites, store)
+        Worker::new(&self.config, &sites, &self.upstream_tls, store)
     }
 }

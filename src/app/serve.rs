@@ -148,20 +148,16 @@ struct Slot {
 impl Slot {
     fn new(current: Arc<ArcSwap<Generation>>, store: Arc<dyn Store>) -> Self {
         let generation = current.load_full();
-        let worker = generation.worker(Arc::clone(&store));
-        let worker = Rc::new(worker.expect("the certificate files were read a moment ago, when the gateway was built"));
+        let worker = Rc::new(generation.worker(Arc::clone(&store)));
         Self { current, store, ready: RefCell::new((generation, worker)) }
     }
 
-    /// The worker of the current generation. Should its certificate files be gone by now, the one before goes on.
+    /// The worker of the current generation.
     fn worker(&self) -> Rc<Worker> {
         let current = self.current.load();
         let mut ready = self.ready.borrow_mut();
         if !Arc::ptr_eq(&ready.0, &current) {
-            match current.worker(Arc::clone(&self.store)) {
-                Ok(worker) => *ready = (Arc::clone(&current), Rc::new(worker)),
-                Err(error) => tracing::error!(event = "reload_incomplete", %error),
-            }
+            *ready = (Arc::clone(&current), Rc::new(current.worker(Arc::clone(&self.store))));
         }
         Rc::clone(&ready.1)
     }

@@ -1,15 +1,15 @@
 //! Where outbound connections go: URLs that say exactly one thing, encrypted unless they stay on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::document::Node;
 use super::fault::Wrong;
 use super::section::{Reader, Section};
 use super::value::{flag, text};
 use super::{TlsFiles, UpstreamConfig, is_loopback_host};
+use crate::tls::{self, TlsError};
 
 /// An upstream under `key`, with the `plaintext`, the certificates and the `http2` that stand next to it.
 pub(super) fn upstream(section: &Section<'_>, key: &str) -> Option<UpstreamConfig> {
@@ -146,33 +146,32 @@ pub(super) fn tls_files(section: &Section<'_>, of: &str, encrypted: bool) -> Tls
             if section.has("client_cert") { ("client_cert", "client_key") } else { ("client_key", "client_cert") };
         section.fault(given, format!("stands without `{missing}`"), format!("add `{missing}`"));
     }
-    TlsFiles {
-        ca: section.get("ca", |node| certificate_file(node, section.reader)),
-        client_cert: section.get("client_cert", |node| certificate_file(node, section.reader)),
-        client_key: section.get("client_key", |node| private_key_file(node, section.reader)),
+    let (client_cert, client_key) = identity(section, "client_cert", "client_key");
+    TlsFiles { ca: section.get("ca", |node| pem_file(node, section.reader, tls::roots)), client_cert, client_key }
+}
+
+/// The files of a certificate and of its private key, under these keys of `section`.
+pub(super) fn identity(section: &Section<'_>, cert: &str, key: &str) -> (Option<PathBuf>, Option<PathBuf>) {
+    let chain = section.get(cert, |node| pem_file(node, section.reader, tls::chain));
+    let private = section.get(key, |node| pem_file(node, section.reader, tls::private_key));
+    if let (Some(chain), Some(private)) = (&chain, &private)
+        && let Err(error) = tls::identity(chain, private)
+    {
+        section.fault(key, error.to_string(), "name the key that the certificate was made with");
     }
+    (chain, private)
 }
 
-/// A PEM file that holds a certificate.
-pub(super) fn certificate_file(node: &Node, reader: &Reader<'_>) -> Result<PathBuf, Wrong> {
-    pem_file(node, reader, "CERTIFICATE-----", "certificate")
-}
+const PEM_REMEDY: &str = "name a PEM file that this user may read, with what belongs there and no password on it";
 
-/// A PEM file that holds a private key.
-pub(super) fn private_key_file(node: &Node, reader: &Reader<'_>) -> Result<PathBuf, Wrong> {
-    pem_file(node, reader, "PRIVATE KEY-----", "private key")
-}
-
-fn pem_file(node: &Node, reader: &Reader<'_>, label: &str, what: &str) -> Result<PathBuf, Wrong> {
+/// A PEM file in which `find` finds what is looked for.
+fn pem_file<T>(
+    node: &Node,
+    reader: &Reader<'_>,
+    find: impl FnOnce(&Path) -> Result<T, TlsError>,
+) -> Result<PathBuf, Wrong> {
     let path = node.resolve_path(text(node)?);
-    let shown = path.display();
-    let bytes = std::fs::read(&path).map(Zeroizing::new).map_err(|error| {
-        Wrong::new(format!("the {what} {shown} cannot be read: {error}"), "name a PEM file that this user may read")
-    })?;
-    let begins = |line: &[u8]| line.starts_with(b"-----BEGIN ") && line.trim_ascii_end().ends_with(label.as_bytes());
-    if !bytes.split(|byte| *byte == b'\n').any(begins) {
-        return Err(Wrong::new(format!("{shown} holds no {what}"), format!("name a PEM file with a {what}")));
-    }
+    find(&path).map_err(|error| Wrong::new(error.to_string(), PEM_REMEDY))?;
     reader.depends_on(path.clone());
     Ok(path)
 }

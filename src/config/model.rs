@@ -20,11 +20,12 @@ pub use self::provider::{
 pub use self::redis::{RedisAddress, RedisConfig, RedisCredentials, RedisServers};
 pub use self::relay::{RelayConfig, RelayRefresh, RelayRefreshToken, RelayStep, TokenUrl};
 pub use self::response_mode::ResponseMode;
-pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, TlsFiles, UpstreamConfig};
+pub use self::route::{Access, CachePolicy, Documents, EncodedSlash, RouteConfig, SpaConfig, UpstreamConfig};
 pub use self::site::{CsrfMode, Hsts, LimitsConfig, Rate, SameSite, SessionConfig, SiteConfig};
 pub use super::json_pointer::{JsonPointer, NotAPointer};
 pub use super::logout_template::{LogoutTemplate, NotATemplate, Placeholder};
 use crate::secret::AdminToken;
+pub use crate::tls::TlsFiles;
 use ipnet::IpNet;
 
 /// A whole, valid configuration.

@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use self::site::Draft;
-use super::address::{certificate_file, private_key_file};
+use super::address::identity;
 use super::document::Node;
 use super::fault::Wrong;
 use super::secret_ref::{Literal, fetch};
@@ -82,9 +82,12 @@ fn server_tls(section: &Section<'_>) -> Option<ServerTls> {
     if !section.is_written() {
         return None;
     }
-    let remedy = "[server] tls needs both `cert` and `key`, PEM files";
-    let cert = section.required("cert", remedy, |node| certificate_file(node, section.reader));
-    let key = section.required("key", remedy, |node| private_key_file(node, section.reader));
+    for key in ["cert", "key"] {
+        if !section.has(key) {
+            section.fault(key, "is missing", "[server] tls needs both `cert` and `key`, PEM files");
+        }
+    }
+    let (cert, key) = identity(section, "cert", "key");
     Some(ServerTls { cert: cert?, key: key? })
 }
 

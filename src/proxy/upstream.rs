@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use self::answer::AnswerError;
 pub(super) use self::answer::{Answer, AnswerBody, BodyError};
 pub(super) use self::connect::Place;
-use self::connect::{Connector, Failure, Opened, connect_to_socket};
+use self::connect::{Connector, Failure, Offers, Opened, connect_to_socket};
 use self::exchange::exchange;
 pub(super) use self::head::Fields;
 use self::http2::{Peers, Seat, Session, Way, translated};
@@ -48,6 +48,42 @@ pub struct UpstreamClients {
     peers: Rc<Peers>,
     /// What the upstreams want to see in proofs.
     nonces: Nonces,
+}
+
+/// The certificates towards upstreams, read once for the clients of every worker thread.
+#[derive(Clone)]
+pub struct UpstreamTls(Vec<(Option<TlsFiles>, Offers)>);
+
+impl UpstreamTls {
+    /// Reads what every upstream of the configuration needs.
+    ///
+    /// # Errors
+    /// When certificate files cannot be used.
+    pub fn of(config: &Config) -> Result<Self, TlsError> {
+        Self::for_upstreams(config.sites.iter().flat_map(|site| {
+            let dev_server = match &site.spa {
+                Some(SpaConfig::DevServer(upstream)) => Some(upstream),
+                _ => None,
+            };
+            site.routes.iter().map(|route| &route.upstream).chain(dev_server)
+        }))
+    }
+
+    /// Reads what these upstreams need.
+    ///
+    /// # Errors
+    /// When certificate files cannot be used.
+    pub fn for_upstreams<'a>(upstreams: impl IntoIterator<Item = &'a UpstreamConfig>) -> Result<Self, TlsError> {
+        let mut found: Vec<(Option<TlsFiles>, Offers)> = Vec::new();
+        for upstream in upstreams {
+            let files = tls_of(upstream);
+            if !found.iter().any(|(known, _)| *known == files) {
+                let offers = Offers::read(files.as_ref())?;
+                found.push((files, offers));
+            }
+        }
+        Ok(Self(found))
+    }
 }
 
 /// What carries a request: a connection of its own, and whether it has carried another before, or a place on a shared one.
@@ -75,34 +111,11 @@ pub(super) enum ExchangeError {
 }
 
 impl UpstreamClients {
-    /// Clients for every upstream of the configuration; connects to nothing.
-    ///
-    /// # Errors
-    /// When certificate files cannot be used.
-    pub fn new(config: &Config) -> Result<Self, TlsError> {
-        Self::for_upstreams(config.sites.iter().flat_map(|site| {
-            let dev_server = match &site.spa {
-                Some(SpaConfig::DevServer(upstream)) => Some(upstream),
-                _ => None,
-            };
-            site.routes.iter().map(|route| &route.upstream).chain(dev_server)
-        }))
-    }
-
-    /// Clients for these upstreams; connects to nothing.
-    ///
-    /// # Errors
-    /// When certificate files cannot be used.
-    pub fn for_upstreams<'a>(upstreams: impl IntoIterator<Item = &'a UpstreamConfig>) -> Result<Self, TlsError> {
-        let mut connectors: Vec<(Option<TlsFiles>, Connector)> = Vec::new();
-        for upstream in upstreams {
-            let tls = tls_of(upstream);
-            if !connectors.iter().any(|(known, _)| *known == tls) {
-                let connector = Connector::new(tls.as_ref())?;
-                connectors.push((tls, connector));
-            }
-        }
-        Ok(Self { connectors, pool: Rc::default(), peers: Rc::default(), nonces: Nonces::default() })
+    /// Clients for the upstreams that `tls` was read for; connects to nothing.
+    #[must_use]
+    pub fn new(tls: &UpstreamTls) -> Self {
+        let connectors = tls.0.iter().map(|(files, offers)| (files.clone(), Connector::new(offers))).collect();
+        Self { connectors, pool: Rc::default(), peers: Rc::default(), nonces: Nonces::default() }
     }
 
     /// What the upstreams want to see in proofs, each by its origin.
@@ -252,13 +265,13 @@ mod tests {
     #[test]
     fn upstreams_share_a_client_when_they_share_certificates() {
         let plain = [upstream("http://a", None), upstream("http://b:81/x", Some("ignored"))];
-        assert_eq!(UpstreamClients::for_upstreams(&plain).expect("clients").connectors.len(), 1);
+        assert_eq!(UpstreamTls::for_upstreams(&plain).expect("nothing to read").0.len(), 1);
     }
 
     #[test]
     fn certificates_that_cannot_be_read_are_named() {
         let error =
-            UpstreamClients::for_upstreams(&[upstream("https://a", Some("/nowhere/ca.pem"))]).err().expect("an error");
+            UpstreamTls::for_upstreams(&[upstream("https://a", Some("/nowhere/ca.pem"))]).err().expect("an error");
         assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
     }
 }

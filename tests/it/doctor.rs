@@ -204,6 +204,13 @@ fn a_file_that_a_gateway_runs_on_passes_and_none_is_made() {
     assert!(passed.starts_with("pass") && passed.contains("can be created"), "{passed}");
     let files = std::fs::read_dir(folder.path()).expect("the folder is there").count();
     assert_eq!(files, 1, "doctor leaves nothing behind");
+    let other = folder.path().join("other.redb");
+    for (held, verdict) in [("", "pass"), ("hello, world", "FAIL")] {
+        std::fs::write(&other, held).expect("a temporary directory is writable");
+        let found = store(&doctor(&world, &[]));
+        assert!(found.starts_with(verdict), "{found}");
+    }
+    assert_eq!(std::fs::read_to_string(&other).expect("it is there"), "hello, world", "doctor changes nothing");
 }
 
 #[test]

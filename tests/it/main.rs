@@ -10,6 +10,7 @@ mod answers;
 mod backchannel;
 mod browser_journeys;
 mod callback;
+mod certificates;
 mod client_auth;
 mod client_js;
 mod commands;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::TlsFiles;
+
 /// `[site.spa]`
 #[derive(Clone, Debug)]
 pub enum SpaConfig {
@@ -136,15 +138,4 @@ impl std::fmt::Display for UpstreamConfig {
             path => write!(f, ":{path}"),
         }
     }
-}
-
-/// PEM files for one outbound TLS connection; the platform's roots are used without a `ca`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TlsFiles {
-    /// Roots to trust instead of the platform's.
-    pub ca: Option<PathBuf>,
-    /// The client's certificate chain; always together with `client_key`.
-    pub client_cert: Option<PathBuf>,
-    /// The client's private key.
-    pub client_key: Option<PathBuf>,
 }

@@ -6,6 +6,29 @@ use tempfile::TempDir;
 
 use super::*;
 
+/// A certificate that is good until 2126, its key, and another one.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
+MIIBlTCCATugAwIBAgIUSaTbMM+TbHvDH8hk1D1kUSqznL4wCgYIKoZIzj0EAwIw\n\
+FDESMBAGA1UEAwwJYS5leGFtcGxlMCAXDTI2MTEzMDA5MzEyNVoYDzIxMjYxMTA2\n\
+MDkzMTI1WjAUMRIwEAYDVQQDDAlhLmV4YW1wbGUwWTATBgcqhkjOPQIBBggqhkjO\n\
+PQMBBwNCAAQQuuZzjWg/jjYTWefZdWRhRocgX4SIw/cG80EMXLaj9GF0FBELoUVe\n\
+8Dao48uJHAfWaVAyJrdpnY7DfLDjR9P1o2kwZzAdBgNVHQ4EFgQUY86gYmMgMZlz\n\
+kaMz/M0TDEjrrRAwHwYDVR0jBBgwFoAUY86gYmMgMZlzkaMz/M0TDEjrrRAwDwYD\n\
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglhLmV4YW1wbGUwCgYIKoZIzj0EAwID\n\
+SAAwRQIgOxR0y2j+GqMcYabUBY1JmdYwMxqOJbK3at2JCUtN5RMCIQDXzauI0rWc\n\
+z7Qr6BDDUK+s6wA4A1JMr4C8i97wzUUFSQ==\n\
+-----END CERTIFICATE-----";
+const ITS_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgmA8IH91ez1FPaq7h\n\
+XZcyB6VbM2soB/Gmr6oo9Nm9D4ShRANCAAQQuuZzjWg/jjYTWefZdWRhRocgX4SI\n\
+w/cG80EMXLaj9GF0FBELoUVe8Dao48uJHAfWaVAyJrdpnY7DfLDjR9P1\n\
+-----END PRIVATE KEY-----";
+const ANOTHER_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghiM9lJsjrUc3ztD4\n\
+SMc/Yg95fqYM9LC1oC+plUEQiV6hRANCAAQCjRF4AKow2uXdwH78jvYFLpP0WCSK\n\
+xtBoxCYfUdpslO17c3P4lQ9dQmgL2BO/eXcQLM4zvEkv0N0rSQWhtuCz\n\
+-----END PRIVATE KEY-----";
+
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (name, text) in files {
@@ -73,8 +96,13 @@ fn relative_paths_start_at_the_folder_of_their_file() {
 #[test]
 fn certificates_are_files_that_hold_what_they_are_named_for() {
     let folder = folder(&[
-        ("cert.pem", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"),
-        ("key.pem", "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"),
+        ("cert.pem", CERTIFICATE),
+        ("key.pem", ITS_KEY),
+        ("other.pem", ANOTHER_KEY),
+        ("junk.pem", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"),
+        ("junk-key.pem", "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"),
+        ("locked.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n"),
+        ("torn.pem", "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"),
     ]);
     let (route, key) = ("upstream = \"https://api.example\"", "site[0].route[0]");
     let with = |keys: &str| SITE.replace(route, &format!("{route}\n{keys}"));
@@ -87,6 +115,17 @@ fn certificates_are_files_that_hold_what_they_are_named_for() {
     let cases = [
         (with("ca = \"absent.pem\""), "ca", "absent.pem cannot be read"),
         (with("ca = \"key.pem\""), "ca", "key.pem holds no certificate"),
+        (with("ca = \"junk.pem\""), "ca", "junk.pem holds a broken certificate"),
+        (with("ca = \"torn.pem\""), "ca", "torn.pem holds a broken certificate"),
+        (with("client_cert = \"junk.pem\"\nclient_key = \"key.pem\""), "client_cert", "holds a broken certificate"),
+        (with("client_cert = \"cert.pem\"\nclient_key = \"cert.pem\""), "client_key", "holds no private key"),
+        (with("client_cert = \"cert.pem\"\nclient_key = \"junk-key.pem\""), "client_key", "cannot be used"),
+        (with("client_cert = \"cert.pem\"\nclient_key = \"locked.pem\""), "client_key", "encrypted with a password"),
+        (
+            with("client_cert = \"cert.pem\"\nclient_key = \"other.pem\""),
+            "client_key",
+            "is not the key of the certificate in",
+        ),
         (with("client_cert = \"cert.pem\""), "client_cert", "stands without `client_key`"),
         (with("client_key = \"key.pem\""), "client_key", "stands without `client_cert`"),
         (with("ca = \"cert.pem\"").replace("https://api.example", "http://127.0.0.1"), "ca", "is not encrypted"),
@@ -98,6 +137,10 @@ fn certificates_are_files_that_hold_what_they_are_named_for() {
     }
     let (blamed, _) = wrong_in(&folder, &format!("[server]\ntls = {{ cert = \"cert.pem\" }}\n{SITE}"));
     assert_eq!(blamed, "server.tls.key");
+    let (blamed, wrong) =
+        wrong_in(&folder, &format!("[server]\ntls = {{ cert = \"cert.pem\", key = \"other.pem\" }}\n{SITE}"));
+    assert_eq!(blamed, "server.tls.key");
+    assert!(wrong.contains("other.pem is not the key"), "{wrong}");
     let tls = "[server]\ntls = { cert = \"cert.pem\", key = \"key.pem\" }\n";
     let (blamed, wrong) = wrong_in(&folder, &format!("{tls}{LOCAL}"));
     assert_eq!(blamed, "site[0].origin");

@@ -3,11 +3,13 @@
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::ClientConfig;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tower_service::Service as _;
@@ -38,6 +40,28 @@ pub(in crate::proxy) enum Place {
 /// Why there is no connection.
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
 
+/// What is offered to upstreams with one set of certificates.
+#[derive(Clone)]
+pub(super) struct Offers {
+    http1: Arc<ClientConfig>,
+    /// HTTP/2 as well, where there is TLS to agree on it.
+    either: Option<Arc<ClientConfig>>,
+}
+
+impl Offers {
+    /// Reads the certificates; `None` is plain HTTP.
+    pub(super) fn read(tls: Option<&TlsFiles>) -> Result<Self, TlsError> {
+        let Some(files) = tls else { return Ok(Self { http1: Arc::new(trusting_nobody()), either: None }) };
+        let config = crate::tls::client_config(files)?;
+        let offering = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            Arc::new(config)
+        };
+        Ok(Self { http1: offering(&[HTTP1]), either: Some(offering(&[HTTP2, HTTP1])) })
+    }
+}
+
 /// Opens connections with one set of certificates.
 pub(super) struct Connector {
     http1: HttpsConnector<HttpConnector>,
@@ -65,24 +89,20 @@ impl Place {
 }
 
 impl Connector {
-    /// Reads the certificates; connects to nothing.
-    pub(super) fn new(tls: Option<&TlsFiles>) -> Result<Self, TlsError> {
+    /// Connects to nothing.
+    pub(super) fn new(offers: &Offers) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT));
         tcp.enforce_http(false);
-        let Some(files) = tls else {
-            return Ok(Self { http1: (tcp, trusting_nobody()).into(), either: None });
-        };
-        let config = crate::tls::client_config(files)?;
-        let offering = |protocols: &[&[u8]]| {
-            let mut config = config.clone();
-            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-            let mut connector = HttpsConnector::from((tcp.clone(), config));
-            connector.enforce_https();
+        let offering = |config: &Arc<ClientConfig>| {
+            let mut connector = HttpsConnector::from((tcp.clone(), Arc::clone(config)));
+            if offers.either.is_some() {
+                connector.enforce_https();
+            }
             connector
         };
-        Ok(Self { http1: offering(&[HTTP1]), either: Some(offering(&[HTTP2, HTTP1])) })
+        Self { http1: offering(&offers.http1), either: offers.either.as_ref().map(offering) }
     }
 
     /// Opens a connection over TCP for HTTP/1.1.
@@ -120,8 +140,8 @@ pub(super) async fn connect_to_socket(path: &Path) -> Result<Connection, Failure
 
 /// What a client for plain HTTP has in place of certificates. It spares the platform's roots, which a container
 /// without TLS upstreams need not have.
-fn trusting_nobody() -> rustls::ClientConfig {
-    rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+fn trusting_nobody() -> ClientConfig {
+    ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
         .with_safe_default_protocol_versions()
         .expect("the provider supports the default versions")
         .with_root_certificates(rustls::RootCertStore::empty())

@@ -4,7 +4,8 @@
 //! resurrection, a lost `take` is a replay. That costs an fsync, so one thread does all writing and commits whatever
 //! has queued up meanwhile in one transaction: the fsync is shared, and no async worker ever waits for the disk.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +35,9 @@ mod writer;
 
 /// Pages kept in memory. Sessions are small and the operating system caches the file as well.
 const CACHE: usize = 8 * 1024 * 1024;
+
+/// What a file of redb begins with.
+const MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
 
 /// Writes that may wait for the disk; beyond that it is too slow, and saying so beats queueing.
 const QUEUE: usize = 1024;
@@ -90,6 +94,16 @@ impl FileStore {
             writer: Some(writer),
             written: Mutex::new(written),
         })
+    }
+
+    /// Whether a file that exists holds sessions, or nothing yet. Neither opens it as a store nor locks it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn could_open(path: &Path) -> io::Result<bool> {
+        let mut start = Vec::new();
+        File::open(path)?.take(MAGIC.len() as u64).read_to_end(&mut start)?;
+        Ok(start.is_empty() || start == MAGIC)
     }
 
     fn write<T, W>(&self, work: W) -> Answer<'static, T>

@@ -14,7 +14,7 @@ use cloakroom::proxy::bearer::Bearer;
 use cloakroom::proxy::forward::{Forward, ForwardError, Pass, forward};
 use cloakroom::proxy::route::{Route, RouteTable};
 use cloakroom::proxy::token_places::TokenPlaces;
-use cloakroom::proxy::upstream::UpstreamClients;
+use cloakroom::proxy::upstream::{UpstreamClients, UpstreamTls};
 
 pub(super) const ORIGIN: &str = "http://one.localhost:8080";
 
@@ -66,7 +66,8 @@ pub(super) fn start_with(routes: Vec<RouteConfig>, dev_server: Option<UpstreamCo
         actix_web::rt::System::new().block_on(async move {
             let server = HttpServer::new(move || {
                 let upstreams = routes.iter().map(|route| &route.upstream).chain(&dev_server);
-                let clients = UpstreamClients::for_upstreams(upstreams).expect("clients");
+                let tls = UpstreamTls::for_upstreams(upstreams).expect("certificates that can be used");
+                let clients = UpstreamClients::new(&tls);
                 let dev_server = dev_server.as_ref().map(Route::dev_server);
                 let site = Site { routes: RouteTable::new(&routes, TokenPlaces::default()), clients, dev_server };
                 App::new().app_data(Data::new(site)).default_service(web::to(handle))
