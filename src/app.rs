@@ -11,10 +11,10 @@ mod generation;
 mod listen;
 mod memory;
 mod operator;
+mod providers;
 mod runtime;
 mod serve;
 
-use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use arc_swap::ArcSwap;
 use rustls::sign::CertifiedKey;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -38,9 +39,6 @@ use crate::tls;
 pub use self::doctor::{Finding, examine};
 pub use self::operator::Operator;
 pub use crate::auth::sessions::{KeyCount, KeyReport, ListedSession, Listing, Target};
-
-/// How often the providers are looked at, so that one that is down is known to be, and known to be back.
-const LOOK_AT_PROVIDERS: Duration = Duration::from_secs(10);
 
 /// Over how long a time open streams are closed at a stop, at most.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
@@ -68,6 +66,8 @@ pub struct BuildError(pub String);
 #[derive(Clone)]
 pub struct Reload {
     current: Arc<ArcSwap<Generation>>,
+    /// Told of each new one.
+    renewed: Arc<Notify>,
     desk: Desk,
     background: Background,
     streams: Streams,
@@ -100,6 +100,7 @@ impl Gateway {
         let stores = Arc::new(stores);
         let reload = Reload {
             current,
+            renewed: Arc::default(),
             desk,
             background: background.clone(),
             streams,
@@ -193,6 +194,7 @@ impl Reload {
         self.desk.update(next.auths.clone(), &next.config.admin);
         current.succeeded_by(&next);
         self.current.store(Arc::new(next));
+        self.renewed.notify_one();
         Ok(())
     }
 
@@ -200,7 +202,7 @@ impl Reload {
     fn chores(&self, runtime: &BackgroundRuntime, counting: bool) -> Vec<JoinHandle<()>> {
         let stores = Arc::clone(&self.stores);
         let mut chores = vec![
-            runtime.spawn(look_after_providers(Arc::clone(&self.current))),
+            runtime.spawn(providers::look_after(Arc::clone(&self.current), Arc::clone(&self.renewed))),
             runtime.spawn(look_after_store(Arc::clone(&stores))),
             runtime.spawn(async move { stores.listen().await }),
             runtime.spawn(memory::give_back()),
@@ -215,31 +217,6 @@ impl Reload {
 /// Over how long a time open streams are closed at a stop: half of what is left for it, so that requests have time as well.
 fn farewell(config: &ServerConfig) -> Duration {
     (config.shutdown_grace.saturating_sub(config.drain_delay) / 2).min(LONGEST_FAREWELL)
-}
-
-/// Asks every provider for its metadata now and then, unless it is at hand; says when one goes and when it is back.
-async fn look_after_providers(current: Arc<ArcSwap<Generation>>) {
-    let mut down = HashSet::new();
-    loop {
-        let generation = current.load_full();
-        for auth in &generation.auths {
-            let origin = &auth.site().origin;
-            for provider in auth.providers() {
-                let name = provider.name();
-                let key = (origin.to_string(), name.to_owned());
-                match provider.warm_up().await {
-                    Ok(()) if down.remove(&key) => {
-                        tracing::info!(event = "provider_up", site = %origin, provider = name);
-                    }
-                    Err(why) if down.insert(key) => {
-                        tracing::warn!(event = "provider_down", site = %origin, provider = name, %why);
-                    }
-                    Ok(()) | Err(_) => {}
-                }
-            }
-        }
-        tokio::time::sleep(LOOK_AT_PROVIDERS).await;
-    }
 }
 
 /// Brings to the store what an outage kept from it.

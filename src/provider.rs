@@ -15,6 +15,7 @@ mod code_flow;
 mod discovery;
 pub mod examine;
 mod grant;
+mod health;
 mod id_token;
 mod jarm;
 mod json;
@@ -27,6 +28,7 @@ mod oauth2;
 mod oidc;
 mod outcome;
 mod par;
+mod presence;
 mod refusal;
 mod relay;
 mod response;
@@ -41,6 +43,7 @@ use url::Url;
 pub use self::grant::{Attempt, Grant, LoginHints, Renewal, Tokens};
 pub use self::logout_token::{LogoutTokenError, ReceivedLogoutToken, VerifiedLogoutToken, Whose};
 pub use self::outcome::{AuthorizeError, ProviderStatus, RedeemError, Refreshed, Unavailable};
+pub use self::presence::LOOK_AGAIN;
 pub use self::relay::{Credentials, LogInError, Refusal, Sender, Unfinished};
 pub use self::response::{Answer, Response, logged_error};
 pub use self::user::ProvenUser;
@@ -74,7 +77,7 @@ impl Provider {
     /// # Errors
     /// When the certificate files or the signing key cannot be used, or a configured signature algorithm is not supported.
     pub fn new(site: &SiteConfig, config: &ProviderConfig, clock: Clock) -> Result<Self, String> {
-        let caller = back_channel::BackChannel::new(config)?;
+        let caller = back_channel::BackChannel::new(config, clock.clone())?;
         let code_flow = |client, server| {
             let channel = ClientChannel::new(client, &config.issuer, caller.clone(), clock.clone())?;
             Ok::<_, String>(Kind::CodeFlow(Box::new(CodeFlow::new(site, config, client, (channel, server)))))
@@ -237,27 +240,6 @@ impl Provider {
     ) -> Result<VerifiedLogoutToken, LogoutTokenError> {
         let oidc = self.oidc().ok_or(LogoutTokenError::Invalid("this provider signs none"))?;
         Ok(logout_token::verify(oidc, token).await?)
-    }
-
-    /// How the provider is doing, by what the last calls came to.
-    #[must_use]
-    pub fn status(&self) -> ProviderStatus {
-        match &self.kind {
-            Kind::CodeFlow(flow) => flow.status(),
-            Kind::Relay(relay) => relay.status(),
-        }
-    }
-
-    /// Asks the provider for what is missing, old or broken; what the background check calls, every few seconds: it costs
-    /// a call only then.
-    ///
-    /// # Errors
-    /// [`Unavailable`], which [`Provider::status`] then tells too.
-    pub async fn warm_up(&self) -> Result<(), Unavailable> {
-        match &self.kind {
-            Kind::CodeFlow(flow) => flow.warm_up().await,
-            Kind::Relay(relay) => relay.warm_up().await,
-        }
     }
 
     /// What only OpenID Connect has: keys that sign.

@@ -83,7 +83,11 @@ impl Auth {
             verifier: CodeVerifier::random(),
             dpop_key: provider.new_dpop_key(),
         };
-        let location = provider.authorization_url(&attempt, &request.hints).await.inspect_err(|error| {
+        let asked = async {
+            provider.check_is_there().await?;
+            provider.authorization_url(&attempt, &request.hints).await
+        };
+        let location = asked.await.inspect_err(|error| {
             let outcome = match error {
                 AuthorizeError::Unavailable(_) => "provider_unavailable",
                 AuthorizeError::Misconfigured(_) => "misconfigured",

@@ -5,7 +5,7 @@ mod answer;
 mod silence;
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +19,9 @@ use zeroize::Zeroizing;
 pub(super) use self::answer::Answer;
 pub(super) use self::silence::Silence;
 use self::silence::{describe, silence};
+use super::health::Health;
 use super::{ProviderStatus, Unavailable};
+use crate::clock::Clock;
 use crate::config::{ProviderConfig, is_loopback_host};
 use crate::dpop::Nonces;
 
@@ -37,13 +39,13 @@ pub(super) struct BackChannel {
     http: Client,
     /// The limit on one call, where it is another than is configured.
     limit: Option<Duration>,
-    status: Arc<Mutex<ProviderStatus>>,
+    health: Arc<Health>,
     nonces: Arc<Nonces>,
 }
 
 impl BackChannel {
     /// A client with the certificates and the time limit of `config`.
-    pub(super) fn new(config: &ProviderConfig) -> Result<Self, String> {
+    pub(super) fn new(config: &ProviderConfig, clock: Clock) -> Result<Self, String> {
         let tls = crate::tls::client_config(&config.tls).map_err(|error| error.to_string())?;
         let http = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -59,8 +61,7 @@ impl BackChannel {
             .pool_idle_timeout(IDLE_CONNECTION)
             .build()
             .map_err(|error| describe(&error))?;
-        let status = Arc::new(Mutex::new(ProviderStatus::Unknown));
-        Ok(Self { http, limit: None, status, nonces: Arc::default() })
+        Ok(Self { http, limit: None, health: Arc::new(Health::unknown(clock)), nonces: Arc::default() })
     }
 
     /// The same, for calls that may take as long as `limit`; connecting may take no longer than ever.
@@ -163,9 +164,14 @@ impl BackChannel {
         }
     }
 
+    /// Whether the last call found a working provider, less than `young` ago.
+    pub(super) fn answered_within(&self, young: Duration) -> bool {
+        self.status() == ProviderStatus::Ready && self.health.is_younger_than(young)
+    }
+
     /// What the last call came to.
     pub(super) fn status(&self) -> ProviderStatus {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.health.status()
     }
 
     /// One call to the provider, by which its health is known.
@@ -182,7 +188,7 @@ impl BackChannel {
             Ok(_) => ProviderStatus::Ready,
             Err(silence) => ProviderStatus::Down(silence.reason().to_owned()),
         };
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        self.health.note(status);
         answer
     }
 }

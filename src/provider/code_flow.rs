@@ -80,9 +80,9 @@ impl CodeFlow {
         }
     }
 
-    /// Asks the server for what is missing, old or broken, and whether logins are possible with it.
-    pub(super) async fn warm_up(&self) -> Result<(), Unavailable> {
-        self.server.warm_up().await?;
+    /// Asks the server, unless it has answered within `young`, and whether logins are possible with it.
+    pub(super) async fn warm_up(&self, young: Duration) -> Result<(), Unavailable> {
+        self.server.warm_up(young).await?;
         self.check_is_told_apart().await.map_err(|error| match error {
             AuthorizeError::Unavailable(error) => error,
             AuthorizeError::Misconfigured(why) => Unavailable(why),
@@ -195,11 +195,11 @@ impl Server {
         }
     }
 
-    /// Asks for what is missing, old or broken.
-    pub(super) async fn warm_up(&self) -> Result<(), Unavailable> {
+    /// Asks it, unless it has answered within `young`; and for what is missing, old or broken.
+    pub(super) async fn warm_up(&self, young: Duration) -> Result<(), Unavailable> {
         match self {
-            Self::Oidc(oidc) => oidc.warm_up().await,
-            Self::OAuth2(oauth2) => oauth2.warm_up().await,
+            Self::Oidc(oidc) => oidc.warm_up(young).await,
+            Self::OAuth2(oauth2) => oauth2.warm_up(young).await,
         }
     }
 

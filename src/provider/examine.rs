@@ -5,6 +5,8 @@
 
 mod handed_over;
 
+use std::time::Duration;
+
 use super::code_flow::CodeFlow;
 use super::relay::Relay;
 use super::{Attempt, AuthorizeError, Kind, LoginHints, Provider, RedeemError, Unavailable, authorize, token};
@@ -84,7 +86,7 @@ impl Relay {
 impl CodeFlow {
     async fn examine(&self) -> Vec<Examined> {
         let first = self.server.first_question();
-        let documents = self.server.warm_up().await;
+        let documents = self.server.warm_up(Duration::ZERO).await;
         let documents =
             documents.map_err(|Unavailable(wrong)| Trouble { remedy: format!("{REACH}; {}", first.remedy), wrong });
         let found = documents.is_ok();

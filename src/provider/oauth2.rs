@@ -3,11 +3,13 @@
 //! There is no ID token, and one that comes is ignored: nothing here could check it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::back_channel::BackChannel;
 use super::discovery::Endpoints;
+use super::kept::Kept;
 use super::user::subject;
 use super::{Attempt, ProvenUser, ProviderStatus, RedeemError, Tokens, Unavailable, bound};
 use crate::clock::Clock;
@@ -20,6 +22,7 @@ pub(super) struct OAuth2 {
     issuer: String,
     endpoints: Arc<Endpoints>,
     caller: BackChannel,
+    knocks: Kept<()>,
     clock: Clock,
 }
 
@@ -34,7 +37,14 @@ impl OAuth2 {
             pushed: config.endpoints.pushed.clone(),
             must_push: false,
         };
-        Self { config: config.clone(), issuer: provider.issuer.clone(), endpoints: Arc::new(endpoints), caller, clock }
+        Self {
+            config: config.clone(),
+            issuer: provider.issuer.clone(),
+            endpoints: Arc::new(endpoints),
+            caller,
+            knocks: Kept::new(&format!("an answer of {}", provider.issuer), clock.clone()),
+            clock,
+        }
     }
 
     pub(super) fn endpoints(&self) -> Arc<Endpoints> {
@@ -98,11 +108,12 @@ impl OAuth2 {
     }
 
     /// There is no document to fetch: one call without a token, which the user endpoint refuses, tells that it is there.
-    /// Made when no call was made yet, or the last one failed.
-    pub(super) async fn warm_up(&self) -> Result<(), Unavailable> {
-        if self.status() == ProviderStatus::Ready {
+    /// Made when the last one was not answered, or not within `young`.
+    pub(super) async fn warm_up(&self, young: Duration) -> Result<(), Unavailable> {
+        if self.caller.answered_within(young) {
             return Ok(());
         }
-        self.caller.knock(&self.config.userinfo_endpoint).await
+        let (caller, url) = (self.caller.clone(), self.config.userinfo_endpoint.clone());
+        self.knocks.ask(async move { caller.knock(&url).await }).await.map(drop)
     }
 }

@@ -139,10 +139,14 @@ impl Oidc {
         }
     }
 
-    /// Fetches metadata and keys now, unless they are at hand and the last call was answered.
-    pub(super) async fn warm_up(&self) -> Result<(), Unavailable> {
-        if self.status() != ProviderStatus::Unknown && self.caller.trouble().is_some() {
-            self.metadata.again(self.fetch_metadata()).await?;
+    /// Asks for the metadata, unless the last call was answered within `young` and nothing is missing or broken.
+    pub(super) async fn warm_up(&self, young: Duration) -> Result<(), Unavailable> {
+        let whole = [self.status(), self.keys.status()].iter().all(|status| *status == ProviderStatus::Ready);
+        if !whole || !self.caller.answered_within(young) {
+            let metadata = self.metadata.ask(self.fetch_metadata()).await?;
+            if self.keys.status() != ProviderStatus::Ready {
+                self.keys.ask(KeySet::fetch(self.caller.clone(), metadata.jwks_uri.clone())).await?;
+            }
         }
         self.metadata().await?;
         self.keys().await.map(drop)

@@ -21,6 +21,7 @@ pub use self::refusal::Refusal;
 pub use self::step::Unfinished;
 
 use super::back_channel::{BackChannel, Silence, bearer};
+use super::kept::Kept;
 use super::{Grant, ProvenUser, ProviderStatus, Refreshed, Renewal, Tokens, Unavailable};
 use crate::clock::Clock;
 use crate::config::{ProviderConfig, RelayConfig, RelayRefreshToken, SiteConfig};
@@ -90,6 +91,7 @@ pub(super) struct Relay {
     /// The headers that are the same for whoever logs in: where the page is.
     introduction: HeaderMap,
     caller: BackChannel,
+    knocks: Kept<()>,
     clock: Clock,
 }
 
@@ -116,6 +118,7 @@ impl Relay {
             claims: site.session.claims.clone(),
             introduction,
             caller,
+            knocks: Kept::new(&format!("an answer of {}", provider.issuer), clock.clone()),
             clock,
         }
     }
@@ -243,13 +246,15 @@ impl Relay {
         self.caller.status()
     }
 
-    /// One call without a token, which the API refuses, tells that it is there. Made when no call was made yet, or the last
-    /// one failed.
-    pub(super) async fn warm_up(&self) -> Result<(), Unavailable> {
-        if self.status() == ProviderStatus::Ready {
+    /// One call without a token, which the API refuses, tells that it is there. Made when the last one was not answered, or
+    /// not within `young`.
+    pub(super) async fn warm_up(&self, young: Duration) -> Result<(), Unavailable> {
+        if self.caller.answered_within(young) {
             return Ok(());
         }
-        self.caller.knock(self.config.user_url.as_ref().unwrap_or(&self.config.login_url)).await
+        let url = self.config.user_url.as_ref().unwrap_or(&self.config.login_url).clone();
+        let caller = self.caller.clone();
+        self.knocks.ask(async move { caller.knock(&url).await }).await.map(drop)
     }
 
     /// What goes along with a login, computed as on the proxied path.

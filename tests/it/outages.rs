@@ -67,6 +67,63 @@ fn sessions_go_on_while_the_provider_is_down() {
     assert_eq!(browser.post(&world.one(), "/bff/session/extend").status, 200);
 }
 
+/// How the first provider of a site is doing, as `/readyz` says.
+fn provider_of(world: &World, site: usize) -> String {
+    let ready = world.gateway.admin("/readyz").json();
+    ready["sites"][site]["providers"][0]["status"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_provider_that_stops_is_told_before_anybody_is_sent_there_and_so_is_its_return() {
+    let world = World::with_own_provider(Setup::one_site());
+    let mut browser = world.signed_in();
+    let login = format!("{}/bff/login", world.one());
+    let port = world.provider.port;
+    world.provider.kill();
+    within(Duration::from_secs(20), "the outage should be said", || (provider_of(&world, 0) == "down").then_some(()));
+    let page = Browser::new().open(&login);
+    assert_eq!((page.response.status, page.response.reason()), (503, "provider_unavailable"));
+    assert!(page.response.header("retry-after").is_some());
+    assert_eq!(browser.get(&world.one(), "/api/x").status, 200, "sessions go on");
+
+    let again = OidcProvider::start(port);
+    world.setup.register(&again);
+    within(Duration::from_secs(5), "a login finds out by itself", || {
+        (Browser::new().open(&login).response.status == 200).then_some(())
+    });
+    assert_eq!(provider_of(&world, 0), "up");
+}
+
+#[test]
+fn a_provider_that_says_nothing_any_more_is_told_within_seconds() {
+    let world = World::with_own_provider(Setup::one_site());
+    eventually("it should be known", || (provider_of(&world, 0) == "up").then_some(()));
+    let login = format!("{}/bff/login", world.one());
+    let signal = |name: &str| world.provider.process.lock().expect("nobody panics with the process").signal(name);
+    signal("STOP");
+    // As long as a login relies on the last answer.
+    std::thread::sleep(Duration::from_secs(16));
+    let began = std::time::Instant::now();
+    let answer = world.send(&world.request("GET", "/bff/login").header("Sec-Fetch-Mode", "navigate"));
+    assert_eq!((answer.status, answer.reason()), (503, "provider_unavailable"), "{}", answer.text());
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    signal("CONT");
+    eventually("a login should work", || (Browser::new().open(&login).response.status == 200).then_some(()));
+}
+
+#[test]
+fn a_silent_provider_delays_the_look_at_no_other_and_a_reload_looks_at_once() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = silent.local_addr().expect("it is bound");
+    let mut setup = Setup::two_sites();
+    setup.sites[0].issuer = Some(format!("http://{address}"));
+    let world = World::with_own_provider(setup);
+    within(Duration::from_secs(5), "the other should be known", || (provider_of(&world, 1) == "up").then_some(()));
+    world.provider.kill();
+    world.gateway.process.signal("HUP");
+    within(Duration::from_secs(5), "the outage should be said", || (provider_of(&world, 1) == "down").then_some(()));
+}
+
 #[test]
 fn a_frozen_store_is_a_503_that_keeps_the_cookie_and_then_everything_goes_on() {
     let redis = Redis::start();

@@ -248,6 +248,60 @@ async fn the_status_tells_a_provider_that_went_down_and_came_back() {
 }
 
 #[tokio::test]
+async fn a_login_relies_on_a_recent_answer_and_asks_for_another_after_that() {
+    let op = Hostile::start().await;
+    let client = op.client();
+    client.check_is_there().await.unwrap();
+    assert_eq!(op.count(DOCUMENT), 1);
+    op.clock.advance(Duration::from_millis(14_999));
+    client.check_is_there().await.unwrap();
+    assert_eq!(op.count(DOCUMENT), 1, "the last answer counts");
+    op.clock.advance(Duration::from_millis(1));
+    op.set(DOCUMENT, Reply::raw(503, ""));
+    let asked = || async { client.check_is_there().await.unwrap_err().to_string() };
+    assert!(asked().await.contains("503"));
+    assert!(matches!(client.status(), ProviderStatus::Down(_)));
+    start_login(&client).await.expect("what is at hand stays");
+    assert!(asked().await.contains("503"));
+    assert_eq!(op.count(DOCUMENT), 2, "a failure counts for a moment");
+    op.clock.advance(Duration::from_secs(1));
+    assert!(asked().await.contains("503"));
+    assert_eq!(op.count(DOCUMENT), 3);
+
+    op.metadata(|metadata| metadata["authorization_endpoint"] = "https://id.example/new".into());
+    op.clock.advance(Duration::from_secs(1));
+    client.check_is_there().await.unwrap();
+    assert_eq!((op.count(DOCUMENT), client.status()), (4, ProviderStatus::Ready));
+    assert!(start_login(&client).await.unwrap().as_str().starts_with("https://id.example/new"));
+
+    // Any answer is a word: whoever refreshes all the time is not asked beside that.
+    op.clock.advance(Duration::from_secs(14));
+    refresh(&client).await;
+    op.clock.advance(Duration::from_secs(14));
+    client.check_is_there().await.unwrap();
+    assert_eq!(op.count(DOCUMENT), 4);
+}
+
+#[tokio::test]
+async fn many_logins_share_one_question_and_none_waits_long_for_it() {
+    let op = Hostile::start().await;
+    let client = op.client();
+    let many = || futures_util::future::join_all((0..20).map(|_| client.check_is_there()));
+    op.metadata(|_| {});
+    assert!(many().await.iter().all(Result::is_ok));
+    assert_eq!(op.count(DOCUMENT), 1);
+    op.clock.advance(Duration::from_secs(15));
+    op.set(DOCUMENT, Reply::raw(200, "").with(Manner::Never));
+    let began = std::time::Instant::now();
+    for answer in many().await {
+        assert!(answer.unwrap_err().to_string().contains("no answer within 2 s"));
+    }
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!(op.count(DOCUMENT), 2);
+    start_login(&client).await.expect("what is at hand stays");
+}
+
+#[tokio::test]
 async fn a_closed_port_is_a_provider_that_is_down() {
     let op = Hostile::start().await;
     let client = op.client_with(|config| config.issuer = "http://127.0.0.1:1".to_owned());
