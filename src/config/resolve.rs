@@ -1,5 +1,6 @@
 //! From the files as written to their meaning, section by section, and what must hold between the sections.
 
+mod operators;
 mod provider;
 mod route;
 mod session;
@@ -15,16 +16,10 @@ use self::site::Draft;
 use super::address::identity;
 use super::document::Node;
 use super::fault::Wrong;
-use super::secret_ref::{Literal, fetch};
+use super::secret_ref::Literal;
 use super::section::{Reader, Section};
-use super::value::{choice, duration, flag, listen, network, text, workers};
-use super::{
-    AdminConfig, Config, DEFAULT_ADMIN_LISTEN, LogConfig, LogFormat, LogLevel, Scheme, ServerConfig, ServerTls, units,
-};
-use crate::secret::AdminToken;
-
-/// The shortest admin token: 16 random characters are beyond guessing over a network.
-const ADMIN_TOKEN_LEAST: usize = 16;
+use super::value::{choice, duration, listen, network, text, workers};
+use super::{AdminConfig, Config, LogConfig, LogFormat, LogLevel, Scheme, ServerConfig, ServerTls, units};
 
 /// The configuration that the merged files mean; `None` when a fault was reported. When not every file is `readable`,
 /// a site may stand in one of the others.
@@ -35,18 +30,19 @@ pub(super) fn config(reader: &Reader<'_>, root: &Node, readable: bool) -> Option
         root.fault("site", "there is no site", "add a [[site]] with its `origin`, a provider and its routes");
     }
     let mut drafts: Vec<Draft<'_>> = sites.into_iter().map(Draft::new).collect();
-    // An origin that could not be read must not cause further faults, so it counts as loopback.
     let loopback = drafts.iter().all(Draft::is_loopback);
 
     let server = server(&root.table("server"));
-    let admin = admin(&root.table("admin"), Literal::only_if(loopback));
+    let admin = operators::admin(&root.table("admin"), Literal::only_if(loopback));
     let store = store::store(&root.table("store"), Literal::only_if(loopback));
     let log = log(&root.table("log"));
     for draft in &mut drafts {
-        draft.keys = session::keys(&draft.section.table("session"), draft.origin.as_ref(), store.as_ref());
+        draft.keys = session::keys(draft, store.as_ref());
     }
 
     listeners_differ(&root, &server, &admin);
+    operators::no_route_leads_there(&drafts, &admin);
+    operators::token_is_no_key(&root, &admin, &drafts);
     site::hosts_differ(&drafts);
     session::keys_differ(&drafts);
     if root.table("server").has("tls") {
@@ -89,30 +85,6 @@ fn server_tls(section: &Section<'_>) -> Option<ServerTls> {
     }
     let (cert, key) = identity(section, "cert", "key");
     Some(ServerTls { cert: cert?, key: key? })
-}
-
-fn admin(section: &Section<'_>, literal: Literal) -> AdminConfig {
-    AdminConfig {
-        listen: Some(section.or("listen", DEFAULT_ADMIN_LISTEN, listen)),
-        token: section.get("token", |node| admin_token(&fetch(node, literal, section.reader)?)),
-        metrics_public: section.or("metrics_public", false, flag),
-    }
-}
-
-fn admin_token(token: &str) -> Result<AdminToken, Wrong> {
-    let remedy = "make one with `cloakroom keygen`";
-    if token.len() < ADMIN_TOKEN_LEAST {
-        return Err(Wrong::new(format!("is shorter than {ADMIN_TOKEN_LEAST} characters"), remedy));
-    }
-    // RFC 6750 §2.1: what an Authorization header can carry.
-    let b64token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    if !token.bytes().all(b64token) {
-        return Err(Wrong::new("holds characters that a bearer token cannot have", remedy));
-    }
-    if token.bytes().all(|byte| Some(byte) == token.bytes().next()) {
-        return Err(Wrong::new("repeats one character", remedy));
-    }
-    Ok(AdminToken::new(token))
 }
 
 fn log(section: &Section<'_>) -> LogConfig {

@@ -23,7 +23,7 @@ impl Literal {
     }
 }
 
-/// Fetches the secret's text, without the line break that editors and `echo` leave at its end. No message shows it.
+/// Fetches the secret's text, without the line breaks that editors, `echo` and shells leave at its end. No message shows it.
 pub(super) fn fetch(node: &Node, literal: Literal, reader: &Reader<'_>) -> Result<Zeroizing<String>, Wrong> {
     let text = match &node.kind {
         Kind::Text(text) if literal == Literal::Accepted => Zeroizing::new(text.clone()),
@@ -40,10 +40,10 @@ pub(super) fn fetch(node: &Node, literal: Literal, reader: &Reader<'_>) -> Resul
         },
         other => return Err(Wrong::new(format!("expected a secret, found {}", other.name()), FORMS)),
     };
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return Err(Wrong::new("is an empty secret", "put the secret there, or remove this key"));
     }
-    Ok(text)
+    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 fn from_file(node: &Node, path: &str, reader: &Reader<'_>) -> Result<Zeroizing<String>, Wrong> {
@@ -53,7 +53,7 @@ fn from_file(node: &Node, path: &str, reader: &Reader<'_>) -> Result<Zeroizing<S
         Wrong::new(format!("the secret file {shown} cannot be read: {error}"), "create it, readable by this user")
     })?;
     reader.depends_on(path);
-    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    Ok(text)
 }
 
 fn from_environment(name: &str, reader: &Reader<'_>) -> Result<Zeroizing<String>, Wrong> {

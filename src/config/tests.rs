@@ -2,6 +2,7 @@
 
 mod faults;
 mod files;
+mod operators;
 mod profiles;
 mod reference;
 mod refusals;

@@ -7,7 +7,7 @@ use super::{hours, minutes, seconds};
 use crate::config::secret_ref::{Literal, fetch};
 use crate::config::section::Section;
 use crate::config::value::{choice, duration, word};
-use crate::config::{Origin, SameSite, SessionConfig, StoreConfig, StoreKind, master_key, units};
+use crate::config::{SameSite, SessionConfig, StoreConfig, StoreKind, master_key, units};
 use crate::secret::MasterKey;
 
 /// A working day.
@@ -32,19 +32,16 @@ pub(super) fn session(section: &Section<'_>, keys: Option<Vec<MasterKey>>) -> Op
 }
 
 /// The site's keys. A site on this machine whose sessions end with the process needs none that survives it.
-pub(super) fn keys(
-    section: &Section<'_>,
-    origin: Option<&Origin>,
-    store: Option<&StoreConfig>,
-) -> Option<Vec<MasterKey>> {
+pub(super) fn keys(site: &Draft<'_>, store: Option<&StoreConfig>) -> Option<Vec<MasterKey>> {
+    let section = site.section.table("session");
     let written = section.node("keys").is_some_and(|node| node.list().is_none_or(|keys| !keys.is_empty()));
     if written {
-        let literal = Literal::only_if(origin.is_none_or(Origin::is_loopback));
+        let literal = Literal::only_if(site.is_loopback());
         let keys = section.list("keys", |node| master_key::parse(&fetch(node, literal, section.reader)?));
         return keys.filter(|keys| !keys.is_empty());
     }
     let in_memory = store.is_none_or(|store| matches!(store.kind, StoreKind::Memory));
-    let wrong = match origin? {
+    let wrong = match site.origin.as_ref()? {
         origin if origin.is_loopback() && in_memory => return Some(vec![master_key::of_this_process(origin)]),
         origin if origin.is_loopback() => {
             "is missing, and the store keeps sessions longer than this process keeps a key"
@@ -63,6 +60,8 @@ pub(super) fn keys_differ(sites: &[Draft<'_>]) {
         for (position, key) in site.keys.iter().flatten().enumerate() {
             if let Some((_, owner)) = seen.iter().find(|(earlier, _)| *earlier == key) {
                 let wrong = match &sites[*owner].origin {
+                    // The same site twice, which is reported, has the same keys.
+                    Some(origin) if *owner != index && site.origin.as_ref() == Some(origin) => continue,
                     _ if *owner == index => format!("key {position} is listed twice"),
                     Some(origin) => format!("key {position} is also a key of \"{origin}\""),
                     None => format!("key {position} is also a key of an earlier site"),

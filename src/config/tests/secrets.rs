@@ -4,7 +4,7 @@ use super::*;
 
 const PROVIDER_SECRET: &str = "client_secret = { env = \"SECRET\" }";
 
-fn only_fault(text: &str) -> Fault {
+pub(super) fn only_fault(text: &str) -> Fault {
     let mut faults = faults_of(text);
     assert_eq!(faults.len(), 1, "{}", Faults(faults));
     faults.remove(0)
@@ -16,13 +16,6 @@ fn a_literal_secret_is_for_loopback_origins() {
     assert_eq!(fault.key, "site[0].provider[0].client_secret");
     assert!(fault.wrong.contains("written in the file itself"), "{fault}");
     understood(&LOCAL.replace("client_auth = \"none\"", "client_secret = \"hunter2\""));
-}
-
-#[test]
-fn a_literal_admin_token_needs_every_site_on_loopback() {
-    let admin = "[admin]\ntoken = \"0123456789abcdefg\"\n";
-    understood(&format!("{admin}{LOCAL}"));
-    assert_eq!(only_fault(&format!("{admin}{LOCAL}{SITE}")).key, "admin.token");
 }
 
 #[test]
@@ -80,12 +73,48 @@ fn sessions_that_survive_the_process_need_a_key_that_does() {
 }
 
 #[test]
-fn a_weak_admin_token_is_refused_and_never_shown() {
-    for token in ["hunter2", "aaaaaaaaaaaaaaaaaaaa", "sixteen chars and spaces"] {
-        let fault = only_fault(&format!("[admin]\ntoken = \"{token}\"\n{LOCAL}"));
-        assert_eq!(fault.key, "admin.token");
-        assert!(fault.remedy.contains("cloakroom keygen") && !fault.to_string().contains(token), "{fault}");
+fn a_secret_loses_the_line_breaks_at_its_end_and_is_more_than_white_space() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (value, secret) in
+        [("abc\n", Some("abc")), ("abc\r\n", Some("abc")), (" a c", Some(" a c")), ("\n", None), (" \t", None)]
+    {
+        std::fs::write(folder.path().join("secret"), value).expect("writes");
+        let environment = |name: &str| if name == "VALUE" { Some(value.to_owned()) } else { environment(name) };
+        for source in ["{ env = \"VALUE\" }", "{ file = \"secret\" }"] {
+            let text = SITE.replace("{ env = \"SECRET\" }", source);
+            let read = read_text(&folder.path().join("gateway.toml"), &text, &environment);
+            match (read, secret) {
+                (Ok(config), Some(secret)) => {
+                    let client = config.sites[0].providers[0].kind.client().expect("a client");
+                    assert!(
+                        matches!(&client.client_auth, ClientAuth::Basic(found) if found.expose() == secret),
+                        "{value:?}"
+                    );
+                }
+                (Err(faults), None) => assert!(faults.0[0].wrong.contains("an empty secret"), "{faults}"),
+                (read, _) => panic!("{value:?} from {source}: {read:?}"),
+            }
+        }
     }
+}
+
+#[test]
+fn an_unusable_origin_hides_no_secret_in_the_file() {
+    let text = SITE
+        .replace("https://app.example", "http://app.example")
+        .replace(PROVIDER_SECRET, "client_secret = \"hunter2\"")
+        .replace("{ env = \"KEY_ONE\" }", &format!("\"{KEY_ONE}\""));
+    let faults = faults_of(&format!("[admin]\ntoken = \"VJr0rQ2xk9m4yT7p\"\n{text}"));
+    let keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
+    let all = ["admin.token", "site[0].origin", "site[0].session.keys[0]", "site[0].provider[0].client_secret"];
+    assert_eq!(keys, all, "{}", Faults(faults.clone()));
+    // What names no host is one fault and no more.
+    assert_eq!(only_fault(&text.replace("http://app.example", "app example")).key, "site[0].origin");
+}
+
+#[test]
+fn the_same_site_twice_is_one_fault() {
+    assert_eq!(only_fault(&format!("{LOCAL}{LOCAL}")).key, "site[1].origin");
 }
 
 #[test]
