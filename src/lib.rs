@@ -72,8 +72,9 @@
 //!
 //! 5. *A stream outlives its check.* A WebSocket, `/bff/events` or an upstream's event stream is let in like any call and
 //!    then lives on its session: [`auth::Auth::open_stream`] hands out an [`auth::Live`], and one watcher for each session
-//!    that has streams in this process follows the record. What ends the session, wherever, ends the [`auth::Live`]; a
-//!    tunnel then waits for the end of the frame on its way and puts a Close frame behind it ([`proxy::tunnel`]).
+//!    that has streams in this process follows the record. What ends the session, wherever, ends the [`auth::Live`], which
+//!    learns from the store whether it was another user's login; a tunnel then waits for the end of the frame on its way
+//!    and puts a Close frame behind it ([`proxy::tunnel`]).
 //!
 //! ## What the types make impossible
 //!

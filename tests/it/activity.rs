@@ -148,10 +148,10 @@ fn activity_during_an_outage_brings_nothing_back_that_was_over_before() {
     let redis = Redis::start();
     let replicas = bridged(&redis, "3s", "0s");
     let browser = replicas.world.signed_in();
-    let ended = replicas.world.signed_in();
     assert_eq!(replicas.get(0, &browser, "/api/x").status, 200);
-    // One is idle for too long, and nobody has asked yet; another one ends elsewhere.
+    // One is idle for too long, and nobody has asked yet; another one, which is not, ends elsewhere.
     std::thread::sleep(Duration::from_millis(3200));
+    let ended = replicas.world.signed_in();
     assert_eq!(replicas.post(1, &ended, "/bff/logout").status, 200);
     redis.freeze();
     let refused = within(Duration::from_secs(8), "the outage should show", || {
