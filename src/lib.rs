@@ -37,7 +37,7 @@
 //! current configuration ([`endpoints::Worker`]); a request is answered on one thread from start to end. What must not
 //! die with a request (a code's redemption, a refresh, a logout) runs on one background runtime ([`auth::Background`]),
 //! which is the only place that talks to providers. A reload makes a new generation of everything that depends on the
-//! configuration; each worker notices it at its next request.
+//! configuration, with the certificate files read once for all; each worker notices it at its next request.
 //!
 //! ## Five walks
 //!

@@ -16,7 +16,7 @@ pub(super) const FRESH: Duration = Duration::from_secs(60 * 60);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait after a failure.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// How long a failure answers whoever asks anew: many do at once when a provider goes down.
+/// How long an answer is everybody's: many ask at once when a provider goes down.
 const MOMENT: Duration = Duration::from_secs(1);
 /// The shortest time between two renewals that a stranger's token can cause (requirement TV-16).
 pub(super) const COOL_DOWN: Duration = Duration::from_secs(10);
@@ -45,8 +45,8 @@ pub(super) struct Kept<T> {
 struct State<T> {
     value: Option<(Arc<T>, Timestamp)>,
     failure: Option<Failure>,
-    /// How many fetches have ended.
-    landed: u64,
+    /// How many fetches have ended, and when the last one did.
+    landed: (u64, Option<Timestamp>),
     /// The last renewal on each [`Occasion`].
     forced: [Option<Timestamp>; 3],
 }
@@ -67,7 +67,7 @@ enum Look<T> {
 impl<T: Send + Sync + 'static> Kept<T> {
     /// Nothing yet; `what` names it in the log.
     pub(super) fn new(what: &str, clock: Clock) -> Self {
-        let state = State { value: None, failure: None, landed: 0, forced: [None; 3] };
+        let state = State { value: None, failure: None, landed: (0, None), forced: [None; 3] };
         Self { what: what.into(), clock, state: Arc::new(Mutex::new(state)), gate: Arc::default() }
     }
 
@@ -123,12 +123,12 @@ impl<T: Send + Sync + 'static> Kept<T> {
     }
 
     /// Fetches again whatever is at hand, which stays if there is no answer. Whoever asks while a fetch is under way gets
-    /// what that comes to; a failure counts for [`MOMENT`].
+    /// what that comes to, and so does whoever asks within [`MOMENT`] of it.
     pub(super) async fn ask<F>(&self, fetch: F) -> Result<Arc<T>, Unavailable>
     where
         F: Future<Output = Result<T, Unavailable>> + Send + 'static,
     {
-        let before = self.state().landed;
+        let (before, _) = self.state().landed;
         let gate = Arc::clone(&self.gate).lock_owned().await;
         let known = self.state().outcome_since(before, self.clock.now());
         match known {
@@ -177,7 +177,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
     fn land(&self, result: &Result<Arc<T>, Unavailable>) {
         let now = self.clock.now();
         let mut state = self.state();
-        state.landed += 1;
+        state.landed = (state.landed.0 + 1, Some(now));
         match result {
             Ok(value) => {
                 state.value = Some((Arc::clone(value), now));
@@ -210,14 +210,15 @@ impl<T> Clone for Kept<T> {
 }
 
 impl<T> State<T> {
-    /// What the last fetch came to, if it is not among the first `before`, or failed a moment ago.
+    /// What the last fetch came to, if it is not among the first `before`, or ended a moment ago.
     fn outcome_since(&self, before: u64, now: Timestamp) -> Option<Result<Arc<T>, Unavailable>> {
-        match (&self.failure, &self.value) {
-            (Some(last), _) if self.landed > before || within(now, last.at, MOMENT) => {
-                Some(Err(Unavailable(last.reason.clone())))
-            }
-            (None, Some((value, _))) if self.landed > before => Some(Ok(Arc::clone(value))),
-            _ => None,
+        let (count, at) = self.landed;
+        if count == before && !at.is_some_and(|at| within(now, at, MOMENT)) {
+            return None;
+        }
+        match &self.failure {
+            Some(last) => Some(Err(Unavailable(last.reason.clone()))),
+            None => self.value.as_ref().map(|(value, _)| Ok(Arc::clone(value))),
         }
     }
 

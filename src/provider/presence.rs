@@ -13,7 +13,7 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(10);
 const RELIED_ON: Duration = Duration::from_secs(15);
 
 /// How long a login waits for an answer; a provider that takes longer is asked on without it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Provider {
     /// How the provider is doing, by what the last calls came to.
@@ -38,18 +38,14 @@ impl Provider {
     }
 
     /// Whether it makes sense to send a browser there: the provider has answered a call within [`RELIED_ON`], or does so now,
-    /// within [`PATIENCE`]. However many want to know, it is asked once.
+    /// within [`PATIENCE`]. However many want to know, it is asked once. One without pages is not asked: it tells with the
+    /// credentials.
     ///
     /// # Errors
     /// [`Unavailable`], which [`Provider::status`] then tells too.
     pub async fn check_is_there(&self) -> Result<(), Unavailable> {
-        let asked = async {
-            match &self.kind {
-                Kind::CodeFlow(flow) => flow.server.warm_up(RELIED_ON).await,
-                Kind::Relay(relay) => relay.warm_up(RELIED_ON).await,
-            }
-        };
+        let Kind::CodeFlow(flow) = &self.kind else { return Ok(()) };
         let late = |_| Err(Unavailable(format!("no answer within {} s", PATIENCE.as_secs())));
-        timeout(PATIENCE, asked).await.unwrap_or_else(late)
+        timeout(PATIENCE, flow.server.warm_up(RELIED_ON)).await.unwrap_or_else(late)
     }
 }

@@ -240,6 +240,7 @@ async fn the_status_tells_a_provider_that_went_down_and_came_back() {
     op.set(DOCUMENT, Reply::raw(500, ""));
     refresh(&client).await;
     assert!(matches!(client.status(), ProviderStatus::Down(_)));
+    op.clock.advance(Duration::from_secs(1));
     assert!(client.warm_up().await.is_err());
     op.metadata(|_| {});
     op.clock.advance(Duration::from_secs(1));

@@ -23,6 +23,8 @@ pub struct Passport {
 struct State {
     /// What some paths answer instead.
     instead: HashMap<String, Reply>,
+    /// And some to those alone who show a token.
+    instead_to_bearers: HashMap<String, Reply>,
     /// Codes with the redirect URI and the challenge that they are bound to.
     codes: HashMap<String, (String, String)>,
     /// What was pushed, by its handle.
@@ -70,6 +72,11 @@ impl Passport {
     /// From now on `path` answers this.
     pub fn instead(&self, path: &str, reply: Reply) {
         self.state().instead.insert(path.to_owned(), reply);
+    }
+
+    /// From now on `path` answers this to those who show a token; without one it refuses as ever.
+    pub fn instead_to_bearers(&self, path: &str, reply: Reply) {
+        self.state().instead_to_bearers.insert(path.to_owned(), reply);
     }
 
     /// From now on callbacks carry this `iss`.
@@ -140,6 +147,11 @@ impl State {
     fn answer(&mut self, request: &Recorded) -> Reply {
         let path = request.target.split('?').next().unwrap_or_default();
         if let Some(reply) = self.instead.get(path) {
+            return reply.clone();
+        }
+        if let Some(reply) = self.instead_to_bearers.get(path)
+            && !request.all("authorization").is_empty()
+        {
             return reply.clone();
         }
         match path {
