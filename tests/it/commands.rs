@@ -330,7 +330,7 @@ fn a_reload_with_a_bad_configuration_keeps_the_old_one() {
     world.rewrite(|text| text.replace("[[site.route]]", "[[site.routes]]"));
     world.reload();
     assert_eq!(browser.get(&world.one(), "/api/x").status, 200);
-    assert!(world.gateway.process.output().contains("routes"), "the fault is told");
+    world.gateway.process.says("routes");
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn a_provider_that_says_nothing_any_more_is_told_within_seconds() {
     let began = std::time::Instant::now();
     let answer = world.send(&world.request("GET", "/bff/login").header("Sec-Fetch-Mode", "navigate"));
     assert_eq!((answer.status, answer.reason()), (503, "provider_unavailable"), "{}", answer.text());
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     signal("CONT");
     eventually("a login should work", || (Browser::new().open(&login).response.status == 200).then_some(()));
 }

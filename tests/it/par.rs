@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::support::{Browser, OidcProvider, Setup, Upstream, World, contains, eventually};
+use crate::support::{Browser, OidcProvider, Setup, Upstream, World, contains};
 
 fn world() -> World {
     let provider = OidcProvider::start_with(&json!({ "par": true }));
@@ -54,10 +54,10 @@ fn each_login_pushes_anew_and_a_refused_push_is_a_503_with_its_reason_in_the_log
         assert_eq!((refused.status, refused.reason()), (503, "provider_unavailable"));
         assert!(refused.all("set-cookie").is_empty() && refused.header("retry-after").is_some());
         world.provider.heal(Some(&id));
-        eventually("the log should name it", || world.gateway.process.output().contains(event).then_some(()));
+        world.gateway.process.says(event);
         let log = world.gateway.process.output();
         assert!(!log.contains("canary") && !refused.text().contains("canary"), "{log}");
     }
-    assert!(world.gateway.process.output().contains("invalid_redirect_uri"));
+    world.gateway.process.says("invalid_redirect_uri");
     assert!(world.signed_in().is_signed_in(&world.one()), "and it heals by itself");
 }

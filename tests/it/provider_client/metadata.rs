@@ -295,9 +295,9 @@ async fn many_logins_share_one_question_and_none_waits_long_for_it() {
     op.set(DOCUMENT, Reply::raw(200, "").with(Manner::Never));
     let began = std::time::Instant::now();
     for answer in many().await {
-        assert!(answer.unwrap_err().to_string().contains("no answer within 2 s"));
+        assert!(answer.unwrap_err().to_string().contains("no answer within 5 s"));
     }
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     assert_eq!(op.count(DOCUMENT), 2);
     start_login(&client).await.expect("what is at hand stays");
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::within;
+use super::{eventually, within};
 
 /// A running child.
 pub struct Process {
@@ -44,6 +44,11 @@ impl Process {
     /// What it has written to standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.lock().expect("readers do not panic").clone()
+    }
+
+    /// Waits until it has written this, which takes a moment after the deed.
+    pub fn says(&self, what: &str) {
+        eventually(&format!("{} should write {what}", self.name), || self.output().contains(what).then_some(()));
     }
 
     /// Everything it has written so far.
