@@ -33,6 +33,8 @@ pub struct Connection {
     answering: Cell<bool>,
     /// Whether one was before: the first head is the server's affair.
     answered: Cell<bool>,
+    /// Whether the body of the last one was not read to its end: what arrives may belong to it.
+    left_over: Cell<bool>,
     /// Since when none is, from the first look at it on.
     resting: Cell<Option<Instant>>,
     /// Since when a head that is not whole has been arriving.
@@ -61,6 +63,7 @@ impl Connection {
             rest: keep_alive + HEAD,
             answering: Cell::default(),
             answered: Cell::default(),
+            left_over: Cell::default(),
             resting: Cell::default(),
             arriving: Cell::default(),
             unread: Cell::default(),
@@ -84,6 +87,7 @@ impl Connection {
     pub fn call(self: &Rc<Self>) -> Call {
         self.answering.set(true);
         self.arriving.set(None);
+        self.limit(UNREAD, None);
         Call(Rc::clone(self))
     }
 
@@ -126,23 +130,32 @@ impl Connection {
     }
 
     /// Takes note of bytes from the browser. What ends as a head does is taken for one: whoever pretends that has only the
-    /// time between two requests.
+    /// time between two requests. A line end in front of a head is nothing (RFC 9112 §2.2).
     fn received(&self, bytes: &[u8]) {
-        let rests = self.answered.get() && !self.answering.get();
-        if rests && self.arriving.get().is_none() && !bytes.ends_with(b"\r\n\r\n") {
+        if self.answering.get() || !self.answered.get() || self.left_over.get() {
+            return;
+        }
+        if bytes.ends_with(b"\r\n\r\n") {
+            self.arriving.set(None);
+        } else if self.arriving.get().is_none() && !bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             self.arriving.set(Some(Instant::now()));
         }
     }
 
-    /// Takes note of whether the browser takes what is there for it.
+    /// Takes note of whether bytes for the browser went out, or into what is in front of its socket.
     fn wrote(&self, something: bool) {
         if something {
-            self.unread.set(None);
+            self.flushed();
             // It rests from the last byte on.
             self.resting.set(None);
         } else if self.unread.get().is_none() {
             self.unread.set(Some(Instant::now()));
         }
+    }
+
+    /// Takes note that nothing is left for the browser to take.
+    fn flushed(&self) {
+        self.unread.set(None);
     }
 
     /// Remembers who is to be woken by [`Connection::cut`].
@@ -160,7 +173,6 @@ impl Drop for Call {
         self.0.answered.set(true);
         self.0.resting.set(None);
         self.0.arriving.set(None);
-        self.0.limit(UNREAD, None);
         self.0.interim.answered();
     }
 }

@@ -91,7 +91,7 @@ fn http<S: Transport + 'static>(
         async move {
             let connection = Connection::of(request.request()).cloned();
             if let Some(connection) = &connection {
-                connection.announce(&mut request);
+                connection.follow(&mut request);
             }
             let call = connection.as_ref().map(Connection::call);
             let response = answer(&slot.worker(), request).await;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Auth, CurrentError, Holder, Session};
+use super::{Auth, CurrentError, Session};
 use crate::clock::Timestamp;
 use crate::session::lifecycle::touch_due_at;
 use crate::session::record::Record;
@@ -63,9 +63,8 @@ impl Auth {
     }
 
     /// Counts a request as activity that is refused since nobody can say whether there is a session: whoever made it is there.
-    pub fn touch_unseen(self: &Arc<Self>, holder: &Holder) {
-        let (ticket, key) = holder.whose();
-        self.note_activity(ticket, key);
+    pub fn touch_unseen(self: &Arc<Self>, ticket: &Ticket) {
+        self.note_activity(ticket, ticket.store_key(&self.site.origin));
     }
 
     /// Counts data on a stream as activity, as [`touch`](Self::touch) does for a request; when to do so again. A store

@@ -6,6 +6,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
 use crate::clock::Clock;
 use crate::config::{Budget, ProviderConfig};
 use crate::secret::random_bytes;
@@ -16,6 +19,11 @@ use crate::telemetry::metrics;
 const SLACK_PART: u32 = 20;
 const LEAST_SLACK: Duration = Duration::from_millis(100);
 const MOST_SLACK: Duration = Duration::from_secs(5);
+
+/// The most refreshes of one provider that are not answered yet, in this process.
+const MOST_UNANSWERED: usize = 128;
+/// How long a refresh waits for room among them: as long as those may who wait for it.
+const ROOM_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who wants to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +70,8 @@ pub(super) struct Purse {
     window: Duration,
     /// What this process has spent, for when the store cannot say.
     own: Budgets,
+    /// The room for refreshes that the provider has not answered yet.
+    unanswered: Semaphore,
 }
 
 impl Purse {
@@ -70,7 +80,21 @@ impl Purse {
         let window = period + (period / SLACK_PART).clamp(LEAST_SLACK, MOST_SLACK);
         let key = StoreKey::of(&[b"token budget", config.issuer.as_bytes(), &period.as_secs().to_be_bytes()]);
         let (site, provider) = (site.to_owned(), config.name.clone());
-        Self { site, provider, key, budget: config.budget, window, own: Budgets::new(clock) }
+        Self {
+            site,
+            provider,
+            key,
+            budget: config.budget,
+            window,
+            own: Budgets::new(clock),
+            unanswered: Semaphore::new(MOST_UNANSWERED),
+        }
+    }
+
+    /// Room for one more refresh that is not answered yet, for as long as what is returned lives; `None` if there is none
+    /// within a while. A provider that hangs takes no more connections than that from everybody else.
+    pub(super) async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        timeout(ROOM_PATIENCE, self.unanswered.acquire()).await.ok()?.ok()
     }
 
     /// The configured name of the provider.

@@ -269,6 +269,7 @@ impl Auth {
         if self.life(key, &record.meta).is_ok() {
             return Ok(());
         }
-        self.sessions.end(store, key, reason).await.map(drop)
+        // Whoever was there meanwhile has made it another version, and nothing of this is remembered for later.
+        self.sessions.end_version(store, key, stored.version, reason).await.map(drop)
     }
 }

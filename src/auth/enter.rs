@@ -11,6 +11,9 @@ use crate::session::record::{Meta, Record, Secrets};
 use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
 use crate::session::ticket::Ticket;
 
+/// How many of a user's other sessions are looked at for their pin: all of them have the same.
+const OTHERS: usize = 4;
+
 impl Auth {
     /// Makes a session of what `provider` granted; then the `previous` one of the same browser ends.
     ///
@@ -43,7 +46,27 @@ impl Auth {
         let key = ticket.store_key(&self.site.origin);
         let Ok(Loaded::Live(stored)) = self.background.store().load(&key).await else { return None };
         let meta = Meta::open(&self.ring, &key, &stored).ok()?;
-        judge(&meta, self.limits(&meta), self.clock.now()).is_ok().then_some(meta)
+        self.life(&key, &meta).is_ok().then_some(meta)
+    }
+
+    /// The pin by which the user's other pages know them, whatever became of the keys since: that of the session that is
+    /// replaced, else that of another one which lives.
+    async fn pin_of_user(&self, meta: &Meta, replaced: Option<&Meta>) -> String {
+        if let Some(same) = replaced.filter(|replaced| replaced.is_same_user(meta)) {
+            return same.pin(&self.ring);
+        }
+        let store = self.background.store();
+        // A store that does not answer takes no new session either.
+        let others = self.sessions.filed_under(store, &meta.issuer, &meta.subject).await.unwrap_or_default();
+        for key in others.iter().take(OTHERS) {
+            let Ok(Loaded::Live(stored)) = store.load(key).await else { continue };
+            if let Ok(other) = Meta::open(&self.ring, key, &stored)
+                && other.is_same_user(meta)
+            {
+                return other.pin(&self.ring);
+            }
+        }
+        meta.pin(&self.ring)
     }
 
     async fn open_session(
@@ -57,9 +80,7 @@ impl Auth {
         let ticket = Ticket::new(ends_at);
         let key = ticket.store_key(&self.site.origin);
         let mut record = record_of(provider, granted, now, ends_at);
-        // Its pages know the user by this, whatever became of the keys since.
-        let same = replaced.filter(|replaced| replaced.is_same_user(&record.meta)).unwrap_or(&record.meta);
-        record.meta.pin = Some(same.pin(&self.ring));
+        record.meta.pin = Some(self.pin_of_user(&record.meta, replaced).await);
         let meta = &record.meta;
         let mut indexes = vec![self.ring.subject_index(&meta.issuer, &meta.subject)];
         indexes.extend(meta.sid.as_ref().map(|sid| self.ring.sid_index(&meta.issuer, sid)));

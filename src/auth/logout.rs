@@ -10,7 +10,6 @@ use crate::clock::Timestamp;
 use crate::guard::return_to::ReturnTo;
 use crate::secret::State;
 use crate::session::keyring::Purpose;
-use crate::session::lifecycle::judge;
 use crate::session::record::{Meta, Record};
 use crate::session::store::{EndReason, Ended, Loaded, StoreError, StoreKey};
 use crate::session::ticket::Ticket;
@@ -123,7 +122,7 @@ impl Auth {
     fn over_by_the_clock(&self, key: &StoreKey, found: &Loaded) -> Option<EndReason> {
         let Loaded::Live(stored) = found else { return None };
         let meta = Meta::open(&self.ring, key, stored).ok()?;
-        judge(&meta, self.limits(&meta), self.clock.now()).err()
+        self.life(key, &meta).err()
     }
 
     /// Logs out everywhere as soon as the store can say whose session it is: once it is over, nobody could. Until then

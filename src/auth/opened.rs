@@ -55,9 +55,10 @@ impl Holder {
         self.last.borrow().as_ref().map_or(0, |opened| 2 * opened.stored.sealed.len())
     }
 
-    /// The ticket, and the session's key.
-    pub(super) const fn whose(&self) -> (&Ticket, StoreKey) {
-        (&self.ticket, self.key)
+    /// The ticket.
+    #[must_use]
+    pub const fn ticket(&self) -> &Ticket {
+        &self.ticket
     }
 
     /// What was opened last, if the store still says the same.

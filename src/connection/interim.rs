@@ -91,31 +91,36 @@ impl Connection {
         self.interim.expect();
     }
 
-    /// Lets the first look at the body of `request` say `100 Continue`, where that was withheld.
-    pub fn announce(self: &Rc<Self>, request: &mut ServiceRequest) {
-        if self.interim.is_expected() {
-            let payload = std::mem::replace(request.parts_mut().1, Payload::None);
-            let announced = Announced { payload, connection: Some(Rc::clone(self)) };
-            request.set_payload(Payload::Stream { payload: Box::pin(announced) });
+    /// Follows how far the body of `request` is read. The first look at it says `100 Continue`, where that was withheld.
+    pub fn follow(self: &Rc<Self>, request: &mut ServiceRequest) {
+        let payload = std::mem::replace(request.parts_mut().1, Payload::None);
+        let has_body = !matches!(payload, Payload::None);
+        self.left_over.set(has_body);
+        if has_body {
+            let followed = Followed { payload, connection: Rc::clone(self), is_announced: false };
+            request.set_payload(Payload::Stream { payload: Box::pin(followed) });
         }
     }
 }
 
-/// A body that whoever sends it waits to be asked for.
-struct Announced {
+/// The body of a request, which whoever sends it may wait to be asked for.
+struct Followed {
     payload: Payload,
-    connection: Option<Rc<Connection>>,
+    connection: Rc<Connection>,
+    is_announced: bool,
 }
 
-impl Stream for Announced {
+impl Stream for Followed {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(connection) = self.connection.take()
-            && connection.interim.go_on()
-        {
-            connection.wake();
+        if !std::mem::replace(&mut self.is_announced, true) && self.connection.interim.go_on() {
+            self.connection.wake();
         }
-        Pin::new(&mut self.payload).poll_next(cx)
+        let piece = ready!(Pin::new(&mut self.payload).poll_next(cx));
+        if piece.is_none() {
+            self.connection.left_over.set(false);
+        }
+        Poll::Ready(piece)
     }
 }

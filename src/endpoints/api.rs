@@ -125,7 +125,7 @@ async fn current(site: &Site, request: &HttpRequest, sensitive: bool) -> Result<
     let current = site.auth.current_of(store, &known.holder, sensitive).await;
     match &current {
         Err(CurrentError::Absent(_)) => site.known.forget(&known),
-        Err(CurrentError::Store(_)) if !background => site.auth.touch_unseen(&known.holder),
+        Err(CurrentError::Store(_)) if !background => site.auth.touch_unseen(known.holder.ticket()),
         Err(CurrentError::Store(_)) | Ok(_) => {}
     }
     let mut session = current?;

@@ -50,7 +50,11 @@ pub(super) async fn show(call: Call<'_>) -> Result<HttpResponse, Problem> {
 /// Counts as activity.
 pub(super) async fn extend(call: Call<'_>) -> Result<HttpResponse, Problem> {
     same_origin(&call)?;
-    let mut session = current_under_current_key(&call).await?;
+    let current = current_under_current_key(&call).await;
+    if let (Err(CurrentError::Store(_)), Some(cookie)) = (&current, &call.cookies.session) {
+        call.site.auth.touch_unseen(&cookie.ticket);
+    }
+    let mut session = current?;
     api::check_pin(call.site, call.request, &session)?;
     call.site.auth.extend(&*call.site.shared.store, &mut session).await?;
     Ok(shown(&call, &session))

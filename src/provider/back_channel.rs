@@ -169,6 +169,11 @@ impl BackChannel {
         self.status() == ProviderStatus::Ready && self.health.is_younger_than(young)
     }
 
+    /// Whether anybody has answered a call less than `young` ago, well or not.
+    pub(super) fn was_heard_within(&self, young: Duration) -> bool {
+        self.health.was_heard_within(young)
+    }
+
     /// What the last call came to.
     pub(super) fn status(&self) -> ProviderStatus {
         self.health.status()
@@ -180,7 +185,10 @@ impl BackChannel {
             Some(limit) => request.timeout(limit),
             None => request,
         });
+        let since = self.health.now();
         let answer = answer.await;
+        // What stands in front of a provider that is not there says so.
+        let heard = answer.as_ref().is_ok_and(|answer| !(502..=504).contains(&answer.status));
         let status = match &answer {
             Ok(answer) if answer.status >= 500 => {
                 ProviderStatus::Down(format!("the provider answered {}", answer.status))
@@ -188,7 +196,7 @@ impl BackChannel {
             Ok(_) => ProviderStatus::Ready,
             Err(silence) => ProviderStatus::Down(silence.reason().to_owned()),
         };
-        self.health.note(status);
+        self.health.note(since, status, heard);
         answer
     }
 }

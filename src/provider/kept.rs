@@ -1,5 +1,5 @@
 //! Something fetched from the provider and kept: one fetch at a time for everybody, renewed while the old one is still
-//! used, and a failure remembered for a moment, so that a dead provider is neither hammered nor waited for twice.
+//! used, and a failure remembered for a moment, so that a dead provider is not hammered.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -246,10 +246,10 @@ impl Relay {
         self.caller.status()
     }
 
-    /// One call without a token, which the API refuses, tells that it is there. Made when the last one was not answered, or
-    /// not within `young`.
-    pub(super) async fn warm_up(&self, young: Duration) -> Result<(), Unavailable> {
-        if self.caller.answered_within(young) {
+    /// One call without a token, which the API refuses, tells that it is there. Made when no call was made yet, or the last
+    /// one failed: an API may take such calls for guesses, so that it gets no more of them than that.
+    pub(super) async fn warm_up(&self) -> Result<(), Unavailable> {
+        if self.status() == ProviderStatus::Ready {
             return Ok(());
         }
         let url = self.config.user_url.as_ref().unwrap_or(&self.config.login_url).clone();

@@ -1,6 +1,6 @@
 //! The listener for operators: contract section 7.
 
-use crate::support::{Browser, Redis, Request, Response, Setup, World, free_port, fresh_key, send};
+use crate::support::{Browser, Redis, Request, Response, Setup, World, eventually, free_port, fresh_key, send};
 
 #[test]
 fn the_probes_tell_life_from_readiness() {
@@ -14,7 +14,9 @@ fn the_probes_tell_life_from_readiness() {
 #[test]
 fn the_probes_answer_head_as_get_without_a_body() {
     let world = World::new();
-    world.gateway.wait_ready(200);
+    eventually("the provider should be known", || {
+        (world.gateway.admin("/readyz").text().matches("\"up\"").count() == 2).then_some(())
+    });
     for path in ["/livez", "/readyz"] {
         let head = send(world.gateway.admin_port, &Request::new("HEAD", path).header("Host", "localhost"));
         let get = world.gateway.admin(path);
@@ -40,7 +42,7 @@ fn a_provider_that_is_down_is_said_and_does_not_stop_the_rest() {
     let mut setup = Setup::one_site();
     setup.sites[0].issuer = Some(format!("http://127.0.0.1:{}", free_port()));
     let world = World::of(setup);
-    let ready = crate::support::eventually("the outage should be said", || {
+    let ready = eventually("the outage should be said", || {
         Some(world.gateway.admin("/readyz")).filter(|answer| answer.text().contains("degraded"))
     });
     assert_eq!(ready.status, 200, "{}", ready.text());

@@ -80,7 +80,7 @@ fn a_provider_that_stops_is_told_before_anybody_is_sent_there_and_so_is_its_retu
     let login = format!("{}/bff/login", world.one());
     let port = world.provider.port;
     world.provider.kill();
-    within(Duration::from_secs(20), "the outage should be said", || (provider_of(&world, 0) == "down").then_some(()));
+    within(Duration::from_secs(40), "the outage should be said", || (provider_of(&world, 0) == "down").then_some(()));
     let page = Browser::new().open(&login);
     assert_eq!((page.response.status, page.response.reason()), (503, "provider_unavailable"));
     assert!(page.response.header("retry-after").is_some());

@@ -168,6 +168,25 @@ fn a_body_that_nobody_wants_is_not_waited_for_without_end() {
 }
 
 #[test]
+fn what_is_left_of_a_body_is_no_head() {
+    let mut setup = Setup::one_site();
+    setup.server.push("keep_alive = \"20s\"".into());
+    let world = World::of(setup);
+    let host = format!("Host: one.localhost:{}\r\n", world.gateway.port);
+    let head = "POST /api/x HTTP/1.1\r\nSec-Fetch-Site: same-origin\r\nTransfer-Encoding: chunked\r\n";
+    let mut stream = open(&world, format!("{head}{host}\r\n").as_bytes());
+    until(&mut stream, b"\"request_id\"");
+    // The rest of a body that nobody wanted, and a line end in front of the next request.
+    for piece in ["1\r\na\r\n", "1\r\nb\r\n", "0\r\n\r\n\r\n"] {
+        stream.write_all(piece.as_bytes()).expect("the body is taken");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    std::thread::sleep(HEAD + Duration::from_secs(1));
+    stream.write_all(format!("GET /nothing HTTP/1.1\r\n{host}\r\n").as_bytes()).expect("the connection is kept");
+    until(&mut stream, b"no_route");
+}
+
+#[test]
 fn what_is_slow_and_under_way_is_not_cut() {
     let (world, _api, browser) = stage(&["idle_timeout = \"20s\""]);
     let slow = ask(&world, &browser, "/api/slow");

@@ -97,6 +97,9 @@ impl Auth {
     /// One call of the token endpoint, counted. A provider that has had too many gets none from any replica for the time it
     /// says.
     pub(in crate::auth) async fn ask_for_tokens(&self, provider: &Provider, renewal: &Renewal<'_>) -> Refreshed {
+        let Some(_room) = self.purse(provider).room().await else {
+            return Refreshed::Unavailable("too many refreshes wait for its answer".into());
+        };
         let started = Instant::now();
         let refreshed = provider.refresh(renewal).await;
         let outcome = match &refreshed {

@@ -110,13 +110,13 @@ impl Watcher {
         self.auth.loaded(self.ticket.clone(), self.key, loaded).map(Some)
     }
 
-    /// The store does not answer, and its grace has bridged what it may: whether the session was ended elsewhere, nobody
-    /// knows any more. What is over by the clock is over without the store as well.
+    /// The store does not answer, and its grace has bridged what it may: whether the session was ended elsewhere, or its user
+    /// was there, nobody knows any more. What no activity postpones is over without the store as well.
     fn failed(&self, error: &StoreError) -> End {
         tracing::debug!(session = %self.auth.ring.log_name(&self.key), %error, "streams end with the store's grace");
         match self.auth.life(&self.key, &self.meta) {
+            Ok(_) | Err(EndReason::Idle) => End::StoreUnavailable,
             Err(reason) => End::Session(Why::Ended(reason)),
-            Ok(_) => End::StoreUnavailable,
         }
     }
 }

@@ -76,7 +76,8 @@ pub(crate) fn outbound(headers: &ServerHeaders, own: &Own<'_>, out: &mut Vec<u8>
     line(out, "host", own.route.target.host(own.origin).as_bytes());
     for (name, value) in headers {
         let name_seen = fold(name.as_str());
-        let passes = !is_dropped(&name_seen) || (name_seen == "origin" && !own.route.config.drop_origin);
+        let counted = own.hops.is_some() && name_seen == "max-forwards";
+        let passes = !is_dropped(&name_seen) && !counted || (name_seen == "origin" && !own.route.config.drop_origin);
         if passes && !nominated.contains(name.as_str()) {
             if !seam::is_value(value.as_bytes()) {
                 return None;
@@ -100,7 +101,7 @@ fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 fn is_dropped(name: &str) -> bool {
     matches!(
         name,
-        "host" | "content-length" | "expect" | "max-forwards" // framing and hops, answered or written by the gateway
+        "host" | "content-length" | "expect" // framing, answered or written by the gateway
             | "cookie" | "authorization" | "dpop" // the session's, not the browser's
             | "origin" | "referer" // the same-origin proof ends here
             | "forwarded" | "x-real-ip" | "via" | "x-request-id" // the gateway's word

@@ -254,7 +254,7 @@ async fn a_login_relies_on_a_recent_answer_and_asks_for_another_after_that() {
     let client = op.client();
     client.check_is_there().await.unwrap();
     assert_eq!(op.count(DOCUMENT), 1);
-    op.clock.advance(Duration::from_millis(14_999));
+    op.clock.advance(Duration::from_millis(1_999));
     client.check_is_there().await.unwrap();
     assert_eq!(op.count(DOCUMENT), 1, "the last answer counts");
     op.clock.advance(Duration::from_millis(1));
@@ -275,12 +275,22 @@ async fn a_login_relies_on_a_recent_answer_and_asks_for_another_after_that() {
     assert_eq!((op.count(DOCUMENT), client.status()), (4, ProviderStatus::Ready));
     assert!(start_login(&client).await.unwrap().as_str().starts_with("https://id.example/new"));
 
-    // Any answer is a word: whoever refreshes all the time is not asked beside that.
-    op.clock.advance(Duration::from_secs(14));
-    refresh(&client).await;
-    op.clock.advance(Duration::from_secs(14));
+    // Nor does a document that is none by now send anybody away: somebody answers.
+    op.clock.advance(Duration::from_secs(2));
+    op.set(DOCUMENT, Reply::raw(429, ""));
     client.check_is_there().await.unwrap();
-    assert_eq!(op.count(DOCUMENT), 4);
+    assert!(matches!(client.status(), ProviderStatus::Down(_)));
+    op.metadata(|_| {});
+    op.clock.advance(Duration::from_secs(2));
+    client.check_is_there().await.unwrap();
+    assert_eq!((op.count(DOCUMENT), client.status()), (6, ProviderStatus::Ready));
+
+    // Any answer is a word: whoever refreshes all the time is not asked beside that.
+    op.clock.advance(Duration::from_millis(1_500));
+    refresh(&client).await;
+    op.clock.advance(Duration::from_millis(1_500));
+    client.check_is_there().await.unwrap();
+    assert_eq!(op.count(DOCUMENT), 6);
 }
 
 #[tokio::test]

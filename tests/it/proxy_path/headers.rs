@@ -57,9 +57,11 @@ fn only_the_gateways_word_reaches_the_upstream() {
 fn options_has_one_hop_less_to_go() {
     let upstream = Upstream::answering(OK);
     let mut client = Connection::open(start(vec![route(upstream.address)]));
-    for (method, line, passed) in
-        [("OPTIONS", "Max-Forwards: 5\r\n", vec!["4"]), ("OPTIONS", "", vec![]), ("GET", "Max-Forwards: 0\r\n", vec![])]
-    {
+    for (method, line, passed) in [
+        ("OPTIONS", "Max-Forwards: 5\r\n", vec!["4"]),
+        ("OPTIONS", "", vec![]),
+        ("GET", "Max-Forwards: 0\r\n", vec!["0"]),
+    ] {
         client.ask(&format!("{method} /api/x"), line);
         assert_eq!(status(&client.head()), "200");
         assert_eq!(values(upstream.heads().last().expect("it came"), "max-forwards"), passed, "{method} {line}");
