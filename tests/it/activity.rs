@@ -168,6 +168,39 @@ fn activity_during_an_outage_brings_nothing_back_that_was_over_before() {
 }
 
 #[test]
+fn what_the_store_could_not_take_counts_for_whoever_ends_a_session() {
+    let redis = Redis::start();
+    let replicas = bridged(&redis, "4s", "60s");
+    let (first, second) = (replicas.world.signed_in(), replicas.world.signed_in());
+    let takes_writes = |takes: bool| {
+        let least = if takes { "0" } else { "1" };
+        assert_eq!(redis.command(&["CONFIG", "SET", "min-replicas-to-write", least]), "+OK\r\n");
+    };
+    let both = |number: usize| [&first, &second].map(|browser| replicas.get(number, browser, "/api/x").status);
+    let use_both = || {
+        for _ in 0..12 {
+            assert_eq!(both(0), [200, 200], "they are there");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    };
+    takes_writes(false);
+    use_both();
+    // The other replica does not know; what it concludes from that is not remembered.
+    assert_eq!(both(1), [401, 401]);
+    std::thread::sleep(Duration::from_millis(500));
+    takes_writes(true);
+    // Until the activity is written, which takes a moment.
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(both(1), [200, 200]);
+    takes_writes(false);
+    use_both();
+    assert_eq!(replicas.post(0, &first, "/bff/logout?everywhere=true").status, 503, "not complete yet");
+    takes_writes(true);
+    eventually("both should be over", || (both(1) == [401, 401]).then_some(()));
+    replicas.get(0, &second, "/api/x").refuses(401, "revoked");
+}
+
+#[test]
 fn activity_during_an_outage_does_not_count_beyond_the_absolute_end() {
     let redis = Redis::start();
     let mut setup = Setup::one_site();
