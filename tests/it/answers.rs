@@ -19,18 +19,9 @@ fn answering_by(mode: &str) -> Setup {
 fn with_two(mode: &str) -> World {
     let mut setup = Setup::one_site();
     let site = &mut setup.sites[0];
-    let usual = |name: &str| {
-        vec![
-            format!("name = \"{name}\""),
-            "kind = \"oidc\"".into(),
-            "issuer = \"ISSUER\"".into(),
-            format!("client_id = \"{}\"", site.client_id),
-            format!("client_secret = \"{}\"", site.client_secret),
-        ]
-    };
-    let mut other = usual("other");
+    let mut other = site.provider_named("other");
     other.push(format!("response_mode = \"{mode}\""));
-    site.providers = vec![usual("main"), other];
+    site.providers = vec![site.provider_named("main"), other];
     World::of(setup)
 }
 

@@ -10,25 +10,13 @@ use serde_json::json;
 
 use crate::support::{Browser, OidcProvider, Setup, World, eventually};
 
-/// A world with one signed-in browser whose token is over; new tokens live for an hour.
-fn with_a_due_token(setup: Setup) -> (World, Browser) {
-    let mut setup = setup;
-    setup.access_ttl = 1;
-    let mut world = World::of(setup);
-    let browser = world.signed_in();
-    world.tokens_live(3600);
-    // The one wait for a clock: the provider says for how long its token is good.
-    std::thread::sleep(Duration::from_millis(1100));
-    (world, browser)
-}
-
 fn refreshes(world: &World) -> u64 {
     world.provider.token_calls(world.client_id(), "refresh_token")
 }
 
 #[test]
 fn a_hundred_parallel_calls_refresh_once_and_all_go_on_with_the_new_token() {
-    let (world, browser) = with_a_due_token(Setup::one_site());
+    let (world, browser) = World::with_a_due_token(Setup::one_site());
     world.provider.fault(&json!({ "client_id": world.client_id(), "path": "/token", "delay_ms": 300 }));
     let start = Barrier::new(100);
     let statuses: Vec<u16> = std::thread::scope(|scope| {
@@ -63,7 +51,7 @@ fn rotated_tokens_are_used_in_their_turn() {
 
 #[test]
 fn a_refused_refresh_token_ends_the_session_and_is_tried_once() {
-    let (world, mut browser) = with_a_due_token(Setup::one_site());
+    let (world, mut browser) = World::with_a_due_token(Setup::one_site());
     world.provider.fault(&json!({ "client_id": world.client_id(), "path": "/token", "status": 400, "body": { "error": "invalid_grant" } }));
     let before = world.redemptions();
     for _ in 0..5 {
@@ -82,7 +70,7 @@ fn a_refused_refresh_token_ends_the_session_and_is_tried_once() {
 fn an_optional_route_goes_on_without_a_token_when_the_refresh_token_is_refused() {
     let mut setup = Setup::one_site();
     setup.sites[0].routes.push(vec!["path = \"/maybe\"".into(), "auth = \"optional\"".into()]);
-    let (world, mut browser) = with_a_due_token(setup);
+    let (world, mut browser) = World::with_a_due_token(setup);
     world.provider.fault(&json!({ "client_id": world.client_id(), "path": "/token", "status": 400, "body": { "error": "invalid_grant" } }));
     for _ in 0..2 {
         assert_eq!(browser.get(&world.one(), "/maybe/x").status, 200);
@@ -93,7 +81,7 @@ fn an_optional_route_goes_on_without_a_token_when_the_refresh_token_is_refused()
 
 #[test]
 fn a_reload_to_another_issuer_sends_it_no_token_of_the_old_one() {
-    let (world, mut browser) = with_a_due_token(Setup::one_site());
+    let (world, mut browser) = World::with_a_due_token(Setup::one_site());
     let other = OidcProvider::start(0);
     world.setup.register(&other);
     let (old, new) = (world.provider.issuer(), other.issuer());
@@ -133,7 +121,7 @@ fn a_provider_that_is_down_ends_nothing_and_the_next_refresh_works() {
         json!({ "status": 502, "body": "<html>bad gateway" }),
     ];
     for fault in faults {
-        let (world, mut browser) = with_a_due_token(Setup::one_site());
+        let (world, mut browser) = World::with_a_due_token(Setup::one_site());
         let mut order = fault.clone();
         order["client_id"] = json!(world.client_id());
         order["path"] = json!("/token");
@@ -169,7 +157,7 @@ fn a_token_that_is_still_good_is_used_while_the_provider_is_down() {
 
 #[test]
 fn a_client_that_the_provider_refuses_alarms_and_ends_no_session() {
-    let (world, mut browser) = with_a_due_token(Setup::one_site());
+    let (world, mut browser) = World::with_a_due_token(Setup::one_site());
     world.provider.fault(&json!({ "client_id": world.client_id(), "path": "/token", "status": 401, "body": { "error": "invalid_client" } }));
     let answer = browser.get(&world.one(), "/api/x");
     assert_eq!((answer.status, answer.reason()), (503, "provider_unavailable"), "{}", answer.text());
@@ -183,7 +171,7 @@ fn a_client_that_the_provider_refuses_alarms_and_ends_no_session() {
 
 #[test]
 fn a_slow_provider_is_waited_for_once() {
-    let (world, browser) = with_a_due_token(Setup::one_site());
+    let (world, browser) = World::with_a_due_token(Setup::one_site());
     world.provider.fault(&json!({ "client_id": world.client_id(), "path": "/token", "delay_ms": 1500 }));
     std::thread::scope(|scope| {
         let call = || browser.clone().get(&world.one(), "/api/x").status;
@@ -197,7 +185,7 @@ fn a_slow_provider_is_waited_for_once() {
 
 #[test]
 fn a_browser_that_goes_away_does_not_stop_the_refresh() {
-    let (world, browser) = with_a_due_token(Setup::one_site());
+    let (world, browser) = World::with_a_due_token(Setup::one_site());
     world.provider.fault(&json!({ "client_id": world.client_id(), "path": "/token", "delay_ms": 500, "times": 1 }));
     let before = world.redemptions();
     let mut stream = TcpStream::connect(("127.0.0.1", world.setup.port)).expect("the gateway listens");
@@ -212,7 +200,7 @@ fn a_browser_that_goes_away_does_not_stop_the_refresh() {
 
 #[test]
 fn a_logout_during_a_refresh_stays_a_logout() {
-    let (world, browser) = with_a_due_token(Setup::one_site());
+    let (world, browser) = World::with_a_due_token(Setup::one_site());
     world.provider.fault(&json!({ "client_id": world.client_id(), "path": "/token", "delay_ms": 700, "times": 1 }));
     let before = world.redemptions();
     let mut thief = browser.clone();

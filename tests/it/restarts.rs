@@ -13,18 +13,9 @@ fn query(url: &str) -> HashMap<String, String> {
 fn world() -> World {
     let mut setup = Setup::one_site();
     let site = &mut setup.sites[0];
-    let named = |name: &str| {
-        vec![
-            format!("name = \"{name}\""),
-            "kind = \"oidc\"".into(),
-            "issuer = \"ISSUER\"".into(),
-            format!("client_id = \"{}\"", site.client_id),
-            format!("client_secret = \"{}\"", site.client_secret),
-        ]
-    };
-    let mut other = named("other");
+    let mut other = site.provider_named("other");
     other.push("authorization_params = { theme = \"other\" }".into());
-    site.providers = vec![named("main"), other];
+    site.providers = vec![site.provider_named("main"), other];
     let orders = ["path = \"/orders\"", "scopes = [\"orders:write\"]", "auth = \"required\""];
     site.routes.push(orders.map(str::to_owned).to_vec());
     World::of(setup)

@@ -195,8 +195,8 @@ fn beside_a_silent_one(lines: &[&str]) -> (Suite, World) {
     let line = |key: &str, value: &str| format!("{key} = \"{value}\"");
     let client = [line("client_id", &site.client_id), line("client_secret", &site.client_secret)];
     let mut second = vec![line("name", "silent"), line("issuer", &silent.issuer())];
-    second.extend(client.iter().cloned().chain(lines.iter().map(|line| (*line).to_owned())));
-    site.providers = vec![[vec![line("name", "main"), line("issuer", "ISSUER")], client.to_vec()].concat(), second];
+    second.extend(client.into_iter().chain(lines.iter().map(|line| (*line).to_owned())));
+    site.providers = vec![site.provider_named("main"), second];
     (silent, World::of(setup))
 }
 

@@ -1,11 +1,11 @@
 //! Browsers that take their time: what they hold up ends in time, and what is merely slow does not.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::net::TcpStream;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use crate::support::{Browser, Setup, World, contains};
+use crate::support::{Browser, Setup, World, read_until, serve_each};
 
 /// How long a connection may rest between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
@@ -26,15 +26,7 @@ struct Api {
 
 impl Api {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
-        let (tell, ended) = channel();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let tell = tell.clone();
-                std::thread::spawn(move || serve(stream, &tell));
-            }
-        });
+        let (port, ended) = serve_each(serve);
         Self { port, ended }
     }
 
@@ -45,7 +37,7 @@ impl Api {
 }
 
 fn serve(mut stream: TcpStream, tell: &Sender<Instant>) {
-    let head = until(&mut stream, b"\r\n\r\n");
+    let head = read_until(&mut stream, b"\r\n\r\n");
     let head = String::from_utf8_lossy(&head);
     let kind = if head.contains("/events") { "text/event-stream" } else { "text/plain" };
     let start = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -100,17 +92,6 @@ fn ask(world: &World, browser: &Browser, target: &str) -> TcpStream {
     open(world, &get(world, browser, target))
 }
 
-/// Reads until `wanted` has come.
-fn until(stream: &mut TcpStream, wanted: &[u8]) -> Vec<u8> {
-    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
-    while !contains(&bytes, wanted) {
-        let count = stream.read(&mut piece).expect("something comes");
-        assert!(count > 0, "the end came after {}", String::from_utf8_lossy(&bytes));
-        bytes.extend_from_slice(&piece[..count]);
-    }
-    bytes
-}
-
 /// How long the gateway keeps the connection from now on, while `drip` goes out every half second.
 fn kept(mut stream: TcpStream, drip: &[u8]) -> Duration {
     let since = Instant::now();
@@ -140,7 +121,7 @@ fn the_head_of_a_second_request_is_waited_for_no_longer_than_that_of_the_first()
             let (world, nothing) = (&world, &nothing);
             scope.spawn(move || {
                 let mut stream = open(world, nothing.as_bytes());
-                until(&mut stream, b"no_route");
+                read_until(&mut stream, b"no_route");
                 stream.write_all(start.as_bytes()).expect("the connection is kept");
                 let kept = kept(stream, drip.as_bytes());
                 assert!(kept < KEEP_ALIVE + HEAD + MORE, "{start:?} and {drip:?} keep it for {kept:?}");
@@ -159,7 +140,7 @@ fn a_body_that_nobody_wants_is_not_waited_for_without_end() {
             let (world, head) = (&world, &head);
             scope.spawn(move || {
                 let mut stream = open(world, head.as_bytes());
-                until(&mut stream, b"no_session");
+                read_until(&mut stream, b"no_session");
                 let kept = kept(stream, drip.as_bytes());
                 assert!(kept < KEEP_ALIVE + HEAD + MORE, "{drip:?} keeps it for {kept:?}");
             });
@@ -175,7 +156,7 @@ fn what_is_left_of_a_body_is_no_head() {
     let host = format!("Host: one.localhost:{}\r\n", world.gateway.port);
     let head = "POST /api/x HTTP/1.1\r\nSec-Fetch-Site: same-origin\r\nTransfer-Encoding: chunked\r\n";
     let mut stream = open(&world, format!("{head}{host}\r\n").as_bytes());
-    until(&mut stream, b"\"request_id\"");
+    read_until(&mut stream, b"\"request_id\"");
     // The rest of a body that nobody wanted, and a line end in front of the next request.
     for piece in ["1\r\na\r\n", "1\r\nb\r\n", "0\r\n\r\n\r\n"] {
         stream.write_all(piece.as_bytes()).expect("the body is taken");
@@ -183,7 +164,7 @@ fn what_is_left_of_a_body_is_no_head() {
     }
     std::thread::sleep(HEAD + Duration::from_secs(1));
     stream.write_all(format!("GET /nothing HTTP/1.1\r\n{host}\r\n").as_bytes()).expect("the connection is kept");
-    until(&mut stream, b"no_route");
+    read_until(&mut stream, b"no_route");
 }
 
 #[test]
@@ -191,13 +172,13 @@ fn what_is_slow_and_under_way_is_not_cut() {
     let (world, _api, browser) = stage(&["idle_timeout = \"20s\""]);
     let slow = ask(&world, &browser, "/api/slow");
     let mut pausing = ask(&world, &browser, "/nothing");
-    until(&mut pausing, b"\"request_id\"");
+    read_until(&mut pausing, b"\"request_id\"");
     std::thread::sleep(KEEP_ALIVE / 2);
     pausing.write_all(&get(&world, &browser, "/nothing")).expect("the connection is kept");
-    until(&mut pausing, b"\"request_id\"");
+    read_until(&mut pausing, b"\"request_id\"");
     let mut slow = slow;
     // Longer than a connection may rest, head included.
-    until(&mut slow, b"\r\n0\r\n\r\n");
+    read_until(&mut slow, b"\r\n0\r\n\r\n");
 }
 
 #[test]
@@ -239,7 +220,7 @@ fn an_upload_that_the_upstream_does_not_take_is_over_when_it_has_stood_still_for
     let mut stream = open(&world, &request.bytes());
     let mut writing = stream.try_clone().expect("a socket can be shared");
     let writer = std::thread::spawn(move || writing.write_all(&vec![b'x'; 50_000_000]).is_ok());
-    until(&mut stream, b"\r\n\r\n");
+    read_until(&mut stream, b"\r\n\r\n");
     let left = Instant::now();
     std::thread::sleep(IDLE + IDLE);
     drop(stream);

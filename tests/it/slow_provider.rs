@@ -15,12 +15,7 @@ const WAIT: Duration = Duration::from_secs(25);
 fn with_a_due_token(lines: &[&str]) -> (World, Browser) {
     let mut setup = Setup::one_site();
     setup.sites[0].provider.extend(lines.iter().map(|line| (*line).to_owned()));
-    setup.access_ttl = 1;
-    let mut world = World::of(setup);
-    let browser = world.signed_in();
-    world.tokens_live(3600);
-    std::thread::sleep(Duration::from_millis(1100));
-    (world, browser)
+    World::with_a_due_token(setup)
 }
 
 fn takes(world: &World, time: Duration) {

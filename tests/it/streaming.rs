@@ -5,12 +5,12 @@
 mod http2;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use crate::support::{Browser, Setup, World, contains, within};
+use crate::support::{Browser, Setup, World, read_until, serve_each, within};
 
 /// What fills buffers and the allocator's pools before memory is looked at: how far it grows with a body is the question.
 const WARM_UP: u64 = 16 << 20;
@@ -39,15 +39,7 @@ struct Api {
 
 impl Api {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
-        let (tell, moments) = channel();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let tell = tell.clone();
-                std::thread::spawn(move || serve(stream, &tell));
-            }
-        });
+        let (port, moments) = serve_each(serve);
         Self { port, moments }
     }
 
@@ -141,17 +133,6 @@ fn ask(world: &World, browser: &Browser, method: &str, target: &str, lines: &[(&
     stream
 }
 
-/// Reads until `wanted` has come; gives everything up to there.
-fn until(stream: &mut TcpStream, wanted: &[u8]) -> Vec<u8> {
-    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
-    while !contains(&bytes, wanted) {
-        let count = stream.read(&mut piece).expect("something comes");
-        assert!(count > 0, "the end came after {}", String::from_utf8_lossy(&bytes));
-        bytes.extend_from_slice(&piece[..count]);
-    }
-    bytes
-}
-
 /// How much more memory than before the gateway has at the most while `work` runs.
 fn growth(world: &World, work: impl FnOnce()) -> u64 {
     let process = &world.gateway.process;
@@ -175,12 +156,12 @@ fn upload(world: &World, browser: &Browser, size: u64) {
     for _ in 0..size / piece.len() as u64 {
         stream.write_all(&piece).expect("the gateway takes the body");
     }
-    until(&mut stream, b"\r\n\r\ntaken");
+    read_until(&mut stream, b"\r\n\r\ntaken");
 }
 
 fn download(world: &World, browser: &Browser, size: u64) {
     let mut stream = ask(world, browser, "GET", &format!("/api/down/{size}"), &[("connection", "close".into())]);
-    let head = until(&mut stream, b"\r\n\r\n");
+    let head = read_until(&mut stream, b"\r\n\r\n");
     let end = head.windows(4).position(|window| window == b"\r\n\r\n").expect("it ends") + 4;
     let (mut seen, mut piece) = ((head.len() - end) as u64, vec![0; 64 << 10]);
     while let Ok(count @ 1..) = stream.read(&mut piece) {
@@ -214,7 +195,7 @@ fn memory_of_connections_that_have_gone_is_given_back_without_further_work() {
         .map(|_| {
             let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).expect("the gateway listens");
             stream.write_all(b"GET /nothing HTTP/1.1\r\nhost: nobody\r\n\r\n").expect("the request can be written");
-            until(&mut stream, b"\r\n\r\n");
+            read_until(&mut stream, b"\r\n\r\n");
             stream
         })
         .collect();
@@ -231,7 +212,7 @@ fn an_endless_stream_waits_for_its_slow_reader() {
     let mut reader = None;
     let extra = growth(&world, || {
         let mut stream = ask(&world, &browser, "GET", "/api/endless", &[]);
-        until(&mut stream, b"data: first");
+        read_until(&mut stream, b"data: first");
         // The sockets' own buffers fill meanwhile, and so would a gateway's that has no bound.
         std::thread::sleep(Duration::from_secs(2));
         reader = Some(stream);
@@ -253,7 +234,7 @@ fn the_first_event_is_there_at_once_and_whoever_leaves_is_not_waited_for() {
     let mut gone = Vec::new();
     let first = shortest(|| {
         let mut stream = ask(&world, &browser, "GET", "/api/events", &[]);
-        until(&mut stream, b"data: first");
+        read_until(&mut stream, b"data: first");
         let waited = api.moment().elapsed();
         let left = Instant::now();
         drop(stream);

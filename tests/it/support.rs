@@ -37,9 +37,11 @@ pub use token_api::{Manners, PASSWORD, TokenApi};
 pub use upstream::{Recorded, Reply, Upstream};
 pub use world::World;
 
-use std::net::TcpListener;
+use std::io::Read as _;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up on it.
@@ -88,6 +90,31 @@ pub fn try_within<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Opt
 /// The repository's root.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Serves every connection to a port of its own in a thread, which can tell of moments.
+pub fn serve_each(serve: impl Fn(TcpStream, &Sender<Instant>) + Copy + Send + 'static) -> (u16, Receiver<Instant>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let (tell, moments) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let tell = tell.clone();
+            std::thread::spawn(move || serve(stream, &tell));
+        }
+    });
+    (port, moments)
+}
+
+/// Reads until `wanted` has come; gives everything up to there.
+pub fn read_until(stream: &mut TcpStream, wanted: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+    while !contains(&bytes, wanted) {
+        let count = stream.read(&mut piece).expect("something comes");
+        assert!(count > 0, "the end came after {}", String::from_utf8_lossy(&bytes));
+        bytes.extend_from_slice(&piece[..count]);
+    }
+    bytes
 }
 
 /// Whether `needle` occurs in `hay`.

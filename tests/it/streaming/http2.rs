@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{EXTRA, WARM_UP, ask, download, growth, size, until, upload};
-use crate::support::{Browser, Http2Api, Setup, World, eventually};
+use super::{EXTRA, WARM_UP, ask, download, growth, size, upload};
+use crate::support::{Browser, Http2Api, Setup, World, eventually, read_until};
 
 fn stage() -> (World, Http2Api, Browser) {
     let api = Http2Api::start();
@@ -21,7 +21,7 @@ fn stage() -> (World, Http2Api, Browser) {
 /// Nothing went another way.
 fn all_went_by_one_connection(world: &World, browser: &Browser) {
     let mut stream = ask(world, browser, "GET", "/api/stats", &[]);
-    let stats = String::from_utf8_lossy(&until(&mut stream, b"}")).into_owned();
+    let stats = String::from_utf8_lossy(&read_until(&mut stream, b"}")).into_owned();
     assert!(stats.contains("\"sessions\":1,") && stats.contains("\"tls\":1}"), "{stats}");
 }
 
@@ -51,7 +51,7 @@ fn endless_streams_over_http_2_wait_for_their_slow_readers() {
     let extra = growth(&world, || {
         for _ in 0..8 {
             let mut stream = ask(&world, &browser, "GET", "/api/endless", &[]);
-            until(&mut stream, b"data: first");
+            read_until(&mut stream, b"data: first");
             readers.push(stream);
         }
         // The sockets' own buffers fill meanwhile, and so would a gateway's that has no bound.

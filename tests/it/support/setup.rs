@@ -168,6 +168,17 @@ impl Setup {
 }
 
 impl Site {
+    /// The lines of a `[[site.provider]]` table that is this site's client under a name.
+    pub fn provider_named(&self, name: &str) -> Vec<String> {
+        vec![
+            format!("name = \"{name}\""),
+            "kind = \"oidc\"".into(),
+            "issuer = \"ISSUER\"".into(),
+            format!("client_id = \"{}\"", self.client_id),
+            format!("client_secret = \"{}\"", self.client_secret),
+        ]
+    }
+
     /// A site with the route `/api` and a client of its own.
     pub fn named(name: &str) -> Self {
         Self {

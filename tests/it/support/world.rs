@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -31,6 +32,17 @@ impl World {
     /// As the test wants it, with a provider of its own that it may stop and break.
     pub fn with_own_provider(setup: Setup) -> Self {
         Self::with(setup, Arc::new(OidcProvider::start(0)), Upstream::start())
+    }
+
+    /// As the test wants it, with one signed-in browser whose token is over; new tokens live for an hour.
+    pub fn with_a_due_token(mut setup: Setup) -> (Self, Browser) {
+        setup.access_ttl = 1;
+        let mut world = Self::of(setup);
+        let browser = world.signed_in();
+        world.tokens_live(3600);
+        // The one wait for a clock: the provider says for how long its token is good.
+        std::thread::sleep(Duration::from_millis(1100));
+        (world, browser)
     }
 
     pub fn with(setup: Setup, provider: Arc<OidcProvider>, upstream: Upstream) -> Self {
