@@ -15,13 +15,15 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use actix_web::dev::ServiceRequest;
 use tokio::time::Instant;
 
 use interim::Interim;
 pub use watched::{Transport, Watched};
 
-/// How long the head of a request may take from its first byte; the server's own limit for the first one.
-const HEAD: Duration = Duration::from_secs(5);
+/// How long the head of a request may take: the first one from the connection on, which the server sees to, and every further
+/// one from its first byte.
+pub const HEAD: Duration = Duration::from_secs(5);
 /// How long a browser may leave what was not given a limit unread.
 const UNREAD: Duration = Duration::from_secs(60);
 
@@ -82,13 +84,18 @@ impl Connection {
         request.conn_data()
     }
 
-    /// Begins to answer a request.
+    /// Begins to answer `request`, and follows how far its body is read.
     #[must_use]
-    pub fn call(self: &Rc<Self>) -> Call {
+    pub fn call(self: Rc<Self>, request: &mut ServiceRequest) -> Call {
+        self.follow(request);
+        self.begin()
+    }
+
+    fn begin(self: Rc<Self>) -> Call {
         self.answering.set(true);
         self.arriving.set(None);
         self.limit(UNREAD, None);
-        Call(Rc::clone(self))
+        Call(self)
     }
 
     /// Limits the answer to come: how long it may stay unread, and when it has to be over in any case.

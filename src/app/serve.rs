@@ -22,12 +22,10 @@ use tokio::net::TcpStream;
 use super::Reload;
 use super::generation::Generation;
 use crate::config::ServerConfig;
-use crate::connection::{Call, Connection, Transport, Watched};
+use crate::connection::{Call, Connection, HEAD, Transport, Watched};
 use crate::endpoints::{Worker, answer};
 use crate::session::store::{Store, Stores};
 
-/// How long the head of a connection's first request may take.
-const HEAD: Duration = Duration::from_secs(5);
 /// How long a browser has to close a connection that the server has ended.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -90,10 +88,7 @@ fn http<S: Transport + 'static>(
         let slot = Rc::clone(&slot);
         async move {
             let connection = Connection::of(request.request()).cloned();
-            if let Some(connection) = &connection {
-                connection.follow(&mut request);
-            }
-            let call = connection.as_ref().map(Connection::call);
+            let call = connection.map(|connection| connection.call(&mut request));
             let response = answer(&slot.worker(), request).await;
             Ok::<_, Error>(response.map_body(|_, body| BoxBody::new(Answering { body, _call: call })))
         }

@@ -62,7 +62,7 @@ impl Auth {
         }
     }
 
-    /// Counts a request as activity that is refused since nobody can say whether there is a session: whoever made it is there.
+    /// Counts as activity what is refused since nobody can say whether there is a session: whoever sent it is there.
     pub fn touch_unseen(self: &Arc<Self>, ticket: &Ticket) {
         self.note_activity(ticket, ticket.store_key(&self.site.origin));
     }
@@ -74,7 +74,7 @@ impl Auth {
         let mut session = match self.current(store, ticket.clone()).await {
             Ok(session) => session,
             Err(CurrentError::Store(_)) => {
-                self.note_activity(&ticket, ticket.store_key(&self.site.origin));
+                self.touch_unseen(&ticket);
                 return later;
             }
             Err(CurrentError::Absent(_)) => return later,

@@ -1,4 +1,5 @@
-//! `100 Continue`, said to whoever waits for it and only when its body is wanted (RFC 9110 §10.1.1).
+//! How far the body of a request is read, and `100 Continue`, said to whoever waits for it and only when its body is wanted
+//! (RFC 9110 §10.1.1).
 //!
 //! The server writes it before anything of the request has been looked at. Here it is taken out of what is written, and goes
 //! out with the first look at the body: whoever is refused by the head alone sends nothing.
@@ -92,7 +93,7 @@ impl Connection {
     }
 
     /// Follows how far the body of `request` is read. The first look at it says `100 Continue`, where that was withheld.
-    pub fn follow(self: &Rc<Self>, request: &mut ServiceRequest) {
+    pub(super) fn follow(self: &Rc<Self>, request: &mut ServiceRequest) {
         let payload = std::mem::replace(request.parts_mut().1, Payload::None);
         let has_body = !matches!(payload, Payload::None);
         self.left_over.set(has_body);

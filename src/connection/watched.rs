@@ -184,7 +184,7 @@ mod tests {
         let _browser = TcpStream::connect(listener.local_addr().expect("it is bound")).await.expect("a connection");
         let (socket, _) = listener.accept().await.expect("a connection");
         let mut stream = Watched::new(Holding { socket, holds: true }, PATIENCE);
-        let _call = stream.connection().call();
+        let _call = Rc::clone(stream.connection()).begin();
         stream.connection().limit(PATIENCE, None);
         poll_fn(|cx| {
             assert!(Pin::new(&mut stream).poll_write(cx, b"all of it").is_ready());
