@@ -135,6 +135,7 @@ fn wrong(file: &Path, what: String) -> TlsError {
     TlsError(format!("{} {what}", file.display()))
 }
 
-fn provider() -> Arc<CryptoProvider> {
+/// What all of it is computed with.
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }

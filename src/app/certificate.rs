@@ -8,6 +8,8 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use crate::tls;
+
 /// The pair that is shown now. Connections that are open keep what they began with.
 #[derive(Clone, Debug)]
 pub(super) struct Certificate(Arc<ArcSwap<CertifiedKey>>);
@@ -25,8 +27,7 @@ impl Certificate {
 
     /// TLS 1.2 and 1.3 with this certificate; the server adds its one protocol, `http/1.1`, to ALPN (RFC 7301 §3.2).
     pub(super) fn server_config(&self) -> io::Result<ServerConfig> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider)
+        let builder = ServerConfig::builder_with_provider(tls::provider())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(io::Error::other)?;
         Ok(builder.with_no_client_auth().with_cert_resolver(Arc::new(self.clone())))

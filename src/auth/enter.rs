@@ -8,7 +8,7 @@ use crate::provider::{Grant, Provider};
 use crate::secret::DpopKey;
 use crate::session::lifecycle::judge;
 use crate::session::record::{Meta, Record, Secrets};
-use crate::session::store::{EndReason, Loaded, NewEntry, StoreError};
+use crate::session::store::{EndReason, Loaded, NewEntry, StoreError, StoreKey};
 use crate::session::ticket::Ticket;
 
 /// How many of a user's other sessions are looked at for their pin: all of them have the same.
@@ -26,7 +26,7 @@ impl Auth {
         previous: Option<Ticket>,
     ) -> Result<Session, StoreError> {
         let replaced = match &previous {
-            Some(ticket) => self.found_live(ticket).await,
+            Some(ticket) => self.found_live(&ticket.store_key(&self.site.origin)).await,
             None => None,
         };
         let session = self.open_session(provider, granted, replaced.as_ref()).await?;
@@ -41,12 +41,11 @@ impl Auth {
         Ok(session)
     }
 
-    /// Whose session `ticket` stands for, if it is known to live.
-    async fn found_live(&self, ticket: &Ticket) -> Option<Meta> {
-        let key = ticket.store_key(&self.site.origin);
-        let Ok(Loaded::Live(stored)) = self.background.store().load(&key).await else { return None };
-        let meta = Meta::open(&self.ring, &key, &stored).ok()?;
-        self.life(&key, &meta).is_ok().then_some(meta)
+    /// Whose session stands at `key`, if it is known to live.
+    async fn found_live(&self, key: &StoreKey) -> Option<Meta> {
+        let Ok(Loaded::Live(stored)) = self.background.store().load(key).await else { return None };
+        let meta = Meta::open(&self.ring, key, &stored).ok()?;
+        self.life(key, &meta).is_ok().then_some(meta)
     }
 
     /// The pin by which the user's other pages know them, whatever became of the keys since: that of the session that is
@@ -59,10 +58,7 @@ impl Auth {
         // A store that does not answer takes no new session either.
         let others = self.sessions.filed_under(store, &meta.issuer, &meta.subject).await.unwrap_or_default();
         for key in others.iter().take(OTHERS) {
-            let Ok(Loaded::Live(stored)) = store.load(key).await else { continue };
-            if let Ok(other) = Meta::open(&self.ring, key, &stored)
-                && other.is_same_user(meta)
-            {
+            if let Some(other) = self.found_live(key).await.filter(|other| other.is_same_user(meta)) {
                 return other.pin(&self.ring);
             }
         }
